@@ -1,0 +1,34 @@
+# The paper's results at any scale: configs go in; trained runs, tables and figures come out.
+#   snakemake --cores all                                                        laptop scale
+#   snakemake --cores all --configfile paper_configs/published.yaml              the paper's own numbers
+#   snakemake gradient_magnitude --cores 1                                       one figure
+# Targets come before --configfile, which swallows whatever follows it.
+
+from snakemake.utils import min_version
+
+min_version("9.16")
+
+
+# a default `configfile:` would be merged under every other scale, so it is read only where none is named
+if not workflow.configfiles:
+
+    configfile: "paper_configs/laptop.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+pathvars:
+    results=experiment.results,
+
+
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        all_targets,

@@ -1,0 +1,1 @@
+"""One module per figure; each is run by the rule of its name."""

@@ -1,0 +1,108 @@
+"""Gradient magnitude against the relative log-probability: the paper's gradient figure, from the training code.
+
+A group of four positives and four negatives, of which one response's score moves and the other scores are 0 (so that
+C₊ = C₋ = 4, the paper's). The curve is |Σ_t dL/dlog_prob_t| times the objective's normaliser, by autograd through
+real.objectives; GRPO, DAPO and GSPO are divided by |A|, as in the paper.
+"""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.style import colour, line_style, print_evidence, save, use_style
+from real.exact import sequence_weights
+from real.objectives import group_advantage, make_objective
+
+POSITIVES = NEGATIVES = 4
+TOKENS = 4  # any number: the log-ratio is constant over them
+PER_ADVANTAGE = ("grpo", "dapo", "gspo")
+STRONG = ("real", "grpo")
+X_LIMIT, Y_LIMIT = 2.5, 3.0
+INSET_LIMIT = 1.2e-3
+
+
+def weight_curve(method: dict[str, Any], score: np.ndarray, positive: bool) -> np.ndarray:
+    """Gradient magnitude of one response at each score (K,), the other scores of its group being 0.
+
+    Args:
+        method: a row of methods.yaml (``objective``, ``hyperparameters``).
+        positive: whether the moving response is correct.
+    """
+    size, count = POSITIVES + NEGATIVES, len(score)
+    # one group per grid point: groups don't interact, and the normaliser cancels their number
+    log_ratio = torch.zeros(count, size, TOKENS, dtype=torch.float64)
+    moving = 0 if positive else POSITIVES
+    log_ratio[:, moving] = torch.from_numpy(score)[:, None]
+    group = torch.arange(count).repeat_interleave(size)
+    reward = torch.tensor([1.0] * POSITIVES + [0.0] * NEGATIVES, dtype=torch.float64).repeat(count)
+    objective = make_objective(method["objective"], **method["hyperparameters"])
+    weight = sequence_weights(objective, log_ratio.flatten(0, 1), torch.ones(count * size, TOKENS), group, reward)
+    if method["objective"] in PER_ADVANTAGE:
+        weight = weight / group_advantage(group, reward).abs()
+    return weight.reshape(count, size)[:, moving].numpy()
+
+
+def draw(methods: dict[str, dict[str, Any]]) -> Figure:
+    """The figure for the given methods, by name."""
+    use_style()
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.3), sharey=True, layout="constrained")
+    titles = ("(a) Positive sample (r = 1, A > 0)", "(b) Negative sample (r = 0, A < 0)")
+    for axis, positive, title in zip(axes, (True, False), titles, strict=True):
+        draw_curves(axis, methods, np.linspace(-X_LIMIT, X_LIMIT, 401), positive)
+        axis.set(title=title, xlabel="relative log-probability s̄ (nats per token)", ylim=(-0.06, Y_LIMIT))
+        if "gspo" in methods:
+            draw_inset(axis, {"gspo": methods["gspo"]}, positive)
+    axes[0].set_ylabel("gradient magnitude |∂J/∂s̄|")
+    annotate(axes)
+    axes[0].legend(loc="lower right", fontsize=8, bbox_to_anchor=(1.0, 0.1))
+    advantage = ", ".join(methods[m]["label"] for m in PER_ADVANTAGE if m in methods)
+    print_evidence(
+        figure,
+        "computed by autograd through the training code, no training involved; group of 4 positives and 4 negatives, "
+        f"other scores 0, constant per-token log-ratio\n{advantage} divided by |A|; hyper-parameters of methods.yaml",
+    )
+    return figure
+
+
+def draw_curves(axis: Axes, methods: dict[str, dict[str, Any]], score: np.ndarray, positive: bool) -> None:
+    """All methods' curves; REAL and GRPO strong, as in the paper."""
+    for name, method in methods.items():
+        strong = method["objective"] in STRONG
+        axis.plot(
+            score,
+            weight_curve(method, score, positive),
+            line_style(name),
+            color=colour(name),
+            linewidth=2.6 if strong else 1.1,
+            alpha=1.0 if strong else 0.85,
+            zorder=3 if strong else 2,
+            label=method["label"],
+        )
+
+
+def draw_inset(axis: Axes, methods: dict[str, dict[str, Any]], positive: bool) -> None:
+    """GSPO's clip range, a thousandth of the main axis."""
+    place = (0.62, 0.6, 0.34, 0.3) if positive else (0.1, 0.6, 0.34, 0.3)
+    inset = axis.inset_axes(place)
+    draw_curves(inset, methods, np.linspace(-INSET_LIMIT, INSET_LIMIT, 401), positive)
+    inset.set(ylim=(-0.1, 1.3), xticks=[-1e-3, 0, 1e-3], yticks=[0, 1])
+    inset.set_xticklabels(["−0.001", "0", "0.001"])
+    inset.set_title("GSPO's clip range", fontsize=8, fontweight="normal")
+    inset.tick_params(labelsize=7)
+
+
+def annotate(axes: np.ndarray) -> None:
+    """The paper's two names for what GRPO's weight does."""
+    arrow = {"arrowstyle": "->", "color": colour("grpo")}
+    style = {"fontstyle": "italic", "color": colour("grpo"), "fontsize": 9}
+    axes[0].annotate("gradient\nmisassignment", (-1.3, 0.29), (-2.4, 0.62), arrowprops=arrow, **style)
+    axes[1].annotate("gradient\ndomination", (0.99, 2.7), (1.3, 2.3), arrowprops=arrow, **style)
+
+
+if __name__ == "__main__":
+    job = snakemake  # noqa: F821
+    save(draw(job.params.methods), job.output.pdf, job.output.png)

@@ -1,0 +1,87 @@
+"""Where on the gradient curves training really operates.
+
+Upper row: the curves of gradient_magnitude over the range of scores that real rollouts visited. Lower row: the density
+of those scores, per method, from gradient_samples.parquet (four steps of every run).
+"""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from figures.gradient_magnitude import draw_curves
+from figures.style import colour, line_style, print_evidence, save, use_style
+
+# the widest method's central share of scores sets the horizontal axis
+SHOWN_SHARE = 0.995
+BINS = 61
+
+
+def visited_range(samples: pd.DataFrame) -> float:
+    """Half-width of the horizontal axis: the largest quantile of |s̄| over methods."""
+    quantiles = samples["score"].abs().groupby(samples["method"]).quantile(SHOWN_SHARE)
+    return float(max(quantiles.max(), 1e-6))
+
+
+def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: str) -> Figure:
+    """The figure.
+
+    Args:
+        samples: columns step, method, score, reward, weight of one-sided and two-sided groups alike.
+        methods: rows of methods.yaml by name.
+        evidence: printed below.
+    """
+    use_style()
+    limit = visited_range(samples)
+    # the first mini-batch of a step is on-policy: its scores are 0 up to rounding and would hide the rest
+    moved = samples[samples["score"].abs() > 1e-5]
+    figure, axes = plt.subplots(2, 2, figsize=(11, 6), sharex="col", height_ratios=(3, 2), layout="constrained")
+    for column, positive in enumerate((True, False)):
+        upper, lower = axes[:, column]
+        draw_curves(upper, methods, np.linspace(-limit, limit, 401), positive)
+        upper.set_title("(a) Positive samples" if positive else "(b) Negative samples")
+        upper.set_ylim(-0.05, 2.1)
+        for name in methods:
+            rows = moved[(moved["method"] == name) & (moved["reward"] == int(positive))]
+            if rows.empty:
+                continue
+            sns.histplot(
+                rows,
+                x="score",
+                bins=np.linspace(-limit, limit, BINS),
+                stat="density",
+                element="step",
+                fill=False,
+                color=colour(name),
+                linestyle=line_style(name),
+                ax=lower,
+            )
+        lower.set(xlabel="score s̄ at the update (nats per token)", ylabel="")
+        lower.set_yscale("log")
+    axes[0, 0].set_ylabel("gradient magnitude |∂J/∂s̄|")
+    axes[1, 0].set_ylabel("density of visited scores")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    print_evidence(figure, caption(samples, moved, evidence, limit))
+    return figure
+
+
+def caption(samples: pd.DataFrame, moved: pd.DataFrame, evidence: str, limit: float) -> str:
+    """How many responses, which were left out, and how narrow the range is."""
+    steps = ", ".join(str(step) for step in sorted(samples["step"].unique()))
+    on_policy = 1 - len(moved) / len(samples)
+    return (
+        f"{evidence}; {len(samples):,} responses of steps {steps}; densities leave out the {on_policy:.0%} at s̄ = 0 "
+        f"(first mini-batch of each step)\naxis: {SHOWN_SHARE:.1%} of every method's |s̄| is below {limit:.3f}; "
+        "the paper's figure spans ±2.5"
+    )
+
+
+if __name__ == "__main__":
+    job = snakemake  # noqa: F821
+    frames = [pd.read_parquet(path) for path in job.input.samples]
+    figure = draw(pd.concat(frames, ignore_index=True), job.params.methods, job.params.evidence)
+    save(figure, job.output.pdf, job.output.png)

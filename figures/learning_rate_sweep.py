@@ -1,0 +1,33 @@
+"""Validation pass@1 at the last step against the learning rate, per method: what the laptop's rate was chosen by."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures.style import colour, print_evidence, save, use_style
+
+
+def draw(scores: pd.DataFrame, evidence: str) -> Figure:
+    """The figure from learning_rate_sweep.csv; one dot per seed, a line through their means."""
+    use_style()
+    figure, axis = plt.subplots(figsize=(6, 3.8), layout="constrained")
+    for method, rows in scores.groupby("method", sort=False):
+        rows = rows.sort_values("learning_rate")
+        hue = colour(str(method))
+        axis.plot(rows["learning_rate"], rows["val_pass_at_1"], color=hue, label=rows["label"].iloc[0])
+        for rate, values in zip(rows["learning_rate"], rows["values"], strict=True):
+            for value in str(values).split():
+                axis.plot(rate, float(value), "o", color=hue, markersize=4)
+    axis.set_xscale("log")
+    axis.set(xlabel="learning rate", ylabel="validation pass@1, last step", title="Learning-rate sweep")
+    rates = sorted(scores["learning_rate"].unique())
+    axis.set_xticks(rates, [f"{rate:.1e}" for rate in rates])
+    axis.minorticks_off()
+    axis.legend()
+    print_evidence(figure, f"{evidence}; one dot per seed; validation problems only")
+    return figure
+
+
+if __name__ == "__main__":
+    job = snakemake  # noqa: F821
+    save(draw(pd.read_csv(job.input.table), job.params.evidence), job.output.pdf, job.output.png)

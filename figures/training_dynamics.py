@@ -1,0 +1,94 @@
+"""Training dynamics in four panels, as the paper's Figure 4.
+
+Measured runs: every seed's raw curve faint, the smoothed mean over seeds strong, a band from the lowest to the highest
+smoothed seed. The paper's curves: the digitised line alone, because neither their raw values nor their seeds are known.
+"""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.style import ABLATIONS, colour, line_style, print_evidence, save, use_style
+
+PANELS = {
+    "entropy": ("Entropy", "nats per token"),
+    "val_pass_at_1": ("Val pass@1", "share correct"),
+    "reward_mean": ("Rewards", "mean reward"),
+    "solve_all": ("Solve all", "prompts solved"),
+}
+# the paper's entropy axis; a digitised curve that ends early at its top has left it
+PAPER_ENTROPY_LIMIT = 0.5
+
+
+def draw(curves: pd.DataFrame, smoothing_steps: int, prompts: int, evidence: str) -> Figure:
+    """The figure.
+
+    Args:
+        curves: tidy, columns metric, method, label, seed (NaN: digitised), step, value.
+        smoothing_steps: window of the centred moving average; validation is drawn as measured.
+        prompts: prompts per step, named on the solve-all axis.
+        evidence: printed below.
+    """
+    use_style()
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
+    digitised = curves["seed"].isna().all()
+    for axis, (metric, (title, unit)) in zip(axes, PANELS.items(), strict=True):
+        panel = curves[curves["metric"] == metric]
+        for method in dict.fromkeys(curves["method"]):
+            rows = panel[panel["method"] == method]
+            if digitised:
+                draw_digitised(axis, rows, method, panel["step"].max())
+            else:
+                draw_measured(axis, rows, method, 1 if metric == "val_pass_at_1" else smoothing_steps)
+        axis.set(title=title, xlabel="step", ylabel=f"{unit}, of {prompts}" if metric == "solve_all" else unit)
+        if metric == "entropy" and digitised:
+            axis.set_ylim(0, PAPER_ENTROPY_LIMIT)
+    handles, labels = axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    print_evidence(figure, caption(curves, smoothing_steps, evidence))
+    return figure
+
+
+def draw_measured(axis: Axes, rows: pd.DataFrame, method: str, window: int) -> None:
+    """Raw seeds faint, smoothed mean strong, band over smoothed seeds."""
+    by_seed = rows.pivot(index="step", columns="seed", values="value")
+    smooth = by_seed.rolling(window, center=True, min_periods=1).mean()
+    hue, strong = colour(method), method not in ABLATIONS
+    if window > 1:
+        axis.plot(by_seed.index, by_seed, color=hue, alpha=0.12, linewidth=0.6)
+    if smooth.shape[1] > 1:
+        axis.fill_between(smooth.index, smooth.min(axis=1), smooth.max(axis=1), color=hue, alpha=0.15, linewidth=0)
+    label = rows["label"].iloc[0]
+    width = 1.9 if strong else 1.2
+    axis.plot(smooth.index, smooth.mean(axis=1), line_style(method), color=hue, linewidth=width, label=label)
+
+
+def draw_digitised(axis: Axes, rows: pd.DataFrame, method: str, last_step: float) -> None:
+    """The printed line; a marker where it leaves the printed axis before the last step."""
+    hue = colour(method)
+    axis.plot(rows["step"], rows["value"], color=hue, linewidth=1.8, label=rows["label"].iloc[0])
+    if rows["step"].max() < last_step:
+        end = rows.loc[rows["step"].idxmax()]
+        axis.plot(end["step"], end["value"], marker="^", markersize=9, color=hue, clip_on=False)
+        axis.annotate(
+            "leaves the printed axis", (end["step"], end["value"]), (10, -3), textcoords="offset points", color=hue
+        )
+
+
+def caption(curves: pd.DataFrame, smoothing_steps: int, evidence: str) -> str:
+    """What the lines, bands and numbers are."""
+    if curves["seed"].isna().all():
+        return f"{evidence}; lines digitised from Figure 4 (accuracy about 1 % of the axis), smoothed by the authors"
+    seeds = curves["seed"].nunique()
+    band = f"band: range over {seeds} seeds; " if seeds > 1 else ""
+    return (
+        f"{evidence}\n{band}faint: raw; strong: mean, smoothed over {smoothing_steps} steps "
+        f"(validation as measured, on separate problems)"
+    )
+
+
+if __name__ == "__main__":
+    job = snakemake  # noqa: F821
+    figure = draw(pd.read_csv(job.input.curves), job.params.smoothing_steps, job.params.prompts, job.params.evidence)
+    save(figure, job.output.pdf, job.output.png)

@@ -1,0 +1,136 @@
+"""The laptop task: answers, splits, solutions, tokenizer and grader."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from real.arithmetic import (
+    BENCHMARKS,
+    BOX,
+    CLOSERS,
+    FAMILIES,
+    OPENERS,
+    VOCABULARY,
+    Teacher,
+    TrainingPrompts,
+    answer_of,
+    build_tokenizer,
+    decode,
+    draw_prompt,
+    encode,
+    grade,
+    held_out_problems,
+    longest_solution,
+    worked_solution,
+)
+
+families = st.sampled_from(list(FAMILIES))
+seeds = st.integers(0, 10_000)
+
+
+@given(family=families, seed=seeds)
+def test_answer_is_the_last_digit_of_the_expression(family, seed):
+    prompt = draw_prompt(family, random.Random(seed))
+    assert answer_of(prompt) == str(eval(prompt.removesuffix("?")) % 10)
+
+
+def test_the_documented_derivation():
+    tokens = worked_solution("2*4-7+3*9?", Teacher(), random.Random(0), seed=0)
+    text = "".join(tokens)
+    assert text.split(": ")[1].startswith("8-7+3*9;8-7+7;1+7;8</think>")
+    assert text.endswith(r"\boxed{8}<eos>")
+
+
+@given(family=families, seed=seeds)
+def test_a_faultless_teacher_is_graded_correct(family, seed):
+    rng = random.Random(seed)
+    prompt = draw_prompt(family, rng)
+    response = decode(encode(worked_solution(prompt, Teacher(), rng, seed=0)))
+    assert grade(response, answer_of(prompt)) == (True, answer_of(prompt), "exact")
+
+
+@given(family=families, seed=seeds)
+def test_no_solution_is_longer_than_the_longest(family, seed):
+    rng = random.Random(seed)
+    solution = worked_solution(draw_prompt(family, rng), Teacher(), rng, seed=0)
+    operands = FAMILIES[family][0]
+    assert len(solution) == longest_solution([family])
+    assert operands < 6 or len(solution) == 37
+
+
+def test_a_weak_teacher_errs_about_as_often_as_asked():
+    rng = random.Random(0)
+    prompts = [draw_prompt("mix4", rng) for _ in range(2000)]
+    direct = [len(worked_solution(p, Teacher(direct=0.3), rng, 0)) == 9 for p in prompts]
+    assert 0.25 < sum(direct) / len(direct) < 0.35
+    skipped = [len(worked_solution(p, Teacher(skip=0.3), rng, 0)) < longest_solution(["mix4"]) for p in prompts]
+    assert 0.25 < sum(skipped) / len(skipped) < 0.35
+    wrong = [
+        not grade(decode(encode(worked_solution(p, Teacher(misconception=1.0), rng, 0))), answer_of(p))[0]
+        for p in prompts
+    ]
+    assert 0.5 < sum(wrong) / len(wrong) < 0.95
+
+
+def test_test_validation_and_training_prompts_are_disjoint():
+    problems = held_out_problems(0, 100, 50)
+    held_out = [problem.prompt for group in problems.values() for problem in group]
+    assert len(held_out) == len(set(held_out)) == 6 * 150
+    training = TrainingPrompts(list(FAMILIES), 0, 100, 50).draw(20_000, random.Random(1))
+    assert not set(held_out) & set(training)
+
+
+def test_problems_are_functions_of_the_seed_alone():
+    held_out_problems.cache_clear()
+    first = held_out_problems(3, 20, 10)
+    held_out_problems.cache_clear()
+    assert first == held_out_problems(3, 20, 10)
+    assert first != held_out_problems(4, 20, 10)
+    assert {key[0] for key in first} == set(BENCHMARKS)
+    identifiers = [problem.problem_id for group in first.values() for problem in group]
+    assert len(identifiers) == len(set(identifiers))
+
+
+@given(family=families, seed=seeds)
+def test_the_hugging_face_tokenizer_agrees_with_our_token_lists(family, seed):
+    rng = random.Random(seed)
+    prompt = draw_prompt(family, rng)
+    solution = worked_solution(prompt, Teacher(direct=0.2, skip=0.2), rng, seed=0)
+    ids = encode(prompt) + encode(solution)
+    assert TOKENIZER(prompt + "".join(solution))["input_ids"] == ids
+    assert TOKENIZER.decode(ids) == prompt + "".join(solution)
+    chat = TOKENIZER.apply_chat_template([{"role": "user", "content": prompt}], tokenize=False)
+    assert chat == prompt
+
+
+TOKENIZER = build_tokenizer()
+
+
+def test_vocabulary_has_31_distinct_tokens():
+    assert len(set(VOCABULARY)) == len(VOCABULARY) == 31
+    assert len(OPENERS) == 6
+    assert len(CLOSERS) == 4
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (r"<think>8</think>so \boxed{8}", (True, "8", "exact")),
+        (r"<think>8</think>so \boxed{7}", (False, "7", "wrong")),
+        (r"<think>\boxed{8}</think>so 8", (False, None, "no_answer")),
+        (r"<think>8 so \boxed{8}", (False, None, "no_answer")),
+        (r"</think>\boxed{8}</think>\boxed{3}", (False, "3", "wrong")),
+        (r"</think>\boxed{3}\boxed{8}", (True, "8", "exact")),
+        (r"</think>\boxed{", (False, None, "no_answer")),
+        (r"</think>\boxed{88}", (False, None, "no_answer")),
+        ("", (False, None, "no_answer")),
+    ],
+)
+def test_grader_reads_the_last_box_after_the_last_think(response, expected):
+    assert grade(response, "8") == expected
+
+
+def test_box_token_is_what_the_grader_looks_for():
+    assert BOX == r"\boxed{"

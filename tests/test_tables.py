@@ -1,0 +1,129 @@
+"""Tables from known evaluation files, and the paper's numbers through the same code."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from real.config import load
+from real.statistics import pass_at_1
+from real.tables import (
+    benchmark_scores,
+    learning_rate_scores,
+    training_curves,
+    write_benchmarks,
+    write_learning_rate_sweep,
+)
+from real.torch_engine.train import METRICS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAPER_AVERAGES = {  # Tables 1 and 2 of the paper
+    ("1.5B", "GRPO"): 0.431,
+    ("1.5B", "DAPO"): 0.459,
+    ("1.5B", "GSPO"): 0.519,
+    ("1.5B", "REAL"): 0.526,
+    ("7B", "GSPO"): 0.615,
+    ("7B", "REAL"): 0.632,
+}
+
+
+@pytest.fixture
+def in_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def finished(smoke, tmp_path, monkeypatch):
+    """The smoke scale with made-up evaluation and metrics files in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rates = {}
+    for method in ("base", *smoke.scale.methods):
+        for seed in [None] if method == "base" else smoke.scale.seeds:
+            folder = Path("results/smoke/evaluations") / method / ("" if seed is None else f"seed{seed}")
+            folder.mkdir(parents=True)
+            for benchmark in smoke.scale.evaluation.benchmarks:
+                correct = rng.random((8, 4)) < 0.6
+                rates[method, seed, benchmark] = correct.mean(axis=1)
+                rows = [(f"{benchmark}-test-{p}", s, bool(correct[p, s])) for p in range(8) for s in range(4)]
+                frame = pd.DataFrame(rows, columns=["problem_id", "sample", "correct"])
+                frame.to_parquet(folder / f"{benchmark}.parquet")
+    for method in smoke.scale.methods:
+        for seed in smoke.scale.seeds:
+            folder = Path("results/smoke/runs") / method / f"seed{seed}"
+            folder.mkdir(parents=True)
+            lines = pd.DataFrame({key: [0.0, 1.0, 2.0] for key in METRICS})
+            lines["val_pass_at_1"] = [0.1, None, 0.3 + 0.1 * seed]
+            lines.to_json(folder / "metrics.jsonl", orient="records", lines=True)
+    return smoke, rates
+
+
+def test_scores_are_means_of_the_samples_with_their_interval(finished):
+    experiment, rates = finished
+    scores = benchmark_scores(experiment).set_index(["method", "benchmark"])
+    stacked = np.stack([rates["real", seed, "mix5"] for seed in experiment.scale.seeds])
+    expected = pass_at_1([stacked])
+    row = scores.loc[("real", "mix5")]
+    assert row["value"] == pytest.approx(stacked.mean())
+    assert (row["low"], row["high"]) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    assert (row["seeds"], row["problems"], row["samples"], row["covers"]) == (2, 8, 4, "problems and seeds")
+    assert scores.loc[("base", "mix5"), "covers"] == "problems only"
+    cells = [scores.loc[("real", name), "value"] for name in experiment.scale.evaluation.benchmarks]
+    assert scores.loc[("real", "mean"), "value"] == pytest.approx(np.mean(cells))
+
+
+def test_benchmark_tables_agree_in_all_four_formats(finished, tmp_path):
+    experiment, _ = finished
+    write_benchmarks(experiment, tmp_path / "tables")
+    wide = pd.read_csv(tmp_path / "tables" / "benchmarks.csv").set_index("method")
+    assert list(wide.index) == ["base", *experiment.scale.methods]
+    cell = f"{wide.loc['gspo', 'mul3']:.3f} ± {(wide.loc['gspo', 'mul3_high'] - wide.loc['gspo', 'mul3_low']) / 2:.3f}"
+    for kind in ("html", "md", "tex"):
+        text = (tmp_path / "tables" / f"benchmarks.{kind}").read_text()
+        assert cell in text, kind
+        assert experiment.scale.evidence in text, kind
+        assert "4 samples per problem" in text, kind
+        assert "2 seed(s)" in text, kind
+
+
+def test_curves_hold_every_measured_value_once(finished):
+    experiment, _ = finished
+    curves = training_curves(experiment)
+    assert len(curves) == 6 * 2 * (3 * 3 + 2)
+    picked = curves[(curves["metric"] == "val_pass_at_1") & (curves["method"] == "dapo") & (curves["seed"] == 1)]
+    assert picked[["step", "value"]].to_numpy().tolist() == [[0.0, 0.1], [2.0, 0.4]]
+
+
+def test_learning_rate_table_reads_the_last_validation_of_every_seed(finished, tmp_path):
+    experiment, _ = finished
+    scores = learning_rate_scores(experiment).set_index("method")
+    assert scores.loc["real", "val_pass_at_1"] == pytest.approx(0.35)
+    assert scores.loc["real", "values"] == "0.3000 0.4000"
+    assert scores.loc["real", "learning_rate"] == experiment.scale.training.learning_rate
+    write_learning_rate_sweep(experiment, tmp_path / "tables")
+    assert "0.3000 / 0.4000" in (tmp_path / "tables" / "learning_rate_sweep.md").read_text()
+
+
+def test_published_tables_print_the_papers_averages(in_root, tmp_path):
+    experiment = load(["paper_configs/published.yaml"], local_file=Path("absent"))
+    write_benchmarks(experiment, tmp_path)
+    wide = pd.read_csv(tmp_path / "benchmarks.csv")
+    for (backbone, label), average in PAPER_AVERAGES.items():
+        row = wide[wide["backbone"].str.endswith(backbone) & (wide["label"] == label)].iloc[0]
+        assert row["mean"] == average
+        cells = row[["aime24", "aime25", "math500", "amc23", "minerva", "olympiad_bench"]].astype(float)
+        assert cells.mean() == pytest.approx(average, abs=0.001)
+    assert not [column for column in wide if column.endswith(("_low", "_high"))], "the paper prints no interval"
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "TRPA*" in text
+    assert "not measured here" in text
+
+
+def test_published_curves_are_the_digitised_points(in_root):
+    curves = training_curves(load(["paper_configs/published.yaml"], local_file=Path("absent")))
+    assert curves["seed"].isna().all()
+    assert set(curves["metric"]) == {"entropy", "val_pass_at_1", "reward_mean", "solve_all"}
+    dapo = curves[(curves["metric"] == "entropy") & (curves["method"] == "dapo")]
+    assert dapo["step"].max() == 160
+    assert curves["step"].max() == 1400

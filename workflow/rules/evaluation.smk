@@ -1,0 +1,45 @@
+# Sampling and grading of the base model and of every run's last checkpoint.
+
+
+if trains:
+
+    rule evaluate_base:
+        input:
+            model="<results>/base/model",
+        output:
+            expand(
+                "<results>/evaluations/base/{benchmark}.parquet", benchmark=BENCHMARKS
+            ),
+        log:
+            "<results>/logs/evaluate/base.log",
+        benchmark:
+            "<results>/benchmarks/evaluate/base.jsonl"
+        conda:
+            "../envs/real.yaml"
+        threads: 1
+        resources:
+            mem_mb=1500,
+        params:
+            config=CONFIG_OPTION,
+            folder=subpath(output[0], parent=True),
+            settings=digest(scale.task, scale.evaluation, scale.device),
+            code=code_digest("real.evaluate"),
+        message:
+            "evaluating the base model on {BENCHMARKS}"
+        shell:
+            "python -m real evaluate {params.config} --model {input.model} --output {params.folder} > {log} 2>&1"
+
+    use rule evaluate_base as evaluate with:
+        input:
+            model="<results>/runs/{method}/seed{seed}/model",
+        output:
+            expand(
+                "<results>/evaluations/{{method}}/seed{{seed}}/{benchmark}.parquet",
+                benchmark=BENCHMARKS,
+            ),
+        log:
+            "<results>/logs/evaluate/{method}/seed{seed}.log",
+        benchmark:
+            "<results>/benchmarks/evaluate/{method}/seed{seed}.jsonl"
+        message:
+            "evaluating {wildcards.method}, seed {wildcards.seed}, on {BENCHMARKS}"

@@ -1,0 +1,102 @@
+# Figures: one rule, one module in figures/, one output stem. The rules' names are targets.
+
+
+rule training_dynamics:
+    input:
+        curves="<results>/tables/training_curves.csv",
+    output:
+        pdf="<results>/figures/training_dynamics.pdf",
+        png="<results>/figures/training_dynamics.png",
+    log:
+        "<results>/logs/training_dynamics.log",
+    benchmark:
+        "<results>/benchmarks/training_dynamics.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        evidence=evidence_line(),
+        smoothing_steps=scale.figures.smoothing_steps,
+        prompts=scale.training.prompts if trains else scale.reported.prompts,
+        code=code_digest("figures.training_dynamics"),
+    message:
+        "drawing the training dynamics (the paper's Figure 4)"
+    script:
+        "../../figures/training_dynamics.py"
+
+
+rule gradient_magnitude:
+    output:
+        pdf="<results>/figures/gradient_magnitude.pdf",
+        png="<results>/figures/gradient_magnitude.png",
+    log:
+        "<results>/logs/gradient_magnitude.log",
+    benchmark:
+        "<results>/benchmarks/gradient_magnitude.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        methods={
+            name: method.model_dump() for name, method in experiment.methods.items()
+        },
+        code=code_digest("figures.gradient_magnitude"),
+    message:
+        "drawing the gradient magnitudes (the paper's gradient figure)"
+    script:
+        "../../figures/gradient_magnitude.py"
+
+
+rule gradient_measured:
+    input:
+        samples=runs("<results>/runs/{method}/seed{seed}/gradient_samples.parquet"),
+    output:
+        pdf="<results>/figures/gradient_measured.pdf",
+        png="<results>/figures/gradient_measured.png",
+    log:
+        "<results>/logs/gradient_measured.log",
+    benchmark:
+        "<results>/benchmarks/gradient_measured.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        methods={
+            name: method.model_dump() for name, method in experiment.methods.items()
+        },
+        evidence=evidence_line(),
+        code=code_digest("figures.gradient_measured"),
+    message:
+        "drawing where on the gradient curves training operated"
+    script:
+        "../../figures/gradient_measured.py"
+
+
+rule learning_rate_figure:
+    input:
+        table="<results>/tables/learning_rate_sweep.csv",
+    output:
+        pdf="<results>/figures/learning_rate_sweep.pdf",
+        png="<results>/figures/learning_rate_sweep.png",
+    log:
+        "<results>/logs/learning_rate_figure.log",
+    benchmark:
+        "<results>/benchmarks/learning_rate_figure.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        evidence=evidence_line(),
+        code=code_digest("figures.learning_rate_sweep"),
+    message:
+        "drawing the learning-rate sweep"
+    script:
+        "../../figures/learning_rate_sweep.py"
+
+
+rule learning_rate_sweep:
+    input:
+        "<results>/tables/learning_rate_sweep.csv",
+        "<results>/figures/learning_rate_sweep.pdf",
+        "<results>/figures/learning_rate_sweep.png",
+    localrule: True
