@@ -1,0 +1,140 @@
+"""The policy: transformers' Qwen2, its log-probabilities, and checkpoints in Hugging Face format."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.auto import AutoModelForCausalLM, AutoTokenizer
+from transformers.models.qwen2 import Qwen2Config, Qwen2ForCausalLM
+from transformers.utils.logging import disable_progress_bar
+
+from real.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, build_tokenizer
+from real.config import Policy
+
+# checkpoints of a laptop load and save in milliseconds; their progress bars would only fill the logs
+disable_progress_bar()
+
+# rows of similar length are run through the model together; fewer rows waste padding, smaller buckets waste overhead
+BUCKET_ROWS = 32
+
+
+def prepare_torch(device: str) -> torch.device:
+    """One thread and deterministic kernels, so that a run doesn't depend on the machine's load or core count.
+
+    Raises:
+        RuntimeError: ``cuda`` asked for where torch finds none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("device: 'cuda' is configured, but torch finds no CUDA device; set device: cpu")
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(device == "cpu")
+    return torch.device(device)
+
+
+def move(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    """The model on ``device``."""
+    return torch.nn.Module.to(model, device)  # PreTrainedModel.to is untyped
+
+
+def build_policy(shape: Policy, max_tokens: int, seed: int) -> PreTrainedModel:
+    """A freshly initialised policy over the arithmetic vocabulary.
+
+    Args:
+        max_tokens: longest prompt plus response.
+        seed: of the initialisation.
+    """
+    torch.manual_seed(seed)
+    return Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(VOCABULARY),
+            hidden_size=shape.hidden_size,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.attention_heads,
+            num_key_value_heads=shape.attention_heads,
+            intermediate_size=shape.feed_forward_size,
+            max_position_embeddings=max_tokens,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=TOKEN_ID[EOS],
+            pad_token_id=TOKEN_ID[PAD],
+        )
+    )
+
+
+def token_log_probs(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    response: Tensor,
+    mask: Tensor,
+    temperature: float,
+) -> Tensor:
+    """Log-probability of every response token under softmax(logits / temperature).
+
+    Rows are sorted by length and run in buckets, so that little of the work is padding; the result doesn't depend on
+    the buckets beyond rounding. Padding follows the response, where causal attention never sees it.
+
+    Args:
+        prompts: N token lists.
+        response: (N, T) token ids, padded on the right.
+        mask: (N, T), 1 on response tokens.
+
+    Returns:
+        (N, T), with graph when gradients are enabled; 0 where ``mask`` is 0.
+    """
+    prompt_length = torch.tensor([len(prompt) for prompt in prompts], device=response.device)
+    response_length = mask.sum(dim=1)
+    order = (prompt_length + response_length).argsort(stable=True)
+    parts = [
+        _bucket_log_probs(
+            model, [prompts[i] for i in rows.tolist()], response[rows], response_length[rows], temperature
+        )
+        for rows in order.split(BUCKET_ROWS)
+    ]
+    width = response.shape[1]
+    padded = torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1])) for part in parts])
+    return padded[order.argsort()] * mask
+
+
+def _bucket_log_probs(
+    model: PreTrainedModel, prompts: list[Sequence[int]], response: Tensor, length: Tensor, temperature: float
+) -> Tensor:
+    """(rows, longest response of the bucket) log-probs; positions past a row's length hold unused values."""
+    width = max(int(length.max()), 1)
+    start = torch.tensor([len(prompt) for prompt in prompts], device=response.device)
+    column = torch.arange(int(start.max()) + width, device=response.device)[None, :]
+    sequence = torch.zeros(len(prompts), column.shape[1], dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        sequence[row, : len(prompt)] = torch.tensor(prompt)
+    sequence = sequence.to(response.device)
+    response_at = start[:, None] + torch.arange(width, device=response.device)[None, :]
+    sequence.scatter_(1, response_at, response[:, :width])
+    hidden = model.model(input_ids=sequence, use_cache=False).last_hidden_state
+    # the head runs on response positions only; the token at position t is predicted at t − 1
+    rows = torch.arange(len(prompts), device=response.device)[:, None]
+    logits = model.lm_head(hidden[rows, response_at - 1]) / temperature
+    return logits.log_softmax(dim=-1).gather(-1, response[:, :width, None]).squeeze(-1)
+
+
+def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
+    """Write model and tokenizer as a Hugging Face checkpoint, replacing ``folder`` only once complete."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    build_tokenizer().save_pretrained(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def load_checkpoint(folder: str | Path, device: torch.device) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model (evaluation mode) and tokenizer of a checkpoint folder.
+
+    Raises:
+        FileNotFoundError: ``folder`` holds no checkpoint.
+    """
+    if not (Path(folder) / "config.json").exists():
+        raise FileNotFoundError(f"{folder}: holds no Hugging Face checkpoint (config.json is missing); train it first")
+    model = move(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), device).eval()
+    return model, AutoTokenizer.from_pretrained(folder)

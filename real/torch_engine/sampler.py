@@ -1,0 +1,122 @@
+"""Batched sampling with cached keys and values, in which finished rows leave the batch.
+
+Prompts are run once and their cache is repeated for the G rollouts. Each (row, position) owns one uniform number, drawn
+up front, and the token is read off the inverse cumulative distribution: what a row samples does not depend on when
+other rows finish.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+# compacting the cache costs about one decoding step, so it waits until this share of the active rows has finished
+COMPACT_SHARE = 0.2
+
+
+@dataclass
+class Rollouts:
+    """N = P·G sampled responses, rollouts of one prompt side by side; T is the longest of them.
+
+    Attributes:
+        response: (N, T) token ids, up to and including ``<eos>``, then padding.
+        mask: (N, T) 1 on response tokens.
+        log_prob: (N, T) log-probability of each token under softmax(logits / temperature), 0 where masked.
+        entropy: (N, T) entropy in nats of that distribution, 0 where masked.
+        truncated: (N,) the limit was reached without ``<eos>``.
+    """
+
+    response: Tensor
+    mask: Tensor
+    log_prob: Tensor
+    entropy: Tensor
+    truncated: Tensor
+
+
+@torch.no_grad()
+def sample(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    rollouts: int,
+    temperature: float,
+    top_p: float,
+    max_tokens: int,
+    generator: torch.Generator,
+) -> Rollouts:
+    """Sample ``rollouts`` responses to each prompt.
+
+    Args:
+        prompts: P token lists.
+        top_p: nucleus to draw from; log-probs and entropy are those of the full distribution.
+        max_tokens: response limit.
+        generator: on the CPU; N · max_tokens numbers are drawn from it.
+    """
+    device = next(model.parameters()).device
+    pad, eos = model.config.pad_token_id, model.config.eos_token_id
+    count = len(prompts) * rollouts
+    uniform = torch.rand(count, max_tokens, generator=generator).to(device)
+    response = torch.full((count, max_tokens), pad, device=device)
+    log_prob, entropy = torch.zeros(2, count, max_tokens, device=device)
+    mask = torch.zeros(count, max_tokens, dtype=torch.long, device=device)
+
+    logits, cache, seen = _prefill(model, prompts, pad, rollouts, device)
+    rows = torch.arange(count, device=device)
+    running = torch.ones(count, dtype=torch.bool, device=device)
+    for t in range(max_tokens):
+        log_p = (logits.float() / temperature).log_softmax(dim=-1)
+        probability = log_p.exp()
+        token = _draw(probability, uniform[rows, t], top_p)
+        live = rows[running]
+        response[live, t] = token[running]
+        mask[live, t] = 1
+        log_prob[live, t] = log_p.gather(1, token[:, None]).squeeze(1)[running]
+        entropy[live, t] = -(probability * log_p).sum(dim=1)[running]
+        running &= token != eos
+        active = int(running.sum())
+        if active == 0 or t == max_tokens - 1:
+            break
+        if active <= (1 - COMPACT_SHARE) * len(rows):
+            kept = running.nonzero().squeeze(1)
+            cache.batch_select_indices(kept)
+            rows, seen, token, running = rows[kept], seen[kept], token[kept], running[kept]
+        seen = torch.nn.functional.pad(seen, (0, 1), value=1)
+        logits = _forward(model, token[:, None], seen, cache)
+    width = t + 1
+    truncated = (response != eos).all(dim=1)
+    return Rollouts(response[:, :width], mask[:, :width], log_prob[:, :width], entropy[:, :width], truncated)
+
+
+def _prefill(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int, rollouts: int, device: torch.device
+) -> tuple[Tensor, DynamicCache, Tensor]:
+    """(N, V) next-token logits, the cache of N rows, and the (N, S) mask of left-padded prompt positions."""
+    width = max(len(prompt) for prompt in prompts)
+    padded = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    seen = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+    cache = DynamicCache(config=model.config)
+    logits = _forward(model, padded, seen, cache)
+    cache.batch_repeat_interleave(rollouts)
+    return logits.repeat_interleave(rollouts, dim=0), cache, seen.repeat_interleave(rollouts, dim=0)
+
+
+def _forward(model: PreTrainedModel, tokens: Tensor, seen: Tensor, cache: DynamicCache) -> Tensor:
+    """Logits of the last position after ``tokens`` (n, s) join the cache; ``seen`` (n, S) marks real positions."""
+    position = (seen.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+    hidden = model.model(
+        input_ids=tokens, attention_mask=seen, position_ids=position, past_key_values=cache, use_cache=True
+    ).last_hidden_state
+    return model.lm_head(hidden[:, -1])
+
+
+def _draw(probability: Tensor, uniform: Tensor, top_p: float) -> Tensor:
+    """Inverse-CDF draw: (n, V) probabilities and (n,) uniform numbers in [0, 1) to (n,) token ids."""
+    if top_p < 1.0:
+        ordered, index = probability.sort(dim=1, descending=True, stable=True)
+        # keep the smallest set whose mass reaches top_p: a token stays if the mass before it is below top_p
+        ordered = ordered * (ordered.cumsum(dim=1) - ordered < top_p)
+        probability = torch.zeros_like(probability).scatter(1, index, ordered)
+    cumulative = probability.cumsum(dim=1)
+    target = (uniform * cumulative[:, -1])[:, None]
+    return (cumulative <= target).sum(dim=1).clamp(max=probability.shape[1] - 1)

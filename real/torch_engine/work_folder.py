@@ -1,0 +1,68 @@
+"""A running job's folder: locked while in use, its state written atomically, so that a killed job resumes.
+
+Snakemake deletes the declared outputs of a failed job; this folder is undeclared and therefore survives.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+
+class WorkFolder:
+    """State of one job in ``folder``, valid for one resolved configuration and one version of the code."""
+
+    def __init__(self, folder: Path, fingerprint: str):
+        self.folder, self.fingerprint = folder, fingerprint
+
+    def load(self) -> dict[str, Any] | None:
+        """The last saved state; None when there is none, or it belongs to another configuration or code version."""
+        path = self.folder / "state.pt"
+        if not path.exists():
+            return None
+        state = torch.load(path, weights_only=False)
+        return state if state["fingerprint"] == self.fingerprint else None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the saved state; the previous one stays until the new one is complete on disk."""
+        partial = self.folder / "state.pt.partial"
+        with partial.open("wb") as file:
+            torch.save({**state, "fingerprint": self.fingerprint}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.folder / "state.pt")
+
+    def remove(self) -> None:
+        """Delete the folder once the job's results are in place."""
+        shutil.rmtree(self.folder)
+
+
+@contextmanager
+def open_work_folder(folder: Path, fingerprint: str) -> Iterator[WorkFolder]:
+    """Create and lock ``folder`` for this process.
+
+    Raises:
+        RuntimeError: another process holds it; the message names its pid.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # beside the folder, so that the folder can be removed while the lock is held
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    holder = folder.with_name(folder.name + ".pid")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        pid = holder.read_text().strip() if holder.exists() else "unknown"
+        raise RuntimeError(
+            f"{folder}: is in use by process {pid}; wait for it to finish, or end it, and run the same command again"
+        ) from None
+    try:
+        holder.write_text(f"{os.getpid()}\n")
+        yield WorkFolder(folder, fingerprint)
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()

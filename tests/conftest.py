@@ -1,0 +1,37 @@
+"""Shared fixtures: hypothesis without deadlines, a tiny scale, a tiny trained-format policy."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+from real.config import Experiment, load
+from real.torch_engine.policy import build_policy, prepare_torch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("project", deadline=None, max_examples=40)
+settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _deterministic_torch():
+    prepare_torch("cpu")
+
+
+@pytest.fixture(scope="session")
+def smoke() -> Experiment:
+    """The smoke scale."""
+    folder = ROOT / "paper_configs"
+    return load([folder / "smoke.yaml"], methods_file=folder / "methods.yaml", local_file=Path("absent"))
+
+
+@pytest.fixture
+def policy(smoke):
+    """A freshly initialised policy with visible preferences (its logits are spread out)."""
+    model = build_policy(smoke.scale.policy, 64, seed=0).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(6.0 if parameter.dim() > 1 else 1.0)
+    return model

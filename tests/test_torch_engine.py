@@ -1,0 +1,395 @@
+"""The engine: log-probs, sampler, exact updates, work folder, resume."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from real.arithmetic import FAMILIES, TrainingPrompts, encode
+from real.config import Phase, resolve
+from real.evaluate import COLUMNS, evaluate, sample_benchmark
+from real.objectives import OBJECTIVES, make_objective
+from real.torch_engine import policy as policy_module
+from real.torch_engine import supervised, train
+from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
+from real.torch_engine.sampler import _draw, sample
+from real.torch_engine.supervised import train_base
+from real.torch_engine.update import Batch, accumulate_gradient, kl_to_reference
+from real.torch_engine.work_folder import open_work_folder
+
+GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_losses.json").read_text())
+
+
+def some_prompts(count: int) -> list[list[int]]:
+    return [encode(text) for text in TrainingPrompts(list(FAMILIES), 0, 8, 4).draw(count, random.Random(0))]
+
+
+def some_rollouts(model, prompts, rollouts=3, temperature=0.7, top_p=1.0, max_tokens=20, seed=0):
+    return sample(model, prompts, rollouts, temperature, top_p, max_tokens, torch.Generator().manual_seed(seed))
+
+
+def some_batch(model, groups=4, rollouts=4) -> Batch:
+    """Rollouts with mixed rewards whose old log-probs are off by a known amount."""
+    prompts = some_prompts(groups)
+    sampled = some_rollouts(model, prompts, rollouts)
+    generator = torch.Generator().manual_seed(1)
+    drift = 0.3 * torch.randn(sampled.log_prob.shape, generator=generator)
+    return Batch(
+        [prompt for prompt in prompts for _ in range(rollouts)],
+        sampled.response,
+        sampled.mask,
+        sampled.log_prob - drift * sampled.mask,
+        sampled.log_prob + drift * sampled.mask,
+        torch.arange(groups).repeat_interleave(rollouts),
+        torch.randint(0, 2, (groups * rollouts,), generator=generator).float(),
+    )
+
+
+def test_log_probs_equal_the_models_own_on_unpadded_rows(policy):
+    prompts = some_prompts(5)
+    sampled = some_rollouts(policy, prompts, 1)
+    found = token_log_probs(policy, prompts, sampled.response, sampled.mask, 0.7)
+    for row, prompt in enumerate(prompts):
+        answer = sampled.response[row][sampled.mask[row] == 1].tolist()
+        logits = policy(input_ids=torch.tensor([prompt + answer])).logits[0] / 0.7
+        expected = logits.log_softmax(-1)[range(len(prompt) - 1, len(prompt) + len(answer) - 1), answer]
+        torch.testing.assert_close(found[row, : len(answer)], expected, rtol=1e-4, atol=1e-5)
+        assert not found[row, len(answer) :].any()
+
+
+def test_log_probs_do_not_depend_on_the_buckets(policy, monkeypatch):
+    prompts = some_prompts(9)
+    sampled = some_rollouts(policy, prompts, 1)
+    whole = token_log_probs(policy, prompts, sampled.response, sampled.mask, 1.0)
+    monkeypatch.setattr(policy_module, "BUCKET_ROWS", 2)
+    torch.testing.assert_close(token_log_probs(policy, prompts, sampled.response, sampled.mask, 1.0), whole)
+
+
+def test_the_samplers_log_probs_and_entropies_are_the_policys(policy):
+    prompts = some_prompts(6)
+    sampled = some_rollouts(policy, prompts, 4)
+    rows = [prompt for prompt in prompts for _ in range(4)]
+    expected = token_log_probs(policy, rows, sampled.response, sampled.mask, 0.7)
+    torch.testing.assert_close(sampled.log_prob, expected.detach(), rtol=1e-4, atol=1e-4)
+    logits = policy(input_ids=torch.tensor([prompts[0]])).logits[0, -1] / 0.7
+    entropy = torch.distributions.Categorical(logits=logits).entropy()
+    torch.testing.assert_close(sampled.entropy[0, 0], entropy, rtol=1e-4, atol=1e-5)
+
+
+def test_responses_end_at_the_first_eos_or_at_the_limit(policy):
+    sampled = some_rollouts(policy, some_prompts(20), 8, temperature=1.5, max_tokens=12)
+    eos = policy.config.eos_token_id
+    assert 0 < sampled.truncated.sum() < len(sampled.truncated)
+    for row in range(len(sampled.response)):
+        answer = sampled.response[row][sampled.mask[row] == 1].tolist()
+        assert eos not in answer[:-1]
+        assert (answer[-1] == eos) != bool(sampled.truncated[row])
+        assert not sampled.truncated[row] or len(answer) == 12
+
+
+def test_cold_sampling_equals_greedy_generate(policy):
+    prompts = some_prompts(12)
+    sampled = some_rollouts(policy, prompts, 1, temperature=1e-4)
+    for row, prompt in enumerate(prompts):
+        greedy = policy.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=20)[0, len(prompt) :]
+        assert sampled.response[row][sampled.mask[row] == 1].tolist() == greedy.tolist()
+
+
+def test_samples_follow_the_policys_distribution(policy):
+    prompt = some_prompts(1)
+    sampled = some_rollouts(policy, prompt, 4000, temperature=1.0, max_tokens=1)
+    probability = policy(input_ids=torch.tensor(prompt)).logits[0, -1].softmax(-1)
+    observed = torch.bincount(sampled.response[:, 0], minlength=len(probability)) / 4000
+    error = (probability * (1 - probability) / 4000).sqrt()
+    assert ((observed - probability).abs() <= 4.5 * error + 1e-6).all()
+
+
+def test_a_row_does_not_depend_on_when_others_finish(policy, monkeypatch):
+    from real.torch_engine import sampler
+
+    prompts = some_prompts(8)
+    compacted = some_rollouts(policy, prompts, 4, temperature=1.2)
+    monkeypatch.setattr(sampler, "COMPACT_SHARE", 2.0)  # never compact
+    assert torch.equal(compacted.response, some_rollouts(policy, prompts, 4, temperature=1.2).response)
+
+
+def test_nucleus_keeps_the_smallest_set_that_reaches_top_p():
+    probability = torch.tensor([[0.1, 0.5, 0.3, 0.1]]).repeat(4, 1)
+    uniform = torch.tensor([0.0, 0.37, 0.38, 0.999])  # 0.3 / 0.8 = 0.375 of the kept mass lies below token 2
+    # kept: tokens 1 and 2 (0.5 + 0.3 reaches 0.75); in index order their masses are 0.625 and 0.375
+    assert _draw(probability, uniform, 0.75).tolist() == [1, 1, 1, 2]
+    assert _draw(probability, uniform, 1.0).tolist() == [0, 1, 1, 3]
+    assert _draw(probability, uniform, 0.01).tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("micro_batch_rows", [1, 3, 5, 16])
+def test_every_micro_batch_size_gives_the_gradient_of_the_undivided_objective(policy, name, micro_batch_rows):
+    model = policy.double()
+    batch = some_batch(model)
+    objective = make_objective(name)
+
+    model.zero_grad()
+    log_prob = token_log_probs(model, batch.prompts, batch.response, batch.mask, 0.7)
+    loss = objective(log_prob - batch.old_log_prob, batch.mask, batch.group, batch.reward)
+    loss = loss + 0.05 * kl_to_reference(log_prob, batch.reference_log_prob, batch.mask) / batch.mask.sum()
+    loss.backward()
+    expected = [parameter.grad.clone() for parameter in model.parameters()]
+
+    model.zero_grad()
+    gradient = accumulate_gradient(model, batch, objective, 0.05, 0.7, micro_batch_rows)
+    for parameter, direct in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, direct, rtol=1e-9, atol=1e-12)
+    norm = torch.stack([direct.norm() for direct in expected]).norm()
+    assert gradient.norm == pytest.approx(norm.item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=[case["name"] for case in GOLDEN["cases"]])
+def test_kl_term_equals_the_authors_code(case):
+    inputs = {key: torch.tensor(value, dtype=torch.float64) for key, value in case["inputs"].items()}
+    log_prob = inputs["log_prob"].clone().requires_grad_()
+    loss = kl_to_reference(log_prob, inputs["old_log_prob"], inputs["mask"]) / inputs["mask"].sum()
+    loss.backward()
+    expected = case["kl_penalty_low_var"]
+    assert loss.item() == pytest.approx(expected["loss"], rel=1e-10, abs=1e-12)
+    torch.testing.assert_close(
+        log_prob.grad, torch.tensor(expected["grad"], dtype=torch.float64), rtol=1e-10, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("extreme", [1e4, -1e4])
+def test_kl_term_is_finite_without_gradient_beyond_its_bound(extreme):
+    log_prob = torch.tensor([[extreme, 0.0]], requires_grad=True)
+    kl_to_reference(log_prob, torch.zeros(1, 2), torch.ones(1, 2)).backward()
+    assert log_prob.grad.tolist() == [[0.0, 0.0]]
+
+
+def test_learning_rate_starts_at_zero_and_stays_constant_after_warm_up(smoke):
+    training = smoke.scale.training.model_copy(update={"learning_rate": 1.0, "warmup_steps": 5})
+    rates = [train.learning_rate_at(training, step) for step in range(1, 9)]
+    assert rates == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
+
+
+def test_supervised_schedule_warms_up_and_decays():
+    phase = Phase(
+        steps=101,
+        learning_rate=1.0,
+        warmup_steps=1,
+        final_fraction=0.1,
+        easy_fraction=0.0,
+        direct=0.0,
+        skip=0.0,
+        left_to_right=0.0,
+        misconception=0.0,
+    )
+    assert supervised.learning_rate_at(phase, 0) == 1.0
+    assert supervised.learning_rate_at(phase, 51) == pytest.approx(0.55)
+    assert supervised.learning_rate_at(phase, 100) == pytest.approx(0.1, abs=1e-3)
+
+
+def test_a_checkpoint_reloads_with_transformers_alone(policy, tmp_path):
+    save_checkpoint(policy, tmp_path / "model")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    ids = tokenizer("1+2*3?", return_tensors="pt")
+    assert torch.equal(model(**ids).logits, policy(input_ids=ids["input_ids"]).logits)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_folder_without_checkpoint_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no Hugging Face checkpoint"):
+        load_checkpoint(tmp_path, torch.device("cpu"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch finds a CUDA device here")
+def test_a_missing_cuda_device_is_named():
+    with pytest.raises(RuntimeError, match="device: 'cuda' is configured"):
+        prepare_torch("cuda")
+
+
+def test_a_work_folder_in_use_names_its_holder(tmp_path):
+    code = (
+        "import sys, pathlib; from real.torch_engine.work_folder import open_work_folder\n"
+        "with open_work_folder(pathlib.Path(sys.argv[1]), 'x'): print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "job")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(RuntimeError, match=f"in use by process {holder.pid}"),
+            open_work_folder(tmp_path / "job", "x"),
+        ):
+            pass
+    finally:
+        holder.communicate()
+    with open_work_folder(tmp_path / "job", "x") as work:
+        assert work.load() is None
+
+
+def test_a_saved_state_is_valid_for_its_own_fingerprint_only(tmp_path):
+    with open_work_folder(tmp_path / "job", "one") as work:
+        work.save({"step": 3})
+        assert work.load()["step"] == 3
+    with open_work_folder(tmp_path / "job", "two") as work:
+        assert work.load() is None
+    assert not (tmp_path / "job.pid").exists()
+
+
+class InterruptedRunError(Exception):
+    """Stands for a kill right after a state was saved."""
+
+
+@pytest.fixture(scope="module")
+def base_folder(smoke, tmp_path_factory):
+    """A base model of a few supervised steps."""
+    folder = tmp_path_factory.mktemp("results")
+    phase = smoke.scale.base.phases[0].model_copy(update={"steps": 20})
+    scale = smoke.scale.model_copy(update={"base": smoke.scale.base.model_copy(update={"phases": [phase]})})
+    train_base(scale, folder, checkpoint_every=8)
+    return scale, folder
+
+
+def files_of(folder: Path, *ignored: str) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ignored
+    }
+
+
+def interrupt_after_first_save(monkeypatch):
+    from real.torch_engine.work_folder import WorkFolder
+
+    save = WorkFolder.save
+
+    def save_and_stop(self, state):
+        save(self, state)
+        raise InterruptedRunError
+
+    monkeypatch.setattr(WorkFolder, "save", save_and_stop)
+
+
+def test_an_interrupted_base_resumes_to_identical_bytes(base_folder, tmp_path, monkeypatch):
+    scale, folder = base_folder
+    with monkeypatch.context() as patch:
+        interrupt_after_first_save(patch)
+        with pytest.raises(InterruptedRunError):
+            train_base(scale, tmp_path, checkpoint_every=8)
+    train_base(scale, tmp_path, checkpoint_every=8)
+    assert files_of(tmp_path / "base") == files_of(folder / "base")
+    assert not (tmp_path / "work" / "base").exists()
+
+
+@pytest.mark.parametrize("method", ["real", "grpo"])
+def test_an_interrupted_run_resumes_to_identical_bytes(base_folder, smoke, tmp_path, monkeypatch, method):
+    _, folder = base_folder
+    run = resolve(smoke, method, 0)
+    base = folder / "base" / "model"
+    train.train(run, base, tmp_path / "whole", tmp_path / "work1")
+    with monkeypatch.context() as patch:
+        interrupt_after_first_save(patch)
+        with pytest.raises(InterruptedRunError):
+            train.train(run, base, tmp_path / "resumed", tmp_path / "work2")
+    assert not (tmp_path / "resumed").exists()
+    train.train(run, base, tmp_path / "resumed", tmp_path / "work2")
+    whole, resumed = files_of(tmp_path / "whole", "timings.jsonl"), files_of(tmp_path / "resumed", "timings.jsonl")
+    assert whole == resumed
+
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(run.training.steps + 1))
+    assert all(list(line) == list(train.METRICS) for line in lines)
+    assert [line["step"] for line in lines if line["val_pass_at_1"] is not None] == [0, 3, 6]
+    samples = pd.read_parquet(tmp_path / "whole" / "gradient_samples.parquet")
+    assert list(samples) == ["step", "method", "score", "reward", "weight"]
+    assert len(samples) == 2 * run.training.prompts * run.training.rollouts
+
+
+def test_metrics_follow_their_definitions(base_folder, smoke):
+    """One step by hand: rewards, solve-all, entropy and score statistics from the rollouts themselves."""
+    _, folder = base_folder
+    run = resolve(smoke, "gspo", 0)
+    model, _ = load_checkpoint(folder / "base" / "model", torch.device("cpu"))
+    prompts = TrainingPrompts(run.task.training_families, 0, 8, 4)
+    batch, rollouts = train.collect(model, None, prompts, run, step=1)
+    batch.reward = torch.zeros(64)
+    batch.reward[:8], batch.reward[8:11] = 1.0, 1.0
+    batch.old_log_prob = batch.old_log_prob - 0.01 * batch.mask
+    seen = []
+    for start in range(0, 64, 16):
+        part = batch.rows(start, start + 16)
+        model.zero_grad()
+        seen.append((part, accumulate_gradient(model, part, make_objective("gspo"), 0.0, 0.6, 64)))
+    line = train.step_metrics(1, rollouts, batch, seen, 0.5, 8)
+    assert line["reward_mean"] == pytest.approx(11 / 64)
+    assert (line["solve_all"], line["solve_none"], line["prompts"]) == (1, 6, 8)
+    assert line["score_positive_mean"] == pytest.approx(0.01, rel=1e-3)
+    assert line["score_negative_mean"] == pytest.approx(0.01, rel=1e-3)
+    assert line["score_abs_max"] == pytest.approx(0.01, rel=1e-2)
+    assert line["entropy"] == pytest.approx(float(rollouts.entropy.sum() / rollouts.mask.sum()))
+    assert line["learning_rate"] == 0.5
+    # at s̄ = 0.01 every positive of the one two-sided group is beyond GSPO's upper clip, its negatives are not
+    positives = float(batch.mask[8:11].sum())
+    assert line["clipped_fraction"] == pytest.approx(positives / float(batch.mask.sum()))
+
+
+def test_evaluation_rows_follow_the_contract(base_folder, smoke, tmp_path):
+    _, folder = base_folder
+    evaluate(smoke.scale, folder / "base" / "model", tmp_path, ["mix4", "add3"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["add3.parquet", "mix4.parquet"]
+    rows = pd.read_parquet(tmp_path / "mix4.parquet")
+    settings, task = smoke.scale.evaluation, smoke.scale.task
+    assert list(rows) == list(COLUMNS)
+    assert len(rows) == task.test_problems * settings.samples
+    assert (
+        rows.groupby("problem_id")["sample"].apply(list).tolist()
+        == [list(range(settings.samples))] * task.test_problems
+    )
+    assert rows["correct"].equals(rows["status"] == "exact")
+    assert rows["tokens"].between(1, settings.max_response_tokens).all()
+    with pytest.raises(ValueError, match="unknown benchmark 'aime'"):
+        evaluate(smoke.scale, folder / "base" / "model", tmp_path, ["aime"])
+
+
+def test_a_problems_samples_do_not_depend_on_other_benchmarks_or_later_chunks(base_folder, smoke):
+    from real.arithmetic import held_out_problems
+
+    _, folder = base_folder
+    model, _ = load_checkpoint(folder / "base" / "model", torch.device("cpu"))
+    problems = held_out_problems(0, 8, 4)["mix4", "test"]
+    settings = smoke.scale.evaluation.model_copy(update={"chunk_problems": 4})
+    every, first = sample_benchmark(model, problems, settings), sample_benchmark(model, problems[:4], settings)
+    assert every[: len(first)].equals(first)
+
+
+def test_importing_real_pulls_in_no_engine_of_the_gpu_scale():
+    code = (
+        "import sys, real, real.config, real.exact, real.torch_engine.train, real.evaluate, real.tables\n"
+        "print([m for m in ('verl', 'vllm', 'ray', 'wandb', 'snakemake') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert found.stdout.strip() == "[]"
+
+
+def test_gradient_samples_carry_the_weight_of_the_figure(base_folder, smoke, tmp_path):
+    """On-policy (s̄ = 0) and with P positives, REAL's weight is 1 / (τ (1 + P))."""
+    _, folder = base_folder
+    run = resolve(smoke, "real", 0)
+    model, _ = load_checkpoint(folder / "base" / "model", torch.device("cpu"))
+    batch, _ = train.collect(model, None, TrainingPrompts(run.task.training_families, 0, 8, 4), run, 1)
+    batch.reward = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0] * 8)
+    part = batch.rows(0, 16)
+    gradient = accumulate_gradient(model, part, make_objective("real"), 0.0, 0.6, 64)
+    samples = train._gradient_samples(1, "real", make_objective("real"), part, gradient)
+    assert samples.loc[samples["reward"] == 1, "weight"].tolist() == pytest.approx([1.0, 1.0], rel=1e-4)
+    assert samples.loc[samples["reward"] == 0, "weight"].tolist() == pytest.approx([1 / (0.5 * 8)] * 14, rel=1e-4)
+    assert not math.isnan(samples["score"].sum())
