@@ -18,7 +18,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from real.arithmetic import BENCHMARKS, FAMILIES, longest_solution
-from real.objectives import make_objective
 
 METHODS_FILE = Path("paper_configs/methods.yaml")
 LOCAL_FILE = Path("paper_configs/local.yaml")
@@ -50,6 +49,9 @@ class Method(Strict):
 
     @model_validator(mode="after")
     def _objective_accepts_hyperparameters(self) -> Self:
+        # imported here: an edit of an objective must rerun training, not everything that reads a config
+        from real.objectives import make_objective
+
         make_objective(self.objective, **self.hyperparameters)
         return self
 

@@ -22,8 +22,9 @@ PACKAGES = ("torch", "transformers", "numpy", "pandas", "snakemake")
 def code_digest(*modules: str) -> str:
     """Short sha256 of the named modules and of every module of this repository they import, however indirectly.
 
-    Comments and layout don't count: the digest is of the syntax tree. A rule carries it as a param, so that an edit
-    reruns what depends on the edited module and nothing else.
+    Comments and layout don't count: the digest is of the syntax tree. Nor does an import inside a function (the config
+    validates by the objectives without depending on them). A rule carries the digest as a param, so that an edit reruns
+    what depends on the edited module and nothing else.
 
     Args:
         modules: dotted names, such as ``real.torch_engine.train``.
@@ -72,9 +73,9 @@ def _module_file(module: str) -> Path:
 
 
 def _imports(path: Path) -> list[Path]:
-    """Files of this repository's modules that ``path`` imports anywhere in its text."""
+    """Files of this repository's modules that ``path`` imports at its top level."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,0 +1,38 @@
+"""The README's code runs, its commands exist, its links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md", "results/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+ROOMS = "paper_configs|real|docs|figures|workflow|datasets|tests|benchmarks"
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.S), ids=lambda code: code.split("\n")[0])
+def test_readme_code_runs(code):
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_every_make_target_named_in_the_docs_exists():
+    targets = set(re.findall(r"^([a-z_]+):.*## ", (ROOT / "Makefile").read_text(), re.M))
+    named = {name for page in PAGES for name in re.findall(r"`make ([a-z_]+)", page.read_text())}
+    assert named <= targets
+    assert {"laptop", "test"} <= named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), link
+
+
+def test_every_rule_and_config_file_named_in_the_readme_exists():
+    for path in re.findall(rf"`((?:{ROOMS})/[^`<{{*]*)`", README):
+        assert (ROOT / path).exists(), path

@@ -1,0 +1,236 @@
+"""The DAG: what runs, what reruns, what stops before it starts, and that two runs write the same bytes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+LEFT_BEHIND = (".git", ".venv*", ".snakemake", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
+# differ from run to run by nature: clocks, machine load, and logs that print neither
+UNSTABLE = ("timings.jsonl", "provenance.json", ".snakemake_timestamp")
+SMOKE = ("--configfile", "paper_configs/smoke.yaml")
+PUBLISHED = ("--configfile", "paper_configs/published.yaml")
+SWEEP = ("--configfile", "paper_configs/laptop.yaml", "paper_configs/variants/learning_rate_sweep.yaml")
+
+
+def copy_checkout(folder: Path) -> Path:
+    """The repository as a fresh clone would have it."""
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+    (folder / "results").mkdir()
+    return folder
+
+
+def snakemake(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake as a user would, with stdout and stderr together."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    return subprocess.run(
+        command, cwd=checkout, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def planned(checkout: Path, *arguments: str) -> dict[str, int]:
+    """Jobs per rule that a dry run announces."""
+    done = snakemake(checkout, "--dry-run", "--cores", "1", *arguments)
+    assert done.returncode == 0, done.stdout
+    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\n\n", done.stdout, re.S)
+    if table is None:
+        assert "Nothing to be done" in done.stdout, done.stdout
+        return {}
+    counts = dict(line.split() for line in table[1].splitlines())
+    return {rule: int(count) for rule, count in counts.items() if rule != "total"}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    return copy_checkout(tmp_path_factory.mktemp("fresh") / "project")
+
+
+@pytest.mark.slow
+def test_the_default_target_is_the_laptop_scale(checkout):
+    assert planned(checkout) == {
+        "all": 1,
+        "base": 1,
+        "train": 18,
+        "evaluate_base": 1,
+        "evaluate": 18,
+        "benchmark_tables": 1,
+        "training_curves": 1,
+        "training_dynamics": 1,
+        "gradient_magnitude": 1,
+        "gradient_measured": 1,
+    }
+
+
+@pytest.mark.slow
+def test_the_published_scale_trains_nothing(checkout):
+    assert planned(checkout, *PUBLISHED) == {
+        "all": 1,
+        "benchmark_tables": 1,
+        "training_curves": 1,
+        "training_dynamics": 1,
+        "gradient_magnitude": 1,
+    }
+
+
+@pytest.mark.slow
+def test_the_default_profile_is_loaded(checkout):
+    done = snakemake(checkout, "--dry-run")  # cores come from the profile
+    assert done.returncode == 0, done.stdout
+    assert "profiles/default" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "configuration", "rules"),
+    [
+        ("gradient_magnitude", (), {"gradient_magnitude"}),
+        ("benchmark_tables", PUBLISHED, {"benchmark_tables"}),
+        ("training_dynamics", PUBLISHED, {"training_curves", "training_dynamics"}),
+        ("learning_rate_sweep", SWEEP, {"base", "train", "learning_rate_table", "learning_rate_figure"}),
+    ],
+)
+def test_named_targets_run_what_they_need(checkout, target, configuration, rules):
+    assert set(planned(checkout, target, *configuration)) - {"learning_rate_sweep"} == rules
+
+
+@pytest.mark.slow
+def test_a_scale_reads_no_other_scales_file(checkout):
+    """smoke.yaml without one key is an error, although laptop.yaml, the default, has it."""
+    content = yaml.safe_load((checkout / "paper_configs" / "smoke.yaml").read_text())
+    del content["seeds"]
+    (checkout / "paper_configs" / "incomplete.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "--dry-run", "--configfile", "paper_configs/incomplete.yaml")
+    assert done.returncode != 0
+    assert "paper_configs/incomplete.yaml: seeds is missing; every scale file states every key" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("keys", "value", "sentence"),
+    [
+        (("training", "lerning_rate"), 1.0, "training.lerning_rate is not a known key; did you mean 'learning_rate'?"),
+        (("methods",), ["reall"], "unknown method 'reall'; choose from"),
+        (("training", "steps"), "70", "training.steps is the text '70', not a number"),
+        (("training", "learning_rate"), "2e-6", "training.learning_rate is the text '2e-6', not a number"),
+    ],
+)
+def test_a_mistake_stops_before_any_job(checkout, keys, value, sentence):
+    content = yaml.safe_load((checkout / "paper_configs" / "smoke.yaml").read_text())
+    section = content
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    (checkout / "paper_configs" / "wrong.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "--cores", "1", "--configfile", "paper_configs/wrong.yaml")
+    assert done.returncode != 0
+    assert f"paper_configs/wrong.yaml: {sentence}" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not list((checkout / "results").iterdir())
+
+
+@pytest.mark.slow
+def test_config_overrides_and_a_missing_overlay_are_refused_with_the_remedy(checkout):
+    done = snakemake(checkout, "--dry-run", *SMOKE, "--config", "protected=True")
+    assert done.returncode != 0
+    assert "write an overlay file" in done.stdout
+    done = snakemake(checkout, "--dry-run", "learning_rate_sweep")
+    assert done.returncode != 0
+    assert "paper_configs/variants/learning_rate_sweep.yaml" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def finished_smoke(tmp_path_factory):
+    """A checkout in which the smoke scale has run on two cores."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("first") / "project")
+    done = snakemake(checkout, "--cores", "2", *SMOKE)
+    assert done.returncode == 0, done.stdout
+    return checkout
+
+
+def results(checkout: Path) -> dict[str, bytes]:
+    folder = checkout / "results" / "smoke"
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.name not in UNSTABLE
+        and path.relative_to(folder).parts[0] not in ("benchmarks", "logs")
+    }
+
+
+@pytest.mark.slow
+def test_two_runs_on_one_and_two_cores_write_the_same_bytes(finished_smoke, tmp_path):
+    again = copy_checkout(tmp_path / "project")
+    done = snakemake(again, "--cores", "1", *SMOKE)
+    assert done.returncode == 0, done.stdout
+    first, second = results(finished_smoke), results(again)
+    assert len(first) > 150
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+@pytest.mark.slow
+def test_a_finished_scale_has_every_declared_file_and_nothing_left_to_do(finished_smoke):
+    found = results(finished_smoke)
+    for name in (
+        *(f"tables/benchmarks.{kind}" for kind in ("csv", "html", "md", "tex")),
+        *(
+            f"figures/{figure}.{kind}"
+            for figure in ("training_dynamics", "gradient_magnitude", "gradient_measured")
+            for kind in ("pdf", "png")
+        ),
+        *(f"evaluations/base/{benchmark}.parquet" for benchmark in ("add3", "addsub4", "mul3", "mix4", "mix5", "mix6")),
+        "runs/real_product/seed1/model/model.safetensors",
+        "runs/grpo/seed0/gradient_samples.parquet",
+        "runs/grpo/seed0/config.yaml",
+    ):
+        assert found[name], name
+    assert not [name for name in found if name.startswith("work/") and not name.endswith(".lock")]
+    assert planned(finished_smoke, *SMOKE) == {}
+
+
+TABLES, FIGURES = (
+    {"benchmark_tables", "training_curves"},
+    {"training_dynamics", "gradient_magnitude", "gradient_measured"},
+)
+TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("real/objectives.py", {*TRAINED, "gradient_magnitude"}),
+        ("real/exact.py", {*TRAINED, "gradient_magnitude"}),
+        ("real/torch_engine/update.py", TRAINED),
+        ("real/torch_engine/supervised.py", {"base", "evaluate_base", *TRAINED}),
+        ("real/evaluate.py", {"evaluate", "evaluate_base", "benchmark_tables"}),
+        ("real/statistics.py", {*TABLES, "training_dynamics"}),
+        ("figures/style.py", FIGURES),
+        ("figures/training_dynamics.py", {"training_dynamics"}),
+    ],
+)
+def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished_smoke, module, rules):
+    path = finished_smoke / module
+    before, times = path.read_text(), path.stat()
+    try:
+        path.write_text(before + "\n# a comment changes nothing\n")
+        if not module.startswith("figures/t"):  # Snakemake compares a script's own text
+            assert planned(finished_smoke, *SMOKE) == {}
+        path.write_text(before + "\nEDITED = True\n")
+        assert set(planned(finished_smoke, *SMOKE)) - {"all"} == rules
+    finally:
+        path.write_text(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.slow
+def test_redrawing_a_figure_retrains_nothing(finished_smoke):
+    assert planned(finished_smoke, "--forcerun", "training_dynamics", *SMOKE) == {"all": 1, "training_dynamics": 1}
