@@ -17,8 +17,8 @@ from real.config import Policy
 # checkpoints of a laptop load and save in milliseconds; their progress bars would only fill the logs
 disable_progress_bar()
 
-# rows of similar length are run through the model together; fewer rows waste padding, smaller buckets waste overhead
-BUCKET_ROWS = 32
+# rows of similar length run through the model together: fewer cost overhead, more cost padding and cache misses
+BUCKET_ROWS = 16
 
 
 def prepare_torch(device: str) -> torch.device:
