@@ -8,6 +8,8 @@ TORCH_INDEX_URL ?=
 CORES ?= all
 
 BIN := .venv/bin
+# the rules call `python`, whichever environment is active
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
