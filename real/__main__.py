@@ -79,10 +79,12 @@ def schema(arguments: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run; expected failures end in one sentence and exit code 1."""
+    from real.torch_engine.work_folder import FolderInUseError
+
     parsed = _parser().parse_args(arguments)
     try:
         parsed.verb(parsed)
-    except (ConfigError, FileNotFoundError, RuntimeError, ValueError) as error:
+    except (ConfigError, FileNotFoundError, FolderInUseError) as error:
         print(f"real: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from real.arithmetic import Problem, decode, encode, grade, held_out_problems
-from real.config import Evaluation, TorchScale
+from real.config import ConfigError, Evaluation, TorchScale
 from real.torch_engine.policy import load_checkpoint, prepare_torch
 from real.torch_engine.sampler import sample
 
@@ -40,7 +40,7 @@ def evaluate(scale: TorchScale, model_folder: Path, output: Path, benchmarks: Se
 
     Raises:
         FileNotFoundError: ``model_folder`` holds no checkpoint.
-        ValueError: an unknown benchmark.
+        ConfigError: an unknown benchmark, or the configured device is missing.
     """
     device = prepare_torch(scale.device)
     settings, task = scale.evaluation, scale.task
@@ -48,7 +48,7 @@ def evaluate(scale: TorchScale, model_folder: Path, output: Path, benchmarks: Se
     wanted = list(benchmarks or settings.benchmarks)
     for benchmark in wanted:
         if (benchmark, "test") not in held_out:
-            raise ValueError(
+            raise ConfigError(
                 f"benchmarks: unknown benchmark {benchmark!r}; choose from {', '.join(settings.benchmarks)}"
             )
     model, _ = load_checkpoint(model_folder, device)

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real.arithmetic import FAMILIES, TrainingPrompts, encode
-from real.config import Phase, resolve
+from real.config import ConfigError, Phase, resolve
 from real.evaluate import COLUMNS, evaluate, sample_benchmark
 from real.objectives import OBJECTIVES, make_objective
 from real.torch_engine import policy as policy_module
@@ -23,7 +23,7 @@ from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkp
 from real.torch_engine.sampler import _draw, sample
 from real.torch_engine.supervised import train_base
 from real.torch_engine.update import Batch, accumulate_gradient, kl_to_reference
-from real.torch_engine.work_folder import open_work_folder
+from real.torch_engine.work_folder import FolderInUseError, open_work_folder
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_losses.json").read_text())
 
@@ -211,7 +211,7 @@ def test_a_folder_without_checkpoint_is_named(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="torch finds a CUDA device here")
 def test_a_missing_cuda_device_is_named():
-    with pytest.raises(RuntimeError, match="device: 'cuda' is configured"):
+    with pytest.raises(ConfigError, match="device: 'cuda' is configured"):
         prepare_torch("cuda")
 
 
@@ -226,7 +226,7 @@ def test_a_work_folder_in_use_names_its_holder(tmp_path):
     try:
         assert holder.stdout.readline() == "held\n"
         with (
-            pytest.raises(RuntimeError, match=f"in use by process {holder.pid}"),
+            pytest.raises(FolderInUseError, match=f"in use by process {holder.pid}"),
             open_work_folder(tmp_path / "job", "x"),
         ):
             pass
@@ -356,7 +356,7 @@ def test_evaluation_rows_follow_the_contract(base_folder, smoke, tmp_path):
     )
     assert rows["correct"].equals(rows["status"] == "exact")
     assert rows["tokens"].between(1, settings.max_response_tokens).all()
-    with pytest.raises(ValueError, match="unknown benchmark 'aime'"):
+    with pytest.raises(ConfigError, match="unknown benchmark 'aime'"):
         evaluate(smoke.scale, folder / "base" / "model", tmp_path, ["aime"])
 
 

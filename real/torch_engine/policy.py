@@ -12,7 +12,7 @@ from transformers.models.qwen2 import Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from real.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, build_tokenizer
-from real.config import Policy
+from real.config import ConfigError, Policy
 
 # checkpoints of a laptop load and save in milliseconds; their progress bars would only fill the logs
 disable_progress_bar()
@@ -25,10 +25,10 @@ def prepare_torch(device: str) -> torch.device:
     """One thread and deterministic kernels, so that a run doesn't depend on the machine's load or core count.
 
     Raises:
-        RuntimeError: ``cuda`` asked for where torch finds none.
+        ConfigError: ``cuda`` asked for where torch finds none.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("device: 'cuda' is configured, but torch finds no CUDA device; set device: cpu")
+        raise ConfigError("device: 'cuda' is configured, but torch finds no CUDA device; set device: cpu")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(device == "cpu")
     return torch.device(device)

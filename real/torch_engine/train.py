@@ -49,7 +49,8 @@ def train(run: Run, base: Path, output: Path, work_folder: Path) -> None:
     interruption it resumes from ``work_folder``; on a CPU the results are byte-identical to an uninterrupted run.
 
     Raises:
-        RuntimeError: another process holds ``work_folder``, or the configured device is missing.
+        FolderInUseError: another process holds ``work_folder``.
+        ConfigError: the configured device is missing.
         FileNotFoundError: ``base`` holds no checkpoint.
     """
     device = prepare_torch(run.device)

@@ -14,6 +14,10 @@ import torch
 from filelock import FileLock, Timeout
 
 
+class FolderInUseError(RuntimeError):
+    """Another process holds the folder; the message names it."""
+
+
 class WorkFolder:
     """State of one job in ``folder``, valid for one resolved configuration and one version of the code."""
 
@@ -47,7 +51,7 @@ def open_work_folder(folder: Path, fingerprint: str) -> Iterator[WorkFolder]:
     """Create and lock ``folder`` for this process.
 
     Raises:
-        RuntimeError: another process holds it; the message names its pid.
+        FolderInUseError: another process holds it; the message names its pid.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # beside the folder, so that the folder can be removed while the lock is held
@@ -57,7 +61,7 @@ def open_work_folder(folder: Path, fingerprint: str) -> Iterator[WorkFolder]:
         lock.acquire(timeout=0)
     except Timeout:
         pid = holder.read_text().strip() if holder.exists() else "unknown"
-        raise RuntimeError(
+        raise FolderInUseError(
             f"{folder}: is in use by process {pid}; wait for it to finish, or end it, and run the same command again"
         ) from None
     try:

@@ -1,0 +1,55 @@
+"""The command line: expected failures end in one sentence, on standard error, with exit code 1."""
+
+from pathlib import Path
+
+import pytest
+
+from real.__main__ import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "--config", "none.yaml", "--method", "real", "--seed", "0"], "none.yaml: no such file"),
+        (["train", "--config", "paper_configs/smoke.yaml", "--method", "ppo", "--seed", "0"], "unknown method 'ppo'"),
+        (["base", "--config", "paper_configs/published.yaml"], "trains and evaluates nothing"),
+        (
+            ["evaluate", "--config", "paper_configs/smoke.yaml", "--model", "absent", "--output", "unused"],
+            "absent: holds no Hugging Face checkpoint",
+        ),
+        (
+            [
+                "evaluate",
+                "--config",
+                "paper_configs/smoke.yaml",
+                "--benchmarks",
+                "aime",
+                "--model",
+                "m",
+                "--output",
+                "o",
+            ],
+            "unknown benchmark 'aime'",
+        ),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(monkeypatch, capsys, arguments, sentence):
+    monkeypatch.chdir(ROOT)
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("real: ")
+    assert sentence in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_an_interrupt_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("real.tables.write_benchmarks", interrupted)
+    assert main(["tables", "--config", "paper_configs/published.yaml"]) == 130
+    assert "run the same command again" in capsys.readouterr().err
