@@ -1,30 +1,11 @@
-"""The experiment's configuration: one complete YAML per scale, overlays, methods, resolved to one run.
+"""The sections of a scale file as pydantic models: one doc line per key, no defaults, no conversions."""
 
-    experiment = load(["paper_configs/laptop.yaml"])                  # a scale, then overlays
-    run = resolve(experiment, method="real", seed=0)                  # everything one training job needs
-
-Every scale file states every key: no default, no inheritance. An unknown key, a wrong type or a number written as
-text is an error of one sentence that names file and key. ``python -m real schema`` writes the JSON schema.
-"""
-
-import difflib
-import hashlib
-import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from real.arithmetic import BENCHMARKS, FAMILIES, longest_solution
-
-METHODS_FILE = Path("paper_configs/methods.yaml")
-LOCAL_FILE = Path("paper_configs/local.yaml")
-
-
-class ConfigError(ValueError):
-    """A configuration that can't be used; the message is one sentence per problem."""
+from real.config.sentences import unknown
 
 
 class Strict(BaseModel):
@@ -82,7 +63,8 @@ class Task(Strict):
     @model_validator(mode="after")
     def _families_exist(self) -> Self:
         for family in self.training_families:
-            _require_known("task.training_families", family, FAMILIES)
+            if family not in FAMILIES:
+                raise ValueError(f"task.training_families: {unknown('family', family, FAMILIES)}")
         return self
 
 
@@ -209,7 +191,8 @@ class Evaluation(Strict):
     @model_validator(mode="after")
     def _benchmarks_exist(self) -> Self:
         for benchmark in self.benchmarks:
-            _require_known("evaluation.benchmarks", benchmark, BENCHMARKS)
+            if benchmark not in BENCHMARKS:
+                raise ValueError(f"evaluation.benchmarks: {unknown('benchmark', benchmark, BENCHMARKS)}")
         return self
 
 
@@ -286,7 +269,7 @@ class ReportedScale(Scale):
 
 
 AnyScale = Annotated[TorchScale | ReportedScale, Field(discriminator="engine")]
-_SCALE: TypeAdapter[TorchScale | ReportedScale] = TypeAdapter(AnyScale)
+SCALE: TypeAdapter[TorchScale | ReportedScale] = TypeAdapter(AnyScale)
 
 
 class Experiment(Strict):
@@ -319,166 +302,12 @@ class Run(Strict):
     training: Training
 
 
-def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_file: Path = LOCAL_FILE) -> Experiment:
-    """Read a scale file, merge overlays and this machine's local.yaml into it, and check everything.
-
-    Args:
-        files: a scale file first, then overlays. Mappings are merged, everything else is replaced.
-
-    Raises:
-        ConfigError: one sentence per problem, naming file and key.
-    """
-    paths = [Path(file) for file in files]
-    merged = read([*paths, local_file] if local_file.exists() else paths)
-    source = ", ".join(str(path) for path in paths)
-    scale = _check(_SCALE, merged, source)
-    known = _check(TypeAdapter(dict[str, Method]), _read_yaml(methods_file), str(methods_file))
-    methods = {name: _method(name, scale, known, source) for name in scale.methods}
-    name = "+".join([scale.scale, *(path.stem for path in paths[1:])])
-    return Experiment(name=name, files=[str(path) for path in paths], scale=scale, methods=methods)
-
-
-def read(files: Sequence[str | Path]) -> dict[str, Any]:
-    """The merged, unchecked content of a scale file and its overlays.
-
-    Raises:
-        ConfigError: a file that is missing, is no YAML mapping, or stands in the wrong place.
-    """
-    if not files:
-        raise ConfigError("no config file given; name a scale, for example paper_configs/laptop.yaml")
-    merged: dict[str, Any] = {}
-    for place, path in enumerate(map(Path, files)):
-        content = _read_yaml(path)
-        if place == 0 and "scale" not in content:
-            raise ConfigError(f"{path}: has no key 'scale', so it is no scale file; name a scale first, overlays after")
-        if place > 0 and "scale" in content:
-            raise ConfigError(f"{path}: is a scale file, but {files[0]} is one already; give one scale, then overlays")
-        merged = _merge(merged, content)
-    return merged
-
-
-def resolve(experiment: Experiment, method: str, seed: int) -> Run:
-    """The one run (method, seed) of an experiment.
-
-    Raises:
-        ConfigError: unknown method, or a scale that trains nothing.
-    """
-    scale = experiment.scale
-    if not isinstance(scale, TorchScale):
-        raise ConfigError(f"{experiment.files[0]}: the scale '{scale.scale}' trains nothing, so it has no runs")
-    if method not in experiment.methods:
-        raise ConfigError(_unknown("method", method, experiment.methods))
-    training = scale.training
-    if method in scale.variants:
-        training = _merged_training(training, scale.variants[method], f"variants.{method}")
-    return Run(
-        experiment=experiment.name,
-        method=method,
-        seed=seed,
-        device=scale.device,
-        settings=experiment.methods[method],
-        task=scale.task,
-        policy=scale.policy,
-        training=training,
-    )
-
-
-def digest(*parts: Any) -> str:
-    """Short sha256 of configuration values: equal values, equal digest."""
-    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+def known_keys() -> set[str]:
+    """All keys of all sections."""
+    sections = [*Strict.__subclasses__(), *Scale.__subclasses__()]
+    return {key for section in sections for key in section.model_fields}
 
 
 def json_schema() -> dict[str, Any]:
     """JSON schema of a scale file with its overlays merged, for validate() in the Snakefile and for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_SCALE.json_schema()}
-
-
-def _method(name: str, scale: Scale, known: dict[str, Method], source: str) -> Method:
-    if name in known:
-        return known[name]
-    if name not in scale.variants:
-        raise ConfigError(f"{source}: {_unknown('method', name, [*known, *scale.variants])}")
-    variant = scale.variants[name]
-    if variant.method not in known:
-        raise ConfigError(f"{source}: variants.{name}: {_unknown('method', variant.method, known)}")
-    base = known[variant.method].model_dump()
-    base["hyperparameters"] |= variant.hyperparameters
-    if isinstance(scale, TorchScale):
-        _merged_training(scale.training, variant, f"{source}: variants.{name}")
-    return _check(TypeAdapter(Method), base, f"{source}: variants.{name}")
-
-
-def _merged_training(training: Training, variant: Variant, source: str) -> Training:
-    return _check(TypeAdapter(Training), {**training.model_dump(), **variant.training}, f"{source}.training")
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; run from the root of the repository and check the name") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")
-    return content
-
-
-def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    both = {k: _merge(base[k], v) for k, v in overlay.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
-    return {**base, **overlay, **both}
-
-
-def _check(adapter: TypeAdapter, content: Any, source: str) -> Any:
-    try:
-        return adapter.validate_python(content)
-    except ValidationError as error:
-        raise ConfigError("\n".join(f"{source}: {_sentence(problem)}" for problem in error.errors())) from None
-
-
-def _sentence(problem: Any) -> str:
-    """One pydantic error as a sentence that names the key and the remedy."""
-    # the discriminator's value ("torch") heads each location of a scale
-    key = ".".join(str(part) for part in problem["loc"] if part not in ("torch", "reported"))
-    value, kind = problem["input"], problem["type"]
-    if kind == "extra_forbidden":
-        names = {field for model in Strict.__subclasses__() + Scale.__subclasses__() for field in model.model_fields}
-        return f"{key} is not a known key{_did_you_mean(key.rpartition('.')[2], names)}"
-    if kind == "missing":
-        return f"{key} is missing; every scale file states every key"
-    if kind in ("union_tag_not_found", "union_tag_invalid"):
-        return (
-            f"engine must be 'torch' or 'reported', found {value.get('engine') if isinstance(value, dict) else value!r}"
-        )
-    if isinstance(value, str) and _is_number(value):
-        return (
-            f"{key} is the text {value!r}, not a number; write it as {yaml.safe_dump(float(value)).split()[0]} "
-            "(YAML reads 2e-6 as text, 2.0e-6 as a number)"
-        )
-    message = problem["msg"].removeprefix("Value error, ")
-    if kind == "value_error":
-        return f"{key}: {message}" if key and key.split(".")[0] not in message else message
-    return f"{key} is {value!r}; {message[0].lower()}{message[1:]}"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _require_known(key: str, name: str, known: Sequence[str] | dict[str, Any]) -> None:
-    if name not in known:
-        raise ValueError(f"{key}: {_unknown('name', name, known)}")
-
-
-def _unknown(kind: str, name: str, known: Sequence[str] | dict[str, Any]) -> str:
-    return f"unknown {kind} {name!r}; choose from {', '.join(known)}{_did_you_mean(name, known)}"
-
-
-def _did_you_mean(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCALE.json_schema()}

@@ -1,0 +1,41 @@
+"""The experiment's configuration: one complete YAML per scale, overlays, methods, resolved to one run.
+
+    experiment = load(["paper_configs/laptop.yaml"])                  # a scale, then overlays
+    run = resolve(experiment, method="real", seed=0)                  # everything one training job needs
+
+Every scale file states every key: no default, no inheritance. An unknown key, a wrong type or a number written as
+text is an error of one sentence that names file and key. ``python -m real schema`` writes the JSON schema.
+"""
+
+from real.config.loading import digest, load, read, resolve
+from real.config.schema import (
+    Evaluation,
+    Experiment,
+    Method,
+    Phase,
+    Policy,
+    ReportedScale,
+    Run,
+    TorchScale,
+    Training,
+    json_schema,
+)
+from real.config.sentences import ConfigError
+
+__all__ = [
+    "ConfigError",
+    "Evaluation",
+    "Experiment",
+    "Method",
+    "Phase",
+    "Policy",
+    "ReportedScale",
+    "Run",
+    "TorchScale",
+    "Training",
+    "digest",
+    "json_schema",
+    "load",
+    "read",
+    "resolve",
+]
