@@ -51,23 +51,22 @@ def write_benchmarks(experiment: Experiment, folder: Path) -> None:
     scores["cell"] = [_cell(row) for row in scores.itertuples()]
     scores["name"] = scores["label"] + np.where(scores["cited"] == 1, "*", "")
     sections = {backbone: _printed(part) for backbone, part in scores.groupby("backbone", sort=False)}
-    write_readable(folder / "benchmarks", f"Benchmarks, {experiment.scale.evidence}", sections, note)
+    write_readable(folder / "benchmarks", f"Benchmarks at {experiment.scale.scale} scale", sections, note)
 
 
 def benchmark_note(experiment: Experiment, scores: pd.DataFrame) -> str:
     """The sentence under the table: what was sampled, what the intervals cover."""
     if isinstance(experiment.scale, ReportedScale):
         return (
-            "The paper's Tables 1 and 2 as printed, 16 samples per problem, no intervals published. "
-            "* cited by the paper from elsewhere."
+            f"{experiment.scale.evidence}. The paper's Tables 1 and 2 as printed, 16 samples per problem, "
+            "no intervals published. * cited by the paper from elsewhere."
         )
     scale = experiment.scale
     return (
         f"pass@1 at the last step ± half of the 95 % interval; {scale.evaluation.samples} samples per problem, "
         f"{scale.task.test_problems} problems per benchmark, temperature {scale.evaluation.temperature}, "
-        f"top-p {scale.evaluation.top_p}, {len(scale.seeds)} seed(s). Intervals cover "
-        f"{', '.join(scores.loc[scores['method'] != BASE, 'covers'].unique())}; the base model has one seed and its "
-        f"intervals cover problems only."
+        f"top-p {scale.evaluation.top_p}, seeds {', '.join(map(str, scale.seeds))}. Intervals cover "
+        f"{scores['covers'].iloc[-1]}; the base model's cover problems only."
     )
 
 
@@ -127,12 +126,11 @@ def write_learning_rate_sweep(experiment: Experiment, folder: Path) -> None:
     scale = experiment.scale
     assert isinstance(scale, TorchScale)
     note = (
-        f"pass@1 on validation problems alone, step {scale.training.steps}, seeds {scale.seeds}; "
+        f"pass@1 on validation problems alone, step {scale.training.steps}, seeds {', '.join(map(str, scale.seeds))}; "
         f"{scale.training.validation_samples} samples of {scale.task.validation_problems} problems per benchmark; "
         f"one number per seed where there are fewer than three."
     )
-    title = f"Learning-rate sweep, {scale.evidence}"
-    write_readable(folder / "learning_rate_sweep", title, {"validation pass@1 by learning rate": table}, note)
+    write_readable(folder / "learning_rate_sweep", "Learning-rate sweep", {scale.evidence: table}, note)
 
 
 def write_readable(stem: Path, title: str, sections: dict[Any, pd.DataFrame], note: str) -> None:

@@ -101,7 +101,7 @@ def test_measured_scores_set_the_axis_and_the_caption_counts_them():
     assert figure.axes[0].get_lines()[0].get_xdata().max() == pytest.approx(gradient_measured.visited_range(samples))
     printed = " ".join(text.get_text() for text in figure.texts)
     assert "1,000 responses of steps 10" in printed
-    assert "25% at s̄ = 0" in printed
+    assert "leave out the 25% with |s̄| < 1e-05" in printed
 
 
 def test_sweep_figure_shows_every_seed():

@@ -84,7 +84,7 @@ def test_benchmark_tables_agree_in_all_four_formats(finished, tmp_path):
         assert cell in text, kind
         assert experiment.scale.evidence in text, kind
         assert "4 samples per problem" in text, kind
-        assert "2 seed(s)" in text, kind
+        assert "seeds 0, 1. Intervals cover problems and seeds" in text, kind
 
 
 def test_curves_hold_every_measured_value_once(finished):

@@ -96,7 +96,12 @@ def sweep_runs(wildcards):
 
 
 def evidence_line():
-    """What is printed on every figure: evidence level, seeds, samples."""
+    """What is printed on figures of training: evidence level, seeds, samples."""
     if not trains:
         return scale.evidence
-    return f"{scale.evidence}; {len(SEEDS)} seed(s)"
+    training = scale.training
+    problems = len(BENCHMARKS) * scale.task.validation_problems
+    return (
+        f"{scale.evidence}; seeds {', '.join(map(str, SEEDS))}; {training.prompts} × {training.rollouts} rollouts a step; "
+        f"validation: {problems} problems × {training.validation_samples} samples"
+    )
