@@ -23,7 +23,7 @@ from transformers import PreTrainedModel
 from real.arithmetic import TrainingPrompts, answer_of, decode, encode, grade, held_out_problems
 from real.config import Run, Training, digest
 from real.exact import sequence_weights
-from real.objectives import make_objective
+from real.objectives import Objective, make_objective
 from real.provenance import code_digest
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
 from real.torch_engine.sampler import Rollouts, sample
@@ -68,72 +68,32 @@ def train(run: Run, base: Path, output: Path, work_folder: Path) -> None:
     with open_work_folder(work_folder, fingerprint) as work:
         state = work.load()
         if state is None:
-            metrics = [_line(step=0, val_pass_at_1=validate(model, run, 0))]
-            timings: list[dict[str, float]] = []
-            samples: list[pd.DataFrame] = []
+            state = {"metrics": [_line(step=0, val_pass_at_1=validate(model, run, 0))], "timings": [], "samples": []}
         else:
-            metrics, timings, samples = state["metrics"], state["timings"], state["samples"]
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            print(
-                f"{run.method} seed {run.seed}: resumes after step {metrics[-1]['step']} of {training.steps}",
-                flush=True,
-            )
-        done = metrics[-1]["step"]
-        bar = tqdm(range(done + 1, training.steps + 1), f"{run.method} {run.seed}", disable=None)
-        for step in bar:
+            model.load_state_dict(state.pop("model"))
+            optimizer.load_state_dict(state.pop("optimizer"))
+            done = state["metrics"][-1]["step"]
+            print(f"{run.method} seed {run.seed}: resumes after step {done} of {training.steps}", flush=True)
+        first = state["metrics"][-1]["step"] + 1
+        for step in tqdm(range(first, training.steps + 1), f"{run.method} {run.seed}", disable=None):
             clock = [time.perf_counter()]
             batch, rollouts = collect(model, reference, prompts, run, step)
             clock.append(time.perf_counter())
-
-            rate = learning_rate_at(training, step)
-            for parameters in optimizer.param_groups:
-                parameters["lr"] = rate
-            rows = training.mini_batch_prompts * training.rollouts
-            seen: list[tuple[Batch, Gradient]] = []
-            for start in range(0, len(batch.prompts), rows):
-                mini_batch = batch.rows(start, start + rows)
-                optimizer.zero_grad()
-                gradient = accumulate_gradient(
-                    model,
-                    mini_batch,
-                    objective,
-                    settings.kl_coefficient,
-                    training.temperature,
-                    training.micro_batch_rows,
-                )
-                torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
-                optimizer.step()
-                seen.append((mini_batch, gradient))
+            seen = update(model, optimizer, objective, batch, run, step)
             clock.append(time.perf_counter())
-
-            line = step_metrics(step, rollouts, batch, seen, rate, training.rollouts)
-            if step in training.gradient_sample_steps:
-                samples += [_gradient_samples(step, run.method, objective, *pair) for pair in seen]
+            line = step_metrics(rollouts, batch, seen, run, step)
             if step % training.validation_every == 0 or step == training.steps:
                 line["val_pass_at_1"] = validate(model, run, step)
             clock.append(time.perf_counter())
-            metrics.append(line)
-            phases = ("sample_seconds", "update_seconds", "validate_seconds")
-            timings.append({"step": step, **{p: clock[i + 1] - clock[i] for i, p in enumerate(phases)}})
+
+            state["metrics"].append(line)
+            state["timings"].append({"step": step, **_durations(clock)})
+            if step in training.gradient_sample_steps:
+                state["samples"] += [_gradient_samples(step, run.method, objective, *pair) for pair in seen]
             tqdm.write(_log_line(run, line))
             if step % training.checkpoint_every == 0 and step < training.steps:
-                work.save(
-                    {
-                        "metrics": metrics,
-                        "timings": timings,
-                        "samples": samples,
-                        "model": model.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                    }
-                )
-        output.mkdir(parents=True, exist_ok=True)
-        _write_jsonl(output / "metrics.jsonl", metrics)
-        _write_jsonl(output / "timings.jsonl", timings)
-        columns = {"step": "int64", "method": "str", "score": "float64", "reward": "int64", "weight": "float64"}
-        pd.concat([pd.DataFrame({k: [] for k in columns}).astype(columns), *samples]).to_parquet(
-            output / "gradient_samples.parquet", index=False
-        )
+                work.save({**state, "model": model.state_dict(), "optimizer": optimizer.state_dict()})
+        _write_results(output, state["metrics"], state["timings"], state["samples"])
         save_checkpoint(model, output / "model")
         work.remove()
 
@@ -167,6 +127,32 @@ def collect(
     return batch, rollouts
 
 
+def update(
+    model: PreTrainedModel, optimizer: torch.optim.Optimizer, objective: Objective, batch: Batch, run: Run, step: int
+) -> list[tuple[Batch, Gradient]]:
+    """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw."""
+    training = run.training
+    for parameters in optimizer.param_groups:
+        parameters["lr"] = learning_rate_at(training, step)
+    rows = training.mini_batch_prompts * training.rollouts
+    seen = []
+    for start in range(0, len(batch.prompts), rows):
+        mini_batch = batch.rows(start, start + rows)
+        optimizer.zero_grad()
+        gradient = accumulate_gradient(
+            model,
+            mini_batch,
+            objective,
+            run.settings.kl_coefficient,
+            training.temperature,
+            training.micro_batch_rows,
+        )
+        gradient.norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip))
+        optimizer.step()
+        seen.append((mini_batch, gradient))
+    return seen
+
+
 def validate(model: PreTrainedModel, run: Run, step: int) -> float:
     """pass@1 on the validation problems: mean correctness over problems and samples."""
     task, training = run.task, run.training
@@ -190,9 +176,10 @@ def validate(model: PreTrainedModel, run: Run, step: int) -> float:
 
 
 def step_metrics(
-    step: int, rollouts: Rollouts, batch: Batch, seen: list[tuple[Batch, Gradient]], rate: float, group_size: int
+    rollouts: Rollouts, batch: Batch, seen: list[tuple[Batch, Gradient]], run: Run, step: int
 ) -> dict[str, Any]:
     """One line of metrics.jsonl; the definitions are those of the paper's Figure 4 (see docs/metrics.md)."""
+    group_size = run.training.rollouts
     solved = batch.reward.reshape(-1, group_size).sum(dim=1)
     score = torch.cat([scores(gradient, mini_batch) for mini_batch, gradient in seen])
     reward = torch.cat([mini_batch.reward for mini_batch, _ in seen])
@@ -211,7 +198,7 @@ def step_metrics(
         score_positive_mean=_mean(score[reward == 1]),
         score_negative_mean=_mean(score[reward == 0]),
         score_abs_max=score.abs().max().item(),
-        learning_rate=rate,
+        learning_rate=learning_rate_at(run.training, step),
     )
 
 
@@ -238,7 +225,7 @@ def _line(**values: Any) -> dict[str, Any]:
     return {key: values.get(key) for key in METRICS}
 
 
-def _gradient_samples(step: int, method: str, objective: Any, batch: Batch, gradient: Gradient) -> pd.DataFrame:
+def _gradient_samples(step: int, method: str, objective: Objective, batch: Batch, gradient: Gradient) -> pd.DataFrame:
     weight = sequence_weights(objective, gradient.log_ratio, batch.mask, batch.group, batch.reward)
     return pd.DataFrame(
         {
@@ -267,12 +254,25 @@ def _mean(values: torch.Tensor) -> float | None:
     return values.mean().item() if len(values) else None
 
 
+def _durations(clock: list[float]) -> dict[str, float]:
+    """Seconds between the four times taken in a step."""
+    phases = ("sample_seconds", "update_seconds", "validate_seconds")
+    return {phase: clock[i + 1] - clock[i] for i, phase in enumerate(phases)}
+
+
+def _write_results(
+    output: Path, metrics: list[dict[str, Any]], timings: list[dict[str, float]], samples: list[pd.DataFrame]
+) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    for name, lines in (("metrics", metrics), ("timings", timings)):
+        (output / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    columns = {"step": "int64", "method": "str", "score": "float64", "reward": "int64", "weight": "float64"}
+    empty = pd.DataFrame({name: [] for name in columns}).astype(columns)
+    pd.concat([empty, *samples]).to_parquet(output / "gradient_samples.parquet", index=False)
+
+
 def _log_line(run: Run, line: dict[str, Any]) -> str:
     text = f"{run.method} seed {run.seed}: step {line['step']}/{run.training.steps} reward {line['reward_mean']:.3f}"
     if line["val_pass_at_1"] is not None:
         text += f" validation {line['val_pass_at_1']:.3f}"
     return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"
-
-
-def _write_jsonl(path: Path, lines: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))

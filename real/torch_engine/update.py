@@ -48,11 +48,11 @@ class Batch:
 
 @dataclass
 class Gradient:
-    """What one mini-batch's backward pass saw: (N, T) log-ratios and weights, and the norm before clipping."""
+    """What one mini-batch's backward pass saw: (N, T) log-ratios and weights, and the global norm before clipping."""
 
     log_ratio: Tensor
     weights: Tensor
-    norm: float
+    norm: float = float("nan")  # known once the optimizer step clips
 
 
 def kl_to_reference(log_prob: Tensor, reference_log_prob: Tensor, mask: Tensor) -> Tensor:
@@ -100,8 +100,7 @@ def accumulate_gradient(
         if kl_coefficient > 0:
             loss = loss + kl_coefficient * kl_to_reference(log_prob, part.reference_log_prob, part.mask) / tokens
         loss.backward()
-    norm = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm()
-    return Gradient(log_ratio, weights, float(norm))
+    return Gradient(log_ratio, weights)
 
 
 def clipped_fraction(gradient: Gradient, batch: Batch) -> float:
