@@ -10,6 +10,7 @@ CORES ?= all
 BIN := .venv/bin
 # the rules call `python`, whichever environment is active
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
@@ -60,6 +61,8 @@ clean:  ## remove the environment and every result
 		{ echo "make: $(PYTHON) lacks the venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	@# torch comes first, by a line of its own: its CPU and CUDA builds have different hashes, so no lock can hold it
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) torch==$(TORCH_VERSION)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/cpu.lock
+	$(PIP) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) torch==$(TORCH_VERSION) || \
+		{ echo "make: could not install torch $(TORCH_VERSION); check the network, or name another index with TORCH_INDEX_URL"; exit 1; }
+	$(PIP) --require-hashes -r requirements/cpu.lock || \
+		{ echo "make: could not install requirements/cpu.lock; check the network and run the same command again"; exit 1; }
 	@touch $@

@@ -128,6 +128,6 @@ def test_no_installed_package_asks_for_torch():
 
 def test_makefile_installs_torch_by_a_line_of_its_own():
     makefile = (ROOT / "Makefile").read_text()
-    assert re.search(r"pip install .*TORCH_INDEX_URL.* torch==\$\(TORCH_VERSION\)", makefile)
+    assert re.search(r"\$\(PIP\) .*TORCH_INDEX_URL.* torch==\$\(TORCH_VERSION\)", makefile)
     version = re.search(r"^TORCH_VERSION := (\S+)", makefile, re.M)[1]
     assert importlib.metadata.version("torch").split("+")[0] == version
