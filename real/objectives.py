@@ -183,6 +183,14 @@ class Objective:
         clean = log_ratio.masked_fill(mask == 0, 0.0)
         return self.loss(clean, mask.to(clean.dtype), group, reward.to(clean.dtype), **self.hyperparameters)
 
+    def live_rows(self, group: Tensor, reward: Tensor) -> Tensor:
+        """(N,) boolean: rows that can have a gradient. The others, known from rewards alone, have exactly none."""
+        if self.hyperparameters.get("one_sided") == "train" and self.name != "real_product":
+            return torch.ones_like(group, dtype=torch.bool)
+        if "tau" in self.hyperparameters:
+            return _rows_in_two_sided_groups(group, reward).bool()
+        return group_advantage(group, reward.double()) != 0
+
     def normaliser(self, group: Tensor, reward: Tensor) -> int:
         """What the sum in the loss is divided by: groups, or rows (BCE: rows of two-sided groups unless trained)."""
         if self.unit == "groups":

@@ -267,6 +267,23 @@ def test_dropped_one_sided_groups_give_no_gradient(name, label):
     assert not token_weights(objective, log_ratio, mask, group, reward).any()
 
 
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("one_sided", ["drop", "train"])
+@given(seed=st.integers(0, 10_000))
+def test_rows_that_are_not_live_have_no_weight(name, one_sided, seed):
+    objective = make_objective(name, **({"one_sided": one_sided} if name in REAL_FAMILY else {}))
+    log_ratio, mask, group, reward = random_batch(seed, groups=6, size=3)
+    live = objective.live_rows(group, reward)
+    assert not token_weights(objective, log_ratio, mask, group, reward)[~live].any()
+
+
+def test_live_rows_are_those_of_two_sided_groups_and_correct_singles():
+    group, reward = torch.tensor([0, 0, 1, 1, 2, 3]), torch.tensor([1.0, 0.0, 1.0, 1.0, 1.0, 0.0])
+    assert make_objective("grpo").live_rows(group, reward).tolist() == [True, True, False, False, True, False]
+    assert make_objective("real").live_rows(group, reward).tolist() == [True, True, False, False, False, False]
+    assert make_objective("real", one_sided="train").live_rows(group, reward).all()
+
+
 def test_trained_one_sided_groups_follow_equation_8():
     score, mask, group, reward = one_group([0.3, -0.2], [])
     expected = math.log(1 + math.exp(-0.3 / 0.5) + math.exp(0.2 / 0.5))

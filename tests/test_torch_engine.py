@@ -150,6 +150,30 @@ def test_every_micro_batch_size_gives_the_gradient_of_the_undivided_objective(po
         torch.testing.assert_close(parameter.grad, direct, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_mini_batch_of_one_sided_groups_makes_no_gradient_but_keeps_its_scores(policy, name):
+    batch = some_batch(policy)
+    batch.reward = (batch.group % 2).float()
+    policy.zero_grad()
+    gradient = accumulate_gradient(policy, batch, make_objective(name), 0.0, 0.7, 16)
+    assert not any(parameter.grad is not None and parameter.grad.any() for parameter in policy.parameters())
+    assert not gradient.weights.any()
+    log_prob = token_log_probs(policy, batch.prompts, batch.response, batch.mask, 0.7).detach()
+    torch.testing.assert_close(gradient.log_ratio * batch.mask, (log_prob - batch.old_log_prob) * batch.mask)
+
+
+def test_the_optimizer_steps_even_where_no_group_is_two_sided(policy, smoke):
+    run = resolve(smoke, "real", 0)
+    batch = some_batch(policy, groups=8, rollouts=8)
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=0.0, weight_decay=0.01)
+    train.update(policy, optimizer, make_objective("real"), batch, run, step=2)
+    before = [parameter.detach().clone() for parameter in policy.parameters()]
+    batch.reward = torch.zeros(64)
+    seen = train.update(policy, optimizer, make_objective("real"), batch, run, step=3)
+    assert [gradient.norm for _, gradient in seen] == [0.0] * 4
+    assert all((now != then).any() for now, then in zip(policy.parameters(), before, strict=True))
+
+
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=[case["name"] for case in GOLDEN["cases"]])
 def test_kl_term_equals_the_authors_code(case):
     inputs = {key: torch.tensor(value, dtype=torch.float64) for key, value in case["inputs"].items()}
@@ -324,7 +348,7 @@ def test_metrics_follow_their_definitions(base_folder, smoke):
     batch.old_log_prob = batch.old_log_prob - 0.01 * batch.mask
     seen = []
     for start in range(0, 64, 16):
-        part = batch.rows(start, start + 16)
+        part = batch.select(torch.arange(start, start + 16))
         model.zero_grad()
         seen.append((part, accumulate_gradient(model, part, make_objective("gspo"), 0.0, 0.6, 64)))
     for _, gradient in seen:
@@ -388,7 +412,7 @@ def test_gradient_samples_carry_the_weight_of_the_figure(base_folder, smoke, tmp
     model, _ = load_checkpoint(folder / "base" / "model", torch.device("cpu"))
     batch, _ = train.collect(model, None, TrainingPrompts(run.task.training_families, 0, 8, 4), run, 1)
     batch.reward = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0] * 8)
-    part = batch.rows(0, 16)
+    part = batch.select(torch.arange(16))
     gradient = accumulate_gradient(model, part, make_objective("real"), 0.0, 0.6, 64)
     samples = train._gradient_samples(1, "real", make_objective("real"), part, gradient)
     assert samples.loc[samples["reward"] == 1, "weight"].tolist() == pytest.approx([1.0, 1.0], rel=1e-4)

@@ -136,9 +136,11 @@ def update(
         parameters["lr"] = learning_rate_at(training, step)
     rows = training.mini_batch_prompts * training.rollouts
     seen = []
-    for start in range(0, len(batch.prompts), rows):
-        mini_batch = batch.rows(start, start + rows)
-        optimizer.zero_grad()
+    for indices in torch.arange(len(batch.prompts), device=batch.group.device).split(rows):
+        mini_batch = batch.select(indices)
+        # zeros rather than None: AdamW steps by its momentum even where no group of the mini-batch is two-sided
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
         gradient = accumulate_gradient(
             model,
             mini_batch,

@@ -32,17 +32,16 @@ class Batch:
     group: Tensor
     reward: Tensor
 
-    def rows(self, start: int, stop: int) -> "Batch":
-        """Rows ``start`` to ``stop``."""
-        cut = slice(start, stop)
+    def select(self, rows: Tensor) -> "Batch":
+        """The rows with the given (k,) indices."""
         return Batch(
-            self.prompts[cut],
-            self.response[cut],
-            self.mask[cut],
-            self.old_log_prob[cut],
-            self.reference_log_prob[cut],
-            self.group[cut],
-            self.reward[cut],
+            [self.prompts[row] for row in rows.tolist()],
+            self.response[rows],
+            self.mask[rows],
+            self.old_log_prob[rows],
+            self.reference_log_prob[rows],
+            self.group[rows],
+            self.reward[rows],
         )
 
 
@@ -75,30 +74,37 @@ def accumulate_gradient(
 ) -> Gradient:
     """Add the gradient of the mini-batch objective (and KL term) to the model's parameters.
 
-    Where the mini-batch fits one micro-batch, its log-probs serve both passes; else a pass without gradients comes
-    first. Either way the gradient is that of the undivided mini-batch.
+    Rows that can have no gradient (one-sided groups, where no KL term pulls on them) are run without one. Where the
+    others fit one micro-batch, their log-probs serve both passes; else a pass without gradients comes first. Either way
+    the gradient is that of the undivided mini-batch.
     """
-    total = len(batch.prompts)
     tokens = batch.mask.sum().clamp(min=1)
+    live = objective.live_rows(batch.group, batch.reward) | (kl_coefficient > 0)
+    micro_batches = [rows for rows in live.nonzero().squeeze(1).split(micro_batch_rows) if len(rows)]
+    without_gradient = live.logical_not().nonzero().squeeze(1)
 
-    def log_probs(part: Batch) -> Tensor:
+    def log_probs(rows: Tensor) -> Tensor:
+        part = batch.select(rows)
         return token_log_probs(model, part.prompts, part.response, part.mask, temperature)
 
-    micro_batches = [(i, min(i + micro_batch_rows, total)) for i in range(0, total, micro_batch_rows)]
-    single = log_probs(batch) if len(micro_batches) == 1 else None
-    if single is None:
-        with torch.no_grad():
-            detached = torch.cat([log_probs(batch.rows(*cut)) for cut in micro_batches])
-    else:
-        detached = single.detach()
+    detached = torch.zeros(batch.mask.shape, dtype=model.dtype, device=batch.mask.device)
+    single = None
+    if len(micro_batches) == 1:
+        single = log_probs(micro_batches[0])
+        detached[micro_batches[0]] = single.detach()
+    with torch.no_grad():
+        for rows in [without_gradient, *(micro_batches if single is None else [])]:
+            if len(rows):
+                detached[rows] = log_probs(rows)
+
     log_ratio = detached - batch.old_log_prob
     weights = token_weights(objective, log_ratio, batch.mask, batch.group, batch.reward)
-    for start, stop in micro_batches:
-        part = batch.rows(start, stop)
-        log_prob = log_probs(part) if single is None else single
-        loss = surrogate(log_prob, weights[start:stop])
+    for rows in micro_batches:
+        log_prob = log_probs(rows) if single is None else single
+        loss = surrogate(log_prob, weights[rows])
         if kl_coefficient > 0:
-            loss = loss + kl_coefficient * kl_to_reference(log_prob, part.reference_log_prob, part.mask) / tokens
+            penalty = kl_to_reference(log_prob, batch.reference_log_prob[rows], batch.mask[rows])
+            loss = loss + kl_coefficient * penalty / tokens
         loss.backward()
     return Gradient(log_ratio, weights)
 
