@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from real.config import Experiment, load
 from real.torch_engine.policy import build_policy, prepare_torch
+from real.torch_engine.supervised import train_base
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,3 +36,13 @@ def policy(smoke):
         for parameter in model.parameters():
             parameter.mul_(6.0 if parameter.dim() > 1 else 1.0)
     return model
+
+
+@pytest.fixture(scope="session")
+def base_folder(smoke, tmp_path_factory):
+    """A base model of a few supervised steps."""
+    folder = tmp_path_factory.mktemp("results")
+    phase = smoke.scale.base.phases[0].model_copy(update={"steps": 20})
+    scale = smoke.scale.model_copy(update={"base": smoke.scale.base.model_copy(update={"phases": [phase]})})
+    train_base(scale, folder, checkpoint_every=8)
+    return scale, folder

@@ -15,7 +15,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real.arithmetic import FAMILIES, TrainingPrompts, encode
 from real.config import ConfigError, Phase, resolve
-from real.evaluate import COLUMNS, evaluate, sample_benchmark
 from real.objectives import OBJECTIVES, make_objective
 from real.torch_engine import policy as policy_module
 from real.torch_engine import supervised, train
@@ -271,16 +270,6 @@ class InterruptedRunError(Exception):
     """Stands for a kill right after a state was saved."""
 
 
-@pytest.fixture(scope="module")
-def base_folder(smoke, tmp_path_factory):
-    """A base model of a few supervised steps."""
-    folder = tmp_path_factory.mktemp("results")
-    phase = smoke.scale.base.phases[0].model_copy(update={"steps": 20})
-    scale = smoke.scale.model_copy(update={"base": smoke.scale.base.model_copy(update={"phases": [phase]})})
-    train_base(scale, folder, checkpoint_every=8)
-    return scale, folder
-
-
 def files_of(folder: Path, *ignored: str) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
@@ -365,35 +354,6 @@ def test_metrics_follow_their_definitions(base_folder, smoke):
     # at s̄ = 0.01 every positive of the one two-sided group is beyond GSPO's upper clip, its negatives are not
     positives = float(batch.mask[8:11].sum())
     assert line["clipped_fraction"] == pytest.approx(positives / float(batch.mask.sum()))
-
-
-def test_evaluation_rows_follow_the_contract(base_folder, smoke, tmp_path):
-    _, folder = base_folder
-    evaluate(smoke.scale, folder / "base" / "model", tmp_path, ["mix4", "add3"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["add3.parquet", "mix4.parquet"]
-    rows = pd.read_parquet(tmp_path / "mix4.parquet")
-    settings, task = smoke.scale.evaluation, smoke.scale.task
-    assert list(rows) == list(COLUMNS)
-    assert len(rows) == task.test_problems * settings.samples
-    assert (
-        rows.groupby("problem_id")["sample"].apply(list).tolist()
-        == [list(range(settings.samples))] * task.test_problems
-    )
-    assert rows["correct"].equals(rows["status"] == "exact")
-    assert rows["tokens"].between(1, settings.max_response_tokens).all()
-    with pytest.raises(ConfigError, match="unknown benchmark 'aime'"):
-        evaluate(smoke.scale, folder / "base" / "model", tmp_path, ["aime"])
-
-
-def test_a_problems_samples_do_not_depend_on_other_benchmarks_or_later_chunks(base_folder, smoke):
-    from real.arithmetic import held_out_problems
-
-    _, folder = base_folder
-    model, _ = load_checkpoint(folder / "base" / "model", torch.device("cpu"))
-    problems = held_out_problems(0, 8, 4)["mix4", "test"]
-    settings = smoke.scale.evaluation.model_copy(update={"chunk_problems": 4})
-    every, first = sample_benchmark(model, problems, settings), sample_benchmark(model, problems[:4], settings)
-    assert every[: len(first)].equals(first)
 
 
 def test_importing_real_pulls_in_no_engine_of_the_gpu_scale():
