@@ -1,0 +1,336 @@
+"""One RL step of real.torch_engine against TRL's GRPOTrainer, and its sampler against ``model.generate``.
+
+    python -m benchmarks.torch_engine                                    # a freshly initialised laptop-scale policy
+    python -m benchmarks.torch_engine --model results/laptop/base/model  # a trained one, which also stops at <eos>
+    python -m benchmarks.torch_engine --try-peer-settings                # which of TRL's settings is fastest here
+
+Measured: generated tokens per CPU-second, on one thread, of whole outer steps: prompts, 32 x 8 rollouts of at most 40
+tokens, grading, log-probs, four AdamW updates of 64 rollouts, metrics. Both sides start from one checkpoint, get the
+same prompts in the same order, and share objective (GRPO, clip 0.2), temperature, optimizer and gradient clip. They
+take turns step by step in one process, so that both meet the same machine; ``WARM_UP`` turns don't count (so most of
+torch_compile's compilation doesn't). Medians, minima and maxima, of ratios too, are over turns. Of several peers the
+fastest counts: that with the lowest median ratio.
+
+Equal lengths: both sides are told that <eos> is an id the model has no logit for, so every response has exactly
+40 tokens and neither side pays for a logits processor; rewards alternate, so that every row has a gradient.
+That is the harder case for the engine, which otherwise drops finished rows, pads less and doesn't back-propagate
+one-sided groups. ``--model`` adds runs that stop at <eos>, counted up to and including it, with graded rewards.
+
+Left out: set-up, imports, checkpoints, validation (nothing of TRL's compares), vLLM (a server is no laptop's CPU
+thread). Left in, as GRPOTrainer has no switch for it: a pass of its own for log pi_old, which the engine's sampler
+returns. Nothing here asserts a speed.
+"""
+
+import argparse
+import ctypes
+import itertools
+import platform
+import random
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import torch
+import transformers
+from torch.profiler import ProfilerActivity, profile
+from transformers import GenerationConfig, PreTrainedTokenizerBase, TrainerCallback
+
+from real.arithmetic import VOCABULARY, TrainingPrompts, answer_of, build_tokenizer, encode, grade
+from real.config import Run, load, resolve
+from real.objectives import make_objective
+from real.torch_engine.policy import build_policy, load_checkpoint, prepare_torch, save_checkpoint
+from real.torch_engine.sampler import sample
+from real.torch_engine.train import collect, step_metrics, update
+
+try:
+    import datasets
+    import trl
+except ImportError:
+    sys.exit("The benchmark's peer is missing: pip install -r benchmarks/requirements.txt (see benchmarks/README.md)")
+
+WARM_UP, TURNS = 2, 12
+# an <eos> that can't be sampled: the first id after the vocabulary
+NEVER = len(VOCABULARY)
+
+# documented settings of GRPOConfig that could matter on a CPU; outcome in benchmarks/README.md
+PEER_SETTINGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "half batches": {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 2, "steps_per_generation": 8},
+    "eager attention": {"model_init_kwargs": {"attn_implementation": "eager"}},
+    "static cache": {"cache_implementation": "static"},
+    "torch_compile": {"torch_compile": True},
+    "continuous batching": {"use_transformers_continuous_batching": True},
+}
+BEST_PEER_SETTINGS = ("plain", "torch_compile")
+
+# kinds of torch operators; the first match counts
+KINDS = {
+    "matrix products": r"aten::(mm|addmm|bmm|baddbmm)$",
+    "attention kernels (matrix products, softmax)": r"aten::_?(scaled_dot_product|softmax|safe_softmax)",
+    "concatenation (key-value cache, rotary halves)": r"aten::cat$",
+    "copies, indexing, views, fills": r"aten::(copy_|clone|contiguous|_?to|fill_|zero|_?index|gather|scatter|select|"
+    r"slice|pad|constant_pad|as_strided|view|_unsafe_view|reshape|transpose|t$|expand|empty|repeat|embedding|masked_fill|"
+    r"new_|where|narrow|split|unsqueeze|squeeze|detach|alias|ones|full|arange|linear$|matmul$)",
+    "optimizer": r"aten::_(fused|foreach)|Optimizer",
+    "element-wise, reductions, random numbers": r"aten::",
+    "autograd's bookkeeping": r"",
+}
+
+
+@dataclass
+class Lap:
+    """CPU time of one step, its tokens and, where asked for, its trace."""
+
+    tokens: int
+    seconds: float
+    trace: profile | None
+
+    @property
+    def rate(self) -> float:
+        return self.tokens / self.seconds / 1000
+
+
+class Timer:
+    def __init__(self, traced: bool = False):
+        self.traced = traced
+
+    def start(self) -> None:
+        self.trace = profile(activities=[ProfilerActivity.CPU]) if self.traced else None
+        if self.trace:
+            self.trace.start()
+        self.begin = time.process_time()
+
+    def stop(self, tokens: int) -> Lap:
+        seconds = time.process_time() - self.begin
+        if self.trace:
+            self.trace.stop()
+        return Lap(tokens, seconds, self.trace)
+
+
+Laps = list[tuple[Lap, Lap]]
+
+
+class Turns(TrainerCallback):
+    """After every outer step of the peer's trainer, lets the engine make one."""
+
+    def __init__(self, engine: Iterator[int], updates: int, traced: bool):
+        self.engine, self.updates, self.timer = engine, updates, Timer(traced)
+        self.tokens = 0
+        self.laps: Laps = []
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step % self.updates == 0:
+            torch.use_deterministic_algorithms(False)  # the engine's choice, not the peer's
+            self.timer.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step % self.updates == 0:
+            peer = self.timer.stop(self.tokens)
+            torch.use_deterministic_algorithms(True)
+            self.timer.start()
+            self.laps.append((self.timer.stop(next(self.engine)), peer))
+
+
+def engine_steps(run: Run, checkpoint: Path) -> Iterator[int]:
+    """Outer steps as ``real.torch_engine.train.train`` makes them; yields the tokens of each."""
+    device = prepare_torch("cpu")
+    training, settings = run.training, run.settings
+    model, _ = load_checkpoint(checkpoint, device)
+    reference = load_checkpoint(checkpoint, device)[0].requires_grad_(False) if settings.kl_coefficient > 0 else None
+    objective = make_objective(settings.objective, **settings.hyperparameters)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=training.weight_decay, fused=True)
+    prompts = training_prompts(run)
+    for step in itertools.count(1):
+        batch, rollouts = collect(model, reference, prompts, run, step)
+        if is_endless(checkpoint):
+            batch.reward = torch.tensor(alternating(len(batch.prompts)))
+        seen = update(model, optimizer, objective, batch, run, step)
+        step_metrics(rollouts, batch, seen, run, step)
+        yield int(rollouts.mask.sum())
+
+
+def steps(run: Run, checkpoint: Path, setting: str, traced: bool = False) -> Laps:
+    """Outer steps of the engine and, in turn, of GRPOTrainer."""
+    training, settings = run.training, run.settings
+    updates = training.prompts // training.mini_batch_prompts
+    turns = Turns(engine_steps(run, checkpoint), updates, traced)
+
+    def reward(prompts: list[str], completions: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
+        turns.tokens = sum(map(len, completion_ids))
+        if is_endless(checkpoint):
+            return alternating(len(completions))
+        return [float(grade(text, answer_of(prompt))[0]) for prompt, text in zip(prompts, completions, strict=True)]
+
+    batches = {
+        "per_device_train_batch_size": training.mini_batch_prompts * training.rollouts,
+        "gradient_accumulation_steps": 1,
+        "steps_per_generation": updates,
+    }
+    rollouts = {"num_generations": training.rollouts, "max_completion_length": training.max_response_tokens}
+    loss = {"loss_type": "grpo", "epsilon": settings.hyperparameters["clip_low"], "beta": settings.kl_coefficient}
+    rate = {"learning_rate": training.learning_rate, "lr_scheduler_type": "constant_with_warmup"}
+    optimizer = {"optim": "adamw_torch_fused", "weight_decay": training.weight_decay}
+    limits = {"warmup_steps": training.warmup_steps * updates, "max_grad_norm": training.gradient_clip}
+    plain = {"use_cpu": True, "bf16": False, "gradient_checkpointing": False, "use_bias_correction_kl": False}
+    quiet = {"logging_strategy": "no", "save_strategy": "no", "report_to": [], "disable_tqdm": True}
+    with tempfile.TemporaryDirectory() as output:
+        config = trl.GRPOConfig(
+            output_dir=output,
+            max_steps=(WARM_UP + TURNS) * updates,
+            shuffle_dataset=False,
+            temperature=training.temperature,
+            **(rollouts | loss | rate | optimizer | limits | plain | quiet | batches | PEER_SETTINGS[setting]),
+        )
+        rows = [{"prompt": prompt} for step in range(1, WARM_UP + TURNS + 1) for prompt in texts(run, step)]
+        trainer = trl.GRPOTrainer(
+            model=str(checkpoint),
+            reward_funcs=reward,
+            args=config,
+            train_dataset=datasets.Dataset.from_list(rows),
+            processing_class=peer_tokenizer(checkpoint),
+            callbacks=[turns],
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        torch.compiler.reset()
+        trainer.train()
+    return turns.laps[WARM_UP:]
+
+
+def sampling(run: Run, checkpoint: Path, cache: str) -> Laps:
+    """``sample``, which also returns log-probs and entropies, and in turn ``model.generate``, which doesn't."""
+    model, _ = load_checkpoint(checkpoint, prepare_torch("cpu"))
+    training, tokenizer = run.training, peer_tokenizer(checkpoint)
+    limit, temperature = training.max_response_tokens, training.temperature
+    eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    options = {"do_sample": True, "temperature": temperature, "top_k": 0, "cache_implementation": cache}
+    config = GenerationConfig(max_new_tokens=limit, eos_token_id=eos, pad_token_id=pad, **options)
+    timer, laps = Timer(), []
+    for turn in range(WARM_UP + TURNS):
+        prompts = texts(run, turn + 1)
+        torch.manual_seed(turn)
+        timer.start()
+        repeated = [prompt for prompt in prompts for _ in range(training.rollouts)]
+        rows = tokenizer(repeated, padding=True, return_tensors="pt")
+        inputs = {"input_ids": rows["input_ids"], "attention_mask": rows["attention_mask"]}
+        response = model.generate(**inputs, generation_config=config)[:, inputs["input_ids"].shape[1] :]
+        ended = (response == eos).int()
+        peer = timer.stop(int((ended.cumsum(dim=1) - ended == 0).sum()))
+
+        torch.use_deterministic_algorithms(True)
+        timer.start()
+        ids, generator = [encode(prompt) for prompt in prompts], torch.Generator().manual_seed(turn)
+        rollouts = sample(model, ids, training.rollouts, temperature, 1.0, limit, generator)
+        laps.append((timer.stop(int(rollouts.mask.sum())), peer))
+        torch.use_deterministic_algorithms(False)
+    return laps[WARM_UP:]
+
+
+def training_prompts(run: Run) -> TrainingPrompts:
+    task = run.task
+    return TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
+
+
+def texts(run: Run, step: int) -> list[str]:
+    """The prompts ``collect`` draws for an outer step."""
+    return training_prompts(run).draw(run.training.prompts, random.Random(f"prompts {run.seed} {step}"))
+
+
+def is_endless(checkpoint: Path) -> bool:
+    """Whether no response of the checkpoint can end before the limit."""
+    return GenerationConfig.from_pretrained(checkpoint).eos_token_id == NEVER
+
+
+def alternating(count: int) -> list[float]:
+    """Rewards that make every group two-sided, so that the engine can leave out no row's backward pass."""
+    return [float(row % 2) for row in range(count)]
+
+
+def peer_tokenizer(checkpoint: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer, with an <eos> outside the vocabulary where the checkpoint has one."""
+    tokenizer = build_tokenizer()
+    if is_endless(checkpoint):
+        tokenizer.add_special_tokens({"eos_token": "<never>"})
+    return tokenizer
+
+
+def compare(title: str, rows: int, peers: dict[str, Laps]) -> None:
+    """Print rates and ratio of the engine and the fastest of ``peers``."""
+    ratios = {name: [engine.rate / peer.rate for engine, peer in laps] for name, laps in peers.items()}
+    best = min(peers, key=lambda name: median(ratios[name]))
+    sides = list(zip(*peers[best], strict=True))
+    length = " / ".join(f"{mean(lap.tokens for lap in side) / rows:.1f}" for side in sides)
+    rates = "".join(f"{spread([lap.rate for lap in side]):>23}" for side in sides)
+    print(f"{title + ' / ' + best:58}{length:>13}{rates}{spread(ratios[best]):>22}", flush=True)
+
+
+def spread(values: list[float]) -> str:
+    return f"{median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+
+
+def shares(name: str, laps: Sequence[Lap]) -> None:
+    """Print where the CPU time of the fastest step goes; in others the profiler's own memory faults in."""
+    lap = min(laps, key=lambda lap: lap.seconds)
+    seconds = dict.fromkeys(KINDS, 0.0)
+    for event in lap.trace.key_averages() if lap.trace else []:
+        kind = next(kind for kind, pattern in KINDS.items() if re.match(pattern, event.key))
+        seconds[kind] += event.self_cpu_time_total / 1e6
+    seconds["outside torch: Python, tokenizer, grader"] = lap.seconds - sum(seconds.values())
+    print(f"\n{name}: a step of {lap.seconds:.2f} CPU-seconds, under the profiler")
+    for kind, spent in seconds.items():
+        print(f"  {kind:50}{spent / lap.seconds:6.1%}")
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep freed memory, so that one side's page faults don't depend on what the other left behind."""
+    if platform.libc_ver()[0] == "glibc":
+        libc, trim_threshold, mmap_threshold = ctypes.CDLL(None), -1, -3  # parameters of mallopt(3)
+        libc.mallopt(mmap_threshold, 1 << 25)
+        libc.mallopt(trim_threshold, (1 << 31) - 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--model", type=Path, help="checkpoint folder (default: a freshly initialised policy)")
+    parser.add_argument("--try-peer-settings", action="store_true", help="measure every entry of PEER_SETTINGS instead")
+    options = parser.parse_args()
+    keep_memory()
+    device = prepare_torch("cpu")
+    transformers.utils.logging.set_verbosity_error()  # it warns of the <eos> outside the vocabulary
+    run = resolve(load(["paper_configs/laptop.yaml"]), "grpo", 0)
+    no_kl = run.model_copy(update={"settings": run.settings.model_copy(update={"kl_coefficient": 0.0})})
+    print(
+        f"torch {torch.__version__}, transformers {transformers.__version__}, trl {trl.__version__}, one thread",
+        end="; ",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        endless = Path(folder) / "endless"
+        model = load_checkpoint(options.model, device)[0] if options.model else build_policy(run.policy, 64, 0)
+        model.config.eos_token_id = model.generation_config.eos_token_id = NEVER
+        save_checkpoint(model, endless)
+        print("thousand tokens per CPU-second, median [minimum, maximum]\n")
+        print(f"{'':58}{'tokens':>13}{'real':>23}{'peer':>23}{'ratio':>22}")
+        rows = run.training.prompts * run.training.rollouts
+        if options.try_peer_settings:
+            for name in PEER_SETTINGS:
+                compare("40 tokens: step without KL, real", rows, {f"TRL, {name}": steps(no_kl, endless, name)})
+            return
+        for case, checkpoint in [("40 tokens", endless)] + [("up to <eos>", options.model)] * bool(options.model):
+            for kl, variant in (("without KL", no_kl), ("with KL", run)):
+                peers = {f"TRL, {name}": steps(variant, checkpoint, name) for name in BEST_PEER_SETTINGS}
+                compare(f"{case}: step {kl}, real", rows, peers)
+            caches = {f"generate, {c} cache": sampling(run, checkpoint, c) for c in ("dynamic", "static")}
+            compare(f"{case}: sampling, real", rows, caches)
+        for name, laps in zip(
+            ("real", "TRL"), zip(*steps(no_kl, endless, "plain", traced=True), strict=True), strict=True
+        ):
+            shares(name, laps)
+
+
+if __name__ == "__main__":
+    main()
