@@ -31,7 +31,7 @@ smoke: env  ## the same DAG in about a minute: proves the plumbing, measures not
 published: env  ## the paper's own tables and curves, drawn from its printed numbers
 	$(SNAKEMAKE) --configfile paper_configs/published.yaml
 
-learning_rate_sweep: env  ## what the laptop's learning rate was chosen by, about ten more minutes
+learning_rate_sweep: env  ## what the laptop's learning rate was chosen by, about 15 more minutes
 	$(SNAKEMAKE) learning_rate_sweep --configfile paper_configs/laptop.yaml paper_configs/variants/learning_rate_sweep.yaml
 
 test: env lint  ## lint, format check, tests, and the smoke DAG

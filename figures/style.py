@@ -1,5 +1,7 @@
 """What all figures share: colours, the paper's emphasis, the evidence line, byte-identical saving."""
 
+import textwrap
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -38,8 +40,10 @@ def line_style(method: str) -> str:
 
 
 def print_evidence(figure: Figure, text: str) -> None:
-    """Print what the figure is made of below it."""
-    figure.text(0.5, -0.01, text, ha="center", va="top", fontsize=7.5, color="0.35")
+    """Print what the figure is made of below it, wrapped to its width."""
+    width = int(16 * figure.get_figwidth())  # characters of this font size
+    wrapped = "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+    figure.text(0.5, -0.01, wrapped, ha="center", va="top", fontsize=7.5, color="0.35")
 
 
 def save(figure: Figure, pdf: str, png: str) -> None:
