@@ -15,21 +15,19 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95 % interval, cut to [0, 1].
+    """A mean with its 95 % interval.
 
     Attributes:
+        half_width: of the symmetric interval, as the tables print it.
+        low, high: its ends, cut to [0, 1].
         covers: what would vary in a repetition: ``"problems only"`` or ``"problems and seeds"``.
     """
 
     value: float
+    half_width: float
     low: float
     high: float
     covers: str
-
-    @property
-    def half_width(self) -> float:
-        """Half the interval's length, as the tables print it."""
-        return (self.high - self.low) / 2
 
 
 def pass_at_1(rates_SP: Sequence[NDArray[np.float64]]) -> Interval:
@@ -57,7 +55,7 @@ def pass_at_1(rates_SP: Sequence[NDArray[np.float64]]) -> Interval:
         seed_part = mean_half_width(seed_means)
     half = float(np.hypot(problem_part, seed_part))
     covers = "problems and seeds" if seeds > 1 else "problems only"
-    return Interval(value, max(0.0, value - half), min(1.0, value + half), covers)
+    return Interval(value, half, max(0.0, value - half), min(1.0, value + half), covers)
 
 
 def mean_half_width(values_S: NDArray[np.float64]) -> float:

@@ -21,8 +21,8 @@ CURVES = ("entropy", "val_pass_at_1", "reward_mean", "solve_all")
 def benchmark_scores(experiment: Experiment) -> pd.DataFrame:
     """One row per (method, benchmark), the mean of the benchmarks as benchmark ``mean``.
 
-    Columns: backbone, group, method, label, cited, benchmark, value, low, high (empty where the source prints no
-    interval), seeds, problems, samples, covers.
+    Columns: backbone, group, method, label, cited, benchmark, value, and, where samples exist, half_width, low, high,
+    seeds, problems, samples, covers.
     """
     if isinstance(experiment.scale, ReportedScale):
         return pd.read_csv(experiment.scale.reported.benchmarks, comment="#")
@@ -63,7 +63,7 @@ def benchmark_note(experiment: Experiment, scores: pd.DataFrame) -> str:
         )
     scale = experiment.scale
     return (
-        f"pass@1 at the last step ± half of the 95 % interval; {scale.evaluation.samples} samples per problem, "
+        f"pass@1 at the last step ± half-width of the 95 % interval; {scale.evaluation.samples} samples per problem, "
         f"{scale.task.test_problems} problems per benchmark, temperature {scale.evaluation.temperature}, "
         f"top-p {scale.evaluation.top_p}, seeds {', '.join(map(str, scale.seeds))}. Intervals cover "
         f"{scores['covers'].iloc[-1]}; the base model's cover problems only."
@@ -171,6 +171,7 @@ def _score_row(
         "cited": 0,
         "benchmark": benchmark,
         "value": interval.value,
+        "half_width": interval.half_width,
         "low": interval.low,
         "high": interval.high,
         "seeds": seeds,
@@ -220,6 +221,6 @@ def _printed(scores: pd.DataFrame) -> pd.DataFrame:
 def _cell(row: Any) -> str:
     if pd.isna(row.value):
         return "–"
-    if "low" not in row._fields or pd.isna(row.low):
+    if "half_width" not in row._fields:
         return f"{row.value:.3f}"
-    return f"{row.value:.3f} ± {(row.high - row.low) / 2:.3f}"
+    return f"{row.value:.3f} ± {row.half_width:.3f}"

@@ -36,6 +36,7 @@ def test_mean_over_benchmarks_weighs_benchmarks_equally():
 def test_interval_is_cut_to_probabilities():
     interval = pass_at_1([np.array([[1.0, 1.0, 0.7]])])
     assert interval.high == 1.0
+    assert interval.low == pytest.approx(interval.value - interval.half_width)
 
 
 @pytest.mark.parametrize("rates", [[], [np.zeros((1, 2)), np.zeros((2, 2))]])
