@@ -85,10 +85,11 @@ KINDS = {
 
 @dataclass
 class Lap:
-    """CPU time of one step, its tokens and, where asked for, its trace."""
+    """CPU time of one step, its wall time (the profiler's clock), its tokens and, where asked for, its trace."""
 
     tokens: int
     seconds: float
+    wall: float
     trace: profile | None
 
     @property
@@ -104,13 +105,13 @@ class Timer:
         self.trace = profile(activities=[ProfilerActivity.CPU]) if self.traced else None
         if self.trace:
             self.trace.start()
-        self.begin = time.process_time()
+        self.begin, self.begin_wall = time.process_time(), time.perf_counter()
 
     def stop(self, tokens: int) -> Lap:
-        seconds = time.process_time() - self.begin
+        seconds, wall = time.process_time() - self.begin, time.perf_counter() - self.begin_wall
         if self.trace:
             self.trace.stop()
-        return Lap(tokens, seconds, self.trace)
+        return Lap(tokens, seconds, wall, self.trace)
 
 
 Laps = list[tuple[Lap, Lap]]
@@ -274,16 +275,16 @@ def spread(values: list[float]) -> str:
 
 
 def shares(name: str, laps: Sequence[Lap]) -> None:
-    """Print where the CPU time of the fastest step goes; in others the profiler's own memory faults in."""
-    lap = min(laps, key=lambda lap: lap.seconds)
+    """Print where the time of the fastest step goes; in others the profiler's own memory faults in."""
+    lap = min(laps, key=lambda lap: lap.wall)
     seconds = dict.fromkeys(KINDS, 0.0)
     for event in lap.trace.key_averages() if lap.trace else []:
         kind = next(kind for kind, pattern in KINDS.items() if re.match(pattern, event.key))
         seconds[kind] += event.self_cpu_time_total / 1e6
-    seconds["outside torch: Python, tokenizer, grader"] = lap.seconds - sum(seconds.values())
-    print(f"\n{name}: a step of {lap.seconds:.2f} CPU-seconds, under the profiler")
+    seconds["outside torch: Python, tokenizer, grader"] = lap.wall - sum(seconds.values())
+    print(f"\n{name}: a step of {lap.wall:.2f} s, under the profiler")
     for kind, spent in seconds.items():
-        print(f"  {kind:50}{spent / lap.seconds:6.1%}")
+        print(f"  {kind:50}{spent / lap.wall:6.1%}")
 
 
 def keep_memory() -> None:
