@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from real.exact import sequence_weights, surrogate, token_weights
@@ -93,6 +93,7 @@ def test_real_weights_equal_the_papers_closed_form(positive, negative, tau):
         assert weight[len(positive) + k] == pytest.approx(expected, rel=1e-9)
 
 
+@example(positive=[0.0, -2.5], negative=[0.0, 2.5], tau=0.25)  # beyond softplus's default threshold
 @given(positive=scores, negative=scores, tau=taus)
 def test_ablation_weights_equal_their_closed_forms(positive, negative, tau):
     batch = one_group(positive, negative)
