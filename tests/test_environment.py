@@ -16,15 +16,17 @@ CONDA_FILES = [ROOT / "environment.yml", *sorted((ROOT / "workflow" / "envs").gl
 # conda name -> PyPI name, where they differ
 PYPI_NAME = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 # imported name -> PyPI name, where they differ
-DISTRIBUTION = {"yaml": "pyyaml", "packaging": "packaging"}
+DISTRIBUTION = {"yaml": "pyyaml", "math_verify": "math-verify", "packaging": "packaging"}
 OWN = {"real", "figures", "tests", "benchmarks"}
-SPEC = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?: (?P<versions>[<>=!][^ ]*))?$")
+SPEC = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9-]+\])?(?: (?P<versions>[<>=!][^ ]*))?$")
 
 
 def conda_specs(path: Path) -> dict[str, str]:
     """PyPI name -> version specifier of a conda file's dependencies."""
     specs = {}
-    for line in yaml.safe_load(path.read_text())["dependencies"]:
+    lines = yaml.safe_load(path.read_text())["dependencies"]
+    from_pip = [line for part in lines if isinstance(part, dict) for line in part["pip"]]
+    for line in [*(line for line in lines if line != "pip" and isinstance(line, str)), *from_pip]:
         match = SPEC.match(line)
         assert match, f"{path.name}: {line!r} is no 'name >=version' spec"
         specs[PYPI_NAME.get(match["name"], match["name"])] = match["versions"] or ""
