@@ -9,7 +9,18 @@ from pathlib import Path
 
 import yaml
 
-from real.config import ConfigError, Experiment, TorchScale, json_schema, load, resolve
+from real.checkpoints import CheckpointError
+from real.config import (
+    PAPER_EVALUATION,
+    ConfigError,
+    Evaluation,
+    Experiment,
+    TorchScale,
+    changed,
+    json_schema,
+    load,
+    resolve,
+)
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
@@ -38,12 +49,21 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """sample and grade a checkpoint on the benchmarks"""
-    from real.evaluate import evaluate as evaluate_checkpoint
+    """sample and grade any checkpoint on the benchmarks"""
+    import torch
 
-    experiment = load(arguments.config)
-    benchmarks = arguments.benchmarks.split(",") if arguments.benchmarks else None
-    evaluate_checkpoint(_torch_scale(experiment), Path(arguments.model), Path(arguments.output), benchmarks)
+    from real.evaluate import evaluate as evaluate_with
+    from real.evaluate import problems_of
+    from real.torch_engine.transformers_sampler import TransformersSampler
+
+    scale = _torch_scale(load(arguments.config)) if arguments.config else None
+    given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
+    settings = changed(scale.evaluation if scale else PAPER_EVALUATION, given, "command line")
+    problems = problems_of(settings.benchmarks, scale.task if scale else None)
+    device = arguments.device or (scale.device if scale else "cuda" if torch.cuda.is_available() else "cpu")
+    output = arguments.output or Path("results/evaluations", Path(arguments.model).name)
+    sampler = TransformersSampler(arguments.model, settings, device)
+    evaluate_with(sampler, problems, settings, output, arguments.work or output / ".partial", arguments.processes)
 
 
 def tables(arguments: argparse.Namespace) -> None:
@@ -84,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         parsed.verb(parsed)
-    except (ConfigError, FileNotFoundError, FolderInUseError) as error:
+    except (CheckpointError, ConfigError, FileNotFoundError, FolderInUseError) as error:
         print(f"real: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -101,20 +121,46 @@ def _parser() -> argparse.ArgumentParser:
         added = verbs.add_parser(verb.__name__, help=verb.__doc__)
         added.set_defaults(verb=verb)
         if verb is not schema:
-            added.add_argument("--config", nargs="+", required=True, help="a scale file, then overlays")
+            added.add_argument("--config", nargs="+", required=verb is not evaluate, help="a scale file, then overlays")
         return added
 
     add(base)
     trainer = add(train)
     trainer.add_argument("--method", required=True)
     trainer.add_argument("--seed", type=int, required=True)
-    evaluator = add(evaluate)
-    evaluator.add_argument("--model", required=True, help="a Hugging Face checkpoint folder")
-    evaluator.add_argument("--benchmarks", help="comma-separated; default: all of the scale")
-    evaluator.add_argument("--output", required=True, help="folder for one parquet per benchmark")
+    _add_evaluation_arguments(add(evaluate))
     for verb in (tables, curves, sweep, schema):
         add(verb)
     return parser
+
+
+def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
+    """Flags of ``evaluate``; each setting comes from its flag, else from --config, else from the paper."""
+    paper = PAPER_EVALUATION
+
+    def add(flag: str, convert: Callable[[str], object], what: str, default: object) -> None:
+        evaluator.add_argument(flag, type=convert, help=f"{what} (default: {default}, or the scale's with --config)")
+
+    evaluator.add_argument("--model", required=True, help="a Hugging Face checkpoint: a folder, or a hub id")
+    add("--benchmarks", lambda names: names.split(","), "comma-separated", ",".join(paper.benchmarks))
+    add("--samples", int, "per problem", paper.samples)
+    add("--temperature", float, "of sampling", paper.temperature)
+    add("--top-p", float, "nucleus of sampling", paper.top_p)
+    add("--max-response-tokens", int, "response limit", paper.max_response_tokens)
+    add("--chunk-problems", int, "problems sampled at once: less needs less memory", paper.chunk_problems)
+    add("--seed", int, "of sampling", paper.seed)
+    add("--device", str, "cpu or cuda", "cuda where torch finds it")
+    for flag, what, default in (
+        ("--output", "one parquet per benchmark", "results/evaluations/<name of the model>"),
+        ("--work", "finished chunks, to go on from", "<output>/.partial"),
+    ):
+        evaluator.add_argument(flag, type=Path, help=f"folder for {what} (default: {default})")
+    evaluator.add_argument("--processes", type=int, default=2, help="that grade at once (default: 2)")
+    for flag, key, what in (
+        ("--any-format", "strict_format", "read a response without </think> whole (default: it is wrong)"),
+        ("--drop-responses", "keep_responses", "leave the response texts out of the parquet files"),
+    ):
+        evaluator.add_argument(flag, dest=key, action="store_const", const=False, help=what)
 
 
 def _torch_scale(experiment: Experiment) -> TorchScale:

@@ -1,4 +1,4 @@
-r"""Last-digit arithmetic: the laptop scale's task, with its worked solutions, six benchmarks, tokenizer and grader.
+r"""Last-digit arithmetic: the laptop scale's task, with its worked solutions, six benchmarks and tokenizer.
 
 A problem is an expression over digits with ``+ - *``, evaluated modulo 10 with the usual precedence. It is solved by
 rewriting one operation at a time:
@@ -13,11 +13,12 @@ connectives between steps.
 """
 
 import random
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from real.problems import Problem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -40,16 +41,6 @@ FAMILIES: dict[str, tuple[int, str]] = {
 }
 BENCHMARKS = tuple(family for family in FAMILIES if family != "add2")
 SPLITS = ("test", "validation")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One prompt with its answer; ``problem_id`` is unique over benchmarks and splits."""
-
-    problem_id: str
-    benchmark: str
-    prompt: str
-    answer: str
 
 
 @dataclass(frozen=True)
@@ -174,9 +165,15 @@ def held_out_problems(seed: int, test: int, validation: int) -> dict[tuple[str, 
                 prompt = draw_prompt(benchmark, rng)
                 if prompt not in seen:
                     seen.add(prompt)
-                    drawn.append(Problem(f"{benchmark}-{split}-{len(drawn)}", benchmark, prompt, answer_of(prompt)))
+                    name, message = f"{benchmark}-{split}-{len(drawn)}", {"role": "user", "content": prompt}
+                    drawn.append(Problem(name, benchmark, (message,), (answer_of(prompt),), split))
             problems[benchmark, split] = tuple(drawn)
     return problems
+
+
+def text_of(problem: Problem) -> str:
+    """The expression that ``problem`` asks for, with its question mark."""
+    return problem.prompt[0]["content"]
 
 
 class TrainingPrompts:
@@ -185,7 +182,7 @@ class TrainingPrompts:
     def __init__(self, families: Sequence[str], seed: int, test: int, validation: int):
         self.families = list(families)
         self.held_out = {
-            problem.prompt for group in held_out_problems(seed, test, validation).values() for problem in group
+            text_of(problem) for group in held_out_problems(seed, test, validation).values() for problem in group
         }
 
     def draw(self, count: int, rng: random.Random, families: Sequence[str] | None = None) -> list[str]:
@@ -223,19 +220,3 @@ def build_tokenizer() -> "PreTrainedTokenizerFast":
     tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
     tokenizer.padding_side = "left"
     return tokenizer
-
-
-_BOXED_DIGIT = re.compile(r"\\boxed\{(\d)\}")
-
-
-def grade(response: str, answer: str) -> tuple[bool, str | None, str]:
-    """(correct, extracted answer, status) of one response.
-
-    The answer is the last ``\\boxed{digit}`` after the last ``</think>``. Status: ``exact`` (equal), ``wrong``,
-    ``no_answer`` (no ``</think>``, or no boxed digit after it).
-    """
-    _, closed, final = response.rpartition(END_THINK)
-    found = _BOXED_DIGIT.findall(final) if closed else []
-    if not found:
-        return False, None, "no_answer"
-    return found[-1] == answer, found[-1], "exact" if found[-1] == answer else "wrong"

@@ -1,22 +1,28 @@
-"""Checkpoint to one row per sampled answer: one parquet per benchmark.
+"""Checkpoint to one row per sampled answer: one parquet per benchmark, and what made them in ``evaluation.json``.
 
-Problems are sampled in fixed chunks, each with random numbers of its own, so that the rows of a benchmark depend on
-the checkpoint, the evaluation settings and nothing else.
+Problems are sampled in fixed chunks. A finished chunk is on disk, so an interrupted evaluation goes on with the next
+one; a half-done chunk is done again as a whole, because the shape of a batch changes rounding. Responses are graded
+when a benchmark is complete. The rows depend on the checkpoint, the problems and the settings, and on nothing else.
 """
 
-import random
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-import torch
 from tqdm import tqdm
-from transformers import PreTrainedModel
 
-from real.arithmetic import Problem, decode, encode, grade, held_out_problems
-from real.config import ConfigError, Evaluation, TorchScale
-from real.torch_engine.policy import load_checkpoint, prepare_torch
-from real.torch_engine.sampler import sample
+from real.arithmetic import held_out_problems
+from real.chunks import Chunks, write_atomically
+from real.config import ConfigError, Evaluation, Task, digest
+from real.grading import grade_many
+from real.problems import MATH_BENCHMARKS, Problem
+from real.provenance import code_digest, versions
+from real.sampling import Sampler
+from real.torch_engine.work_folder import hold
 
 COLUMNS = {
     "problem_id": "str",
@@ -28,67 +34,163 @@ COLUMNS = {
     "tokens": "int64",
     "truncated": "bool",
 }
+ABOUT = "evaluation.json"
+# of the settings, what decides how responses are graded or kept, but not which are sampled
+AFTER_SAMPLING = {"benchmarks", "strict_format", "keep_responses"}
 
 
-def evaluate(scale: TorchScale, model_folder: Path, output: Path, benchmarks: Sequence[str] | None = None) -> None:
-    """Sample every test problem of the benchmarks and grade the responses into ``output/<benchmark>.parquet``.
+def problems_of(benchmarks: Sequence[str], task: Task | None) -> dict[str, Sequence[Problem]]:
+    """Test problems by benchmark.
 
     Args:
-        scale: gives the task and the evaluation settings.
-        model_folder: a Hugging Face checkpoint.
-        benchmarks: default: all of ``scale.evaluation.benchmarks``.
+        task: of the laptop's scale, whose families need it.
 
     Raises:
-        FileNotFoundError: ``model_folder`` holds no checkpoint.
-        ConfigError: an unknown benchmark, or the configured device is missing.
+        ConfigError: a family of the task without ``task``, or a dataset that is not prepared.
     """
-    device = prepare_torch(scale.device)
-    settings, task = scale.evaluation, scale.task
-    held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
-    wanted = list(benchmarks or settings.benchmarks)
-    for benchmark in wanted:
-        if (benchmark, "test") not in held_out:
+    problems: dict[str, Sequence[Problem]] = {}
+    for benchmark in benchmarks:
+        if benchmark in MATH_BENCHMARKS:
+            from real.data import load_problems
+
+            problems[benchmark] = load_problems(benchmark)
+        elif task is None:
             raise ConfigError(
-                f"benchmarks: unknown benchmark {benchmark!r}; choose from {', '.join(settings.benchmarks)}"
+                f"benchmark {benchmark!r} belongs to the laptop's task; say which one by --config "
+                "paper_configs/laptop.yaml"
             )
-    model, _ = load_checkpoint(model_folder, device)
-    output.mkdir(parents=True, exist_ok=True)
-    for benchmark in tqdm(wanted, "evaluate", disable=None):
-        rows = sample_benchmark(model, held_out[benchmark, "test"], settings)
-        partial = output / f"{benchmark}.parquet.partial"
-        rows.to_parquet(partial, index=False)
-        partial.replace(output / f"{benchmark}.parquet")
-        tqdm.write(f"{benchmark}: pass@1 {rows['correct'].mean():.3f} over {len(rows)} samples")
+        else:
+            held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
+            problems[benchmark] = held_out[benchmark, "test"]
+    return problems
 
 
-def sample_benchmark(model: PreTrainedModel, problems: Sequence[Problem], settings: Evaluation) -> pd.DataFrame:
-    """One row per (problem, sample), with the columns of :data:`COLUMNS`."""
-    rows = []
-    for start in range(0, len(problems), settings.chunk_problems):
+def evaluate(
+    sampler: Sampler,
+    problems: Mapping[str, Sequence[Problem]],
+    settings: Evaluation,
+    output: Path,
+    work: Path,
+    processes: int,
+) -> None:
+    """Sample and grade ``problems`` into ``output/<benchmark>.parquet``, with ``output/evaluation.json`` beside them.
+
+    Interrupted, it goes on where it stopped when it is called again: finished chunks are in ``work``, and a benchmark
+    that ``evaluation.json`` lists is left as it is.
+
+    Args:
+        processes: that grade at once.
+
+    Raises:
+        ConfigError: a prompt that doesn't fit, or an ``output`` that another checkpoint or other settings made.
+        FolderInUseError: another process holds ``work``.
+    """
+    for asked in problems.values():
+        sampler.check(asked)
+    with hold(work):
+        about = _describe(sampler, settings, output)
+        key = digest(sampler.identity, settings.model_dump(exclude=AFTER_SAMPLING))
+        chunks = Chunks(work, key)
+        output.mkdir(parents=True, exist_ok=True)
+        for benchmark, asked in problems.items():
+            fingerprint = digest([asdict(problem) for problem in asked])
+            known = about["benchmarks"].get(benchmark)
+            if known and known["digest"] == fingerprint and (output / f"{benchmark}.parquet").exists():
+                tqdm.write(f"{benchmark}: was evaluated before")
+            else:
+                responses = sample_benchmark(sampler, benchmark, asked, settings, chunks)
+                rows = grade_benchmark(responses, asked, settings, processes)
+                write_atomically(output / f"{benchmark}.parquet", partial(rows.to_parquet, index=False))
+                about["benchmarks"][benchmark] = {"digest": fingerprint, **summary(rows)}
+                text = json.dumps(about, indent=2) + "\n"
+                write_atomically(output / ABOUT, partial(Path.write_text, data=text))
+            tqdm.write(_log_line(benchmark, about["benchmarks"][benchmark]))
+        chunks.remove(problems)
+
+
+def sample_benchmark(
+    sampler: Sampler, benchmark: str, problems: Sequence[Problem], settings: Evaluation, chunks: Chunks
+) -> pd.DataFrame:
+    """One row per (problem, sample): ``problem_id, sample, response, tokens, truncated``."""
+    parts = []
+    starts = range(0, len(problems), settings.chunk_problems)
+    for at, start in enumerate(tqdm(starts, benchmark, disable=None), 1):
         chunk = problems[start : start + settings.chunk_problems]
-        seed = random.Random(f"evaluate {settings.seed} {chunk[0].problem_id}").getrandbits(63)
-        rollouts = sample(
-            model,
-            [encode(problem.prompt) for problem in chunk],
-            settings.samples,
-            settings.temperature,
-            settings.top_p,
-            settings.max_response_tokens,
-            torch.Generator().manual_seed(seed),
-        )
-        lengths, truncated = rollouts.mask.sum(dim=1).tolist(), rollouts.truncated.tolist()
-        for i, ids in enumerate(rollouts.response.tolist()):
-            problem, response = chunk[i // settings.samples], decode(ids)
-            correct, answer, status = grade(response, problem.answer)
-            row = (
-                problem.problem_id,
-                i % settings.samples,
-                response,
-                answer,
-                correct,
-                status,
-                lengths[i],
-                truncated[i],
+        name = f"{benchmark}-{start}-{digest([(problem.problem_id, problem.prompt) for problem in chunk])}"
+        part = chunks.load(name)
+        if part is None:
+            responses = sampler.sample(chunk, settings.samples)
+            names = [problem.problem_id for problem in chunk for _ in range(settings.samples)]
+            part = pd.DataFrame(
+                {
+                    "problem_id": names,
+                    "sample": list(range(settings.samples)) * len(chunk),
+                    "response": [response.text for response in responses],
+                    "tokens": [response.tokens for response in responses],
+                    "truncated": [response.truncated for response in responses],
+                }
             )
-            rows.append(row)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+            chunks.save(name, part)
+            tqdm.write(
+                f"{benchmark}: chunk {at} of {len(starts)}, {len(part)} samples, {part['tokens'].mean():.0f} tokens on "
+                f"average, {part['truncated'].mean():.1%} truncated"
+            )
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def grade_benchmark(
+    responses: pd.DataFrame, problems: Sequence[Problem], settings: Evaluation, processes: int
+) -> pd.DataFrame:
+    """The rows of :func:`sample_benchmark` with their grades: the columns of :data:`COLUMNS`."""
+    truths = {problem.problem_id: problem.ground_truths for problem in problems}
+    asked = [truths[name] for name in responses["problem_id"]]
+    grades = grade_many(responses["response"].tolist(), asked, processes, strict_format=settings.strict_format)
+    graded = responses.assign(
+        response=responses["response"] if settings.keep_responses else None,
+        answer=[grade.answer for grade in grades],
+        correct=[grade.correct for grade in grades],
+        status=[grade.status for grade in grades],
+    )
+    return graded[list(COLUMNS)].astype(COLUMNS)
+
+
+def summary(rows: pd.DataFrame) -> dict[str, Any]:
+    """Counts and pass@1 (mean correctness) of one benchmark's rows."""
+    return {
+        "problems": int(rows["problem_id"].nunique()),
+        "samples": len(rows),
+        "pass_at_1": float(rows["correct"].mean()),
+        "truncated": int(rows["truncated"].sum()),
+        "status": {status: int(count) for status, count in sorted(rows["status"].value_counts().items())},
+    }
+
+
+def _describe(sampler: Sampler, settings: Evaluation, output: Path) -> dict[str, Any]:
+    """What makes the rows; with the benchmarks that ``output`` has already, if the same made them."""
+    about: dict[str, Any] = {
+        "sampler": sampler.identity,
+        "settings": settings.model_dump(exclude={"benchmarks"}),
+        "grading": {"packages": versions("math-verify", "sympy"), "code": code_digest("real.grading")},
+    }
+    path, named = output / ABOUT, {"model": sampler.name}
+    if not path.exists():
+        return {**named, **about, "benchmarks": {}}
+    found = json.loads(path.read_text())
+    differing = [
+        f"{part}.{key}" for part, values in about.items() for key in values if found[part].get(key) != values[key]
+    ]
+    if differing:
+        raise ConfigError(
+            f"{output}: holds an evaluation of {found['model']} that differs in {', '.join(differing)}; choose another "
+            "--output, or delete this one"
+        )
+    return {**named, **about, "benchmarks": found["benchmarks"]}
+
+
+def _log_line(benchmark: str, counts: Mapping[str, Any]) -> str:
+    failures = ", ".join(f"{counts['status'].get(kind, 0)} {kind}" for kind in ("no_answer", "timeout", "worker_died"))
+    return (
+        f"{benchmark}: pass@1 {counts['pass_at_1']:.3f} over {counts['samples']} samples, "
+        f"{counts['truncated'] / counts['samples']:.1%} truncated, {failures}"
+    )

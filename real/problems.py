@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# the paper's test sets, in the order of its tables
+MATH_BENCHMARKS = ("aime", "aime25", "math", "amc", "minerva", "olympiad_bench")
+
 
 @dataclass(frozen=True)
 class Problem:

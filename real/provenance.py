@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,21 @@ def describe(started: float, **what: Any) -> dict[str, Any]:
         "git": git,
         "command": ["python", "-m", "real", *sys.argv[1:]],
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES if _installed(name)},
+        "packages": versions(*PACKAGES),
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "wall_seconds": round(time.time() - started, 1),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
         "peak_memory_bytes": peak,
     }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of those of the packages that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _module_file(module: str) -> Path:
@@ -101,11 +111,3 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True

@@ -7,8 +7,9 @@ Every scale file states every key: no default, no inheritance. An unknown key, a
 text is an error of one sentence that names file and key. ``python -m real schema`` writes the JSON schema.
 """
 
-from real.config.loading import digest, load, read, resolve
+from real.config.loading import changed, digest, load, read, resolve
 from real.config.schema import (
+    PAPER_EVALUATION,
     Evaluation,
     Experiment,
     Method,
@@ -16,6 +17,7 @@ from real.config.schema import (
     Policy,
     ReportedScale,
     Run,
+    Task,
     TorchScale,
     Training,
     json_schema,
@@ -23,6 +25,7 @@ from real.config.schema import (
 from real.config.sentences import ConfigError
 
 __all__ = [
+    "PAPER_EVALUATION",
     "ConfigError",
     "Evaluation",
     "Experiment",
@@ -31,8 +34,10 @@ __all__ = [
     "Policy",
     "ReportedScale",
     "Run",
+    "Task",
     "TorchScale",
     "Training",
+    "changed",
     "digest",
     "json_schema",
     "load",

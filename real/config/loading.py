@@ -9,7 +9,18 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from real.config.schema import SCALE, Experiment, Method, Run, Scale, TorchScale, Training, Variant, known_keys
+from real.config.schema import (
+    SCALE,
+    Evaluation,
+    Experiment,
+    Method,
+    Run,
+    Scale,
+    TorchScale,
+    Training,
+    Variant,
+    known_keys,
+)
 from real.config.sentences import ConfigError, sentence, unknown
 
 METHODS_FILE = Path("paper_configs/methods.yaml")
@@ -78,6 +89,18 @@ def resolve(experiment: Experiment, method: str, seed: int) -> Run:
         policy=scale.policy,
         training=training,
     )
+
+
+def changed(settings: Evaluation, changes: dict[str, Any], source: str) -> Evaluation:
+    """``settings`` with some keys changed, and checked again.
+
+    Args:
+        source: where the changes come from, for the sentence about a mistake in them.
+
+    Raises:
+        ConfigError: a value that the schema refuses.
+    """
+    return _check(TypeAdapter(Evaluation), {**settings.model_dump(), **changes}, source)
 
 
 def digest(*parts: Any) -> str:

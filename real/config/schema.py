@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from real.arithmetic import BENCHMARKS, FAMILIES, longest_solution
 from real.config.sentences import unknown
+from real.problems import MATH_BENCHMARKS
 
 
 class Strict(BaseModel):
@@ -171,10 +172,10 @@ class Training(Strict):
 
 
 class Evaluation(Strict):
-    """Sampling of the test problems from the last checkpoint."""
+    """Sampling and grading of the test problems from the last checkpoint."""
 
     benchmarks: list[str] = Field(min_length=1)
-    """columns of the table, in order"""
+    """columns of the table, in order: families of the task, or the paper's test sets"""
     samples: int = Field(ge=1)
     """samples per problem"""
     temperature: float = Field(gt=0)
@@ -184,16 +185,38 @@ class Evaluation(Strict):
     max_response_tokens: int = Field(ge=1)
     """response limit"""
     chunk_problems: int = Field(ge=1)
-    """problems sampled at once"""
+    """problems sampled at once, all samples of each; what is saved and resumed (batch shapes change rounding)"""
     seed: int = Field(ge=0)
-    """of sampling"""
+    """of sampling; each (problem, sample) has a seed of its own derived from it"""
+    strict_format: bool
+    """true: the released grader's rules, </think> required; false: a response without </think> is read whole"""
+    keep_responses: bool
+    """false: the column `response` is null"""
 
     @model_validator(mode="after")
     def _benchmarks_exist(self) -> Self:
+        known = [*BENCHMARKS, *MATH_BENCHMARKS]
         for benchmark in self.benchmarks:
-            if benchmark not in BENCHMARKS:
-                raise ValueError(f"evaluation.benchmarks: {unknown('benchmark', benchmark, BENCHMARKS)}")
+            if benchmark not in known:
+                raise ValueError(f"evaluation.benchmarks: {unknown('benchmark', benchmark, known)}")
+            if self.benchmarks.count(benchmark) > 1:
+                raise ValueError(f"evaluation.benchmarks names {benchmark!r} more than once; name each benchmark once")
         return self
+
+
+# for a checkpoint that no scale describes; source: the released scripts/eval/run_eval.sh, which has no seed and
+# samples 1,024 prompts at once: eight problems, 128 rows, are our choice
+PAPER_EVALUATION = Evaluation(
+    benchmarks=list(MATH_BENCHMARKS),
+    samples=16,
+    temperature=0.6,
+    top_p=0.95,
+    max_response_tokens=8192,
+    chunk_problems=8,
+    seed=0,
+    strict_format=True,
+    keep_responses=True,
+)
 
 
 class Figures(Strict):
@@ -236,11 +259,11 @@ class TorchScale(Scale):
 
     @model_validator(mode="after")
     def _responses_fit(self) -> Self:
+        families = {*self.task.training_families, *self.evaluation.benchmarks} & FAMILIES.keys()
         for key, limit in (
             ("training", self.training.max_response_tokens),
             ("evaluation", self.evaluation.max_response_tokens),
         ):
-            families = {*self.task.training_families, *self.evaluation.benchmarks}
             if limit < longest_solution(families):
                 raise ValueError(
                     f"{key}.max_response_tokens is {limit}, but the longest correct answer of the task has "

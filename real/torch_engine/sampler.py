@@ -1,8 +1,8 @@
-"""Batched sampling with cached keys and values, in which finished rows leave the batch.
+"""Batched sampling from any Hugging Face causal language model; finished rows leave the batch.
 
-Prompts are run once and their cache is repeated for the G rollouts. Each (row, position) owns one uniform number, drawn
-up front, and the token is read off the inverse cumulative distribution: what a row samples does not depend on when
-other rows finish.
+Prompts are run once and their cached keys and values are repeated for the G rollouts. Each (row, position) owns one
+uniform number, drawn by the caller, and the token is read off the inverse cumulative distribution: what a row samples
+does not depend on when other rows finish.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ class Rollouts:
     """N = P·G sampled responses, rollouts of one prompt side by side; T is the longest of them.
 
     Attributes:
-        response: (N, T) token ids, up to and including ``<eos>``, then padding.
+        response: (N, T) token ids, up to and including the first end token, then padding.
         mask: (N, T) 1 on response tokens.
         log_prob: (N, T) log-probability of each token under softmax(logits / temperature), 0 where masked.
         entropy: (N, T) entropy in nats of that distribution, 0 where masked.
-        truncated: (N,) the limit was reached without ``<eos>``.
+        truncated: (N,) the limit was reached without an end token.
     """
 
     response: Tensor
@@ -39,27 +39,30 @@ class Rollouts:
 def sample(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
-    rollouts: int,
+    uniform: Tensor,
     temperature: float,
     top_p: float,
-    max_tokens: int,
-    generator: torch.Generator,
+    ends: Sequence[int] | None = None,
 ) -> Rollouts:
-    """Sample ``rollouts`` responses to each prompt.
+    """Sample the same number of responses, G, to each prompt.
 
     Args:
         prompts: P token lists.
+        uniform: (P·G, response limit) numbers in [0, 1); a row's numbers decide its response.
         top_p: nucleus to draw from; log-probs and entropy are those of the full distribution.
-        max_tokens: response limit.
-        generator: on the CPU; N · max_tokens numbers are drawn from it.
+        ends: token ids that end a response (default: the model's own).
     """
     device = next(model.parameters()).device
-    pad, eos = model.config.pad_token_id, model.config.eos_token_id
-    count = len(prompts) * rollouts
-    uniform = torch.rand(count, max_tokens, generator=generator).to(device)
+    ends = end_tokens(model) if ends is None else ends
+    end = torch.tensor(ends, dtype=torch.long, device=device)
+    pad = pad_token(model)
+    count, max_tokens = uniform.shape
+    rollouts = count // len(prompts)
+    uniform = uniform.to(device)
     response = torch.full((count, max_tokens), pad, device=device)
     log_prob, entropy = torch.zeros(2, count, max_tokens, device=device)
     mask = torch.zeros(count, max_tokens, dtype=torch.long, device=device)
+    truncated = torch.ones(count, dtype=torch.bool, device=device)
 
     logits, cache, seen = _prefill(model, prompts, pad, rollouts, device)
     rows = torch.arange(count, device=device)
@@ -73,7 +76,8 @@ def sample(
         mask[live, t] = 1
         log_prob[live, t] = log_p.gather(1, token[:, None]).squeeze(1)[running]
         entropy[live, t] = -(probability * log_p).sum(dim=1)[running]
-        running &= token != eos
+        running &= ~torch.isin(token, end)
+        truncated[rows] = running
         active = int(running.sum())
         if active == 0 or t == max_tokens - 1:
             break
@@ -84,8 +88,22 @@ def sample(
         seen = torch.nn.functional.pad(seen, (0, 1), value=1)
         logits = _forward(model, token[:, None], seen, cache)
     width = t + 1
-    truncated = (response != eos).all(dim=1)
     return Rollouts(response[:, :width], mask[:, :width], log_prob[:, :width], entropy[:, :width], truncated)
+
+
+def end_tokens(model: PreTrainedModel) -> list[int]:
+    """Ids that end a response: those of the generation config, else of the model's; several in many chat models."""
+    for config in (model.generation_config, model.config):
+        ids = getattr(config, "eos_token_id", None)
+        if ids is not None:
+            return [ids] if isinstance(ids, int) else list(ids)
+    return []
+
+
+def pad_token(model: PreTrainedModel) -> int:
+    """Id that fills rows up; where the model names none, an end token, or 0: masks tell it from a real one."""
+    pad = getattr(model.config, "pad_token_id", None)
+    return pad if pad is not None else next(iter(end_tokens(model)), 0)
 
 
 def _prefill(
@@ -104,10 +122,15 @@ def _prefill(
 def _forward(model: PreTrainedModel, tokens: Tensor, seen: Tensor, cache: DynamicCache) -> Tensor:
     """Logits of the last position after ``tokens`` (n, s) join the cache; ``seen`` (n, S) marks real positions."""
     position = (seen.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-    hidden = model.model(
-        input_ids=tokens, attention_mask=seen, position_ids=position, past_key_values=cache, use_cache=True
-    ).last_hidden_state
-    return model.lm_head(hidden[:, -1])
+    # the whole model, not its parts: some architectures scale or cap the logits after the head
+    return model(
+        input_ids=tokens,
+        attention_mask=seen,
+        position_ids=position,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    ).logits[:, -1]
 
 
 def _draw(probability: Tensor, uniform: Tensor, top_p: float) -> Tensor:

@@ -1,6 +1,6 @@
 """The RL loop: sample, grade, update; one process, one straight function.
 
-Per outer step: P prompts are drawn, G responses to each are sampled, the exact grader gives 0/1 rewards, and the
+Per outer step: P prompts are drawn, G responses to each are sampled, the grader gives 0/1 rewards, and the
 rollouts are cut into mini-batches of whole groups, each of which makes one AdamW update, one epoch. Everything random
 is a function of (seed, step), so a resumed run continues as if it had never stopped.
 
@@ -20,9 +20,10 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from real.arithmetic import TrainingPrompts, answer_of, decode, encode, grade, held_out_problems
+from real.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out_problems, text_of
 from real.config import Run, Training, digest
 from real.exact import sequence_weights
+from real.grading import grade_many
 from real.objectives import Objective, make_objective
 from real.provenance import code_digest
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
@@ -105,15 +106,10 @@ def collect(
     training = run.training
     texts = prompts.draw(training.prompts, random.Random(f"prompts {run.seed} {step}"))
     ids = [encode(text) for text in texts]
-    rollouts = sample(
-        model,
-        ids,
-        training.rollouts,
-        training.temperature,
-        1.0,
-        training.max_response_tokens,
-        _generator(run.seed, step, 0),
+    uniform = torch.rand(
+        len(ids) * training.rollouts, training.max_response_tokens, generator=_generator(run.seed, step, 0)
     )
+    rollouts = sample(model, ids, uniform, training.temperature, 1.0)
     per_row = [prompt for prompt in ids for _ in range(training.rollouts)]
     reward = _rewards(rollouts, [text for text in texts for _ in range(training.rollouts)])
     reference_log_prob = torch.zeros_like(rollouts.log_prob)
@@ -163,17 +159,11 @@ def validate(model: PreTrainedModel, run: Run, step: int) -> float:
     generator = _generator(run.seed, step, 1)
     correct = 0.0
     for start in range(0, len(problems), VALIDATION_CHUNK):
-        chunk = [problem.prompt for problem in problems[start : start + VALIDATION_CHUNK]]
-        rollouts = sample(
-            model,
-            [encode(prompt) for prompt in chunk],
-            training.validation_samples,
-            training.temperature,
-            1.0,
-            training.max_response_tokens,
-            generator,
-        )
-        correct += _rewards(rollouts, [p for p in chunk for _ in range(training.validation_samples)]).sum().item()
+        chunk = [text_of(problem) for problem in problems[start : start + VALIDATION_CHUNK]]
+        asked = [text for text in chunk for _ in range(training.validation_samples)]
+        uniform = torch.rand(len(asked), training.max_response_tokens, generator=generator)
+        rollouts = sample(model, [encode(text) for text in chunk], uniform, training.temperature, 1.0)
+        correct += _rewards(rollouts, asked).sum().item()
     return correct / (len(problems) * training.validation_samples)
 
 
@@ -241,10 +231,10 @@ def _gradient_samples(step: int, method: str, objective: Objective, batch: Batch
 
 
 def _rewards(rollouts: Rollouts, prompts: list[str]) -> torch.Tensor:
-    """(N,) 0/1 correctness of each response."""
-    texts = (decode(row) for row in rollouts.response.tolist())
-    correct = [float(grade(text, answer_of(prompt))[0]) for text, prompt in zip(texts, prompts, strict=True)]
-    return torch.tensor(correct, device=rollouts.response.device)
+    """(N,) 0/1 correctness of each response; as in the released code, one without ``</think>`` is wrong."""
+    texts = [decode(row) for row in rollouts.response.tolist()]
+    grades = grade_many(texts, [answer_of(prompt) for prompt in prompts], processes=1, strict_format=True)
+    return torch.tensor([float(grade.correct) for grade in grades], device=rollouts.response.device)
 
 
 def _generator(seed: int, step: int, stream: int) -> torch.Generator:

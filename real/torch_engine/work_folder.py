@@ -7,11 +7,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+
+from real.chunks import write_atomically
 
 
 class FolderInUseError(RuntimeError):
@@ -34,12 +37,7 @@ class WorkFolder:
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the saved state; the previous one stays until the new one is complete on disk."""
-        partial = self.folder / "state.pt.partial"
-        with partial.open("wb") as file:
-            torch.save({**state, "fingerprint": self.fingerprint}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.folder / "state.pt")
+        write_atomically(self.folder / "state.pt", partial(torch.save, {**state, "fingerprint": self.fingerprint}))
 
     def remove(self) -> None:
         """Delete the folder once the job's results are in place."""
@@ -48,7 +46,14 @@ class WorkFolder:
 
 @contextmanager
 def open_work_folder(folder: Path, fingerprint: str) -> Iterator[WorkFolder]:
-    """Create and lock ``folder`` for this process.
+    """Create and lock ``folder`` for this process; see :func:`hold`."""
+    with hold(folder):
+        yield WorkFolder(folder, fingerprint)
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Create ``folder`` and lock it for this process.
 
     Raises:
         FolderInUseError: another process holds it; the message names its pid.
@@ -66,7 +71,7 @@ def open_work_folder(folder: Path, fingerprint: str) -> Iterator[WorkFolder]:
         ) from None
     try:
         holder.write_text(f"{os.getpid()}\n")
-        yield WorkFolder(folder, fingerprint)
+        yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()

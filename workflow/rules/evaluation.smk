@@ -10,6 +10,7 @@ if trains:
             expand(
                 "<results>/evaluations/base/{benchmark}.parquet", benchmark=BENCHMARKS
             ),
+            about="<results>/evaluations/base/evaluation.json",
         log:
             "<results>/logs/evaluate/base.log",
         benchmark:
@@ -21,13 +22,16 @@ if trains:
             mem_mb=1500,
         params:
             config=CONFIG_OPTION,
-            folder=subpath(output[0], parent=True),
+            folder=subpath(output.about, parent=True),
+            # undeclared, so that Snakemake doesn't delete the finished chunks of a failed job
+            work=f"{experiment.results}/work/evaluations/base",
             settings=digest(scale.task, scale.evaluation, scale.device),
-            code=code_digest("real.evaluate"),
+            code=code_digest("real.evaluate", "real.torch_engine.transformers_sampler"),
         message:
             "evaluating the base model on {BENCHMARKS}"
         shell:
-            "python -m real evaluate {params.config} --model {input.model} --output {params.folder} > {log} 2>&1"
+            "python -m real evaluate {params.config} --model {input.model} --output {params.folder} "
+            "--work {params.work} --processes {threads} > {log} 2>&1"
 
     use rule evaluate_base as evaluate with:
         input:
@@ -37,9 +41,12 @@ if trains:
                 "<results>/evaluations/{{method}}/seed{{seed}}/{benchmark}.parquet",
                 benchmark=BENCHMARKS,
             ),
+            about="<results>/evaluations/{method}/seed{seed}/evaluation.json",
         log:
             "<results>/logs/evaluate/{method}/seed{seed}.log",
         benchmark:
             "<results>/benchmarks/evaluate/{method}/seed{seed}.jsonl"
+        params:
+            work=f"{experiment.results}/work/evaluations/{{method}}/seed{{seed}}",
         message:
             "evaluating {wildcards.method}, seed {wildcards.seed}, on {BENCHMARKS}"
