@@ -41,8 +41,9 @@ import transformers
 from torch.profiler import ProfilerActivity, profile
 from transformers import GenerationConfig, PreTrainedTokenizerBase, TrainerCallback
 
-from real.arithmetic import VOCABULARY, TrainingPrompts, answer_of, build_tokenizer, encode, grade
+from real.arithmetic import VOCABULARY, TrainingPrompts, answer_of, build_tokenizer, encode
 from real.config import Run, load, resolve
+from real.grading import grade_many
 from real.objectives import make_objective
 from real.torch_engine.policy import build_policy, load_checkpoint, prepare_torch, save_checkpoint
 from real.torch_engine.sampler import sample
@@ -166,7 +167,8 @@ def steps(run: Run, checkpoint: Path, setting: str, traced: bool = False) -> Lap
         turns.tokens = sum(map(len, completion_ids))
         if is_endless(checkpoint):
             return alternating(len(completions))
-        return [float(grade(text, answer_of(prompt))[0]) for prompt, text in zip(prompts, completions, strict=True)]
+        answers = [answer_of(prompt) for prompt in prompts]
+        return [float(grade.correct) for grade in grade_many(completions, answers, processes=1, strict_format=True)]
 
     batches = {
         "per_device_train_batch_size": training.mini_batch_prompts * training.rollouts,
@@ -225,8 +227,8 @@ def sampling(run: Run, checkpoint: Path, cache: str) -> Laps:
 
         torch.use_deterministic_algorithms(True)
         timer.start()
-        ids, generator = [encode(prompt) for prompt in prompts], torch.Generator().manual_seed(turn)
-        rollouts = sample(model, ids, training.rollouts, temperature, 1.0, limit, generator)
+        uniform = torch.rand(len(repeated), limit, generator=torch.Generator().manual_seed(turn))
+        rollouts = sample(model, [encode(prompt) for prompt in prompts], uniform, temperature, 1.0)
         laps.append((timer.stop(int(rollouts.mask.sum())), peer))
         torch.use_deterministic_algorithms(False)
     return laps[WARM_UP:]

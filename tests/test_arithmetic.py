@@ -1,14 +1,12 @@
-"""The laptop task: answers, splits, solutions, tokenizer and grader."""
+"""The laptop task: answers, splits, solutions and tokenizer, and that the grader reads its answers."""
 
 import random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from real.arithmetic import (
     BENCHMARKS,
-    BOX,
     CLOSERS,
     FAMILIES,
     OPENERS,
@@ -20,11 +18,12 @@ from real.arithmetic import (
     decode,
     draw_prompt,
     encode,
-    grade,
     held_out_problems,
     longest_solution,
+    text_of,
     worked_solution,
 )
+from real.grading import Grade, grade
 
 families = st.sampled_from(list(FAMILIES))
 seeds = st.integers(0, 10_000)
@@ -48,7 +47,7 @@ def test_a_faultless_teacher_is_graded_correct(family, seed):
     rng = random.Random(seed)
     prompt = draw_prompt(family, rng)
     response = decode(encode(worked_solution(prompt, Teacher(), rng, seed=0)))
-    assert grade(response, answer_of(prompt)) == (True, answer_of(prompt), "exact")
+    assert grade(response, answer_of(prompt), strict_format=True) == Grade(True, answer_of(prompt), "exact")
 
 
 @given(family=families, seed=seeds)
@@ -68,7 +67,7 @@ def test_a_weak_teacher_errs_about_as_often_as_asked():
     skipped = [len(worked_solution(p, Teacher(skip=0.3), rng, 0)) < longest_solution(["mix4"]) for p in prompts]
     assert 0.25 < sum(skipped) / len(skipped) < 0.35
     wrong = [
-        not grade(decode(encode(worked_solution(p, Teacher(misconception=1.0), rng, 0))), answer_of(p))[0]
+        not grade(decode(encode(worked_solution(p, Teacher(misconception=1.0), rng, 0))), answer_of(p)).correct
         for p in prompts
     ]
     assert 0.5 < sum(wrong) / len(wrong) < 0.95
@@ -76,7 +75,7 @@ def test_a_weak_teacher_errs_about_as_often_as_asked():
 
 def test_test_validation_and_training_prompts_are_disjoint():
     problems = held_out_problems(0, 100, 50)
-    held_out = [problem.prompt for group in problems.values() for problem in group]
+    held_out = [text_of(problem) for group in problems.values() for problem in group]
     assert len(held_out) == len(set(held_out)) == 6 * 150
     training = TrainingPrompts(list(FAMILIES), 0, 100, 50).draw(20_000, random.Random(1))
     assert not set(held_out) & set(training)
@@ -114,23 +113,9 @@ def test_vocabulary_has_31_distinct_tokens():
     assert len(CLOSERS) == 4
 
 
-@pytest.mark.parametrize(
-    ("response", "expected"),
-    [
-        (r"<think>8</think>so \boxed{8}", (True, "8", "exact")),
-        (r"<think>8</think>so \boxed{7}", (False, "7", "wrong")),
-        (r"<think>\boxed{8}</think>so 8", (False, None, "no_answer")),
-        (r"<think>8 so \boxed{8}", (False, None, "no_answer")),
-        (r"</think>\boxed{8}</think>\boxed{3}", (False, "3", "wrong")),
-        (r"</think>\boxed{3}\boxed{8}", (True, "8", "exact")),
-        (r"</think>\boxed{", (False, None, "no_answer")),
-        (r"</think>\boxed{88}", (False, None, "no_answer")),
-        ("", (False, None, "no_answer")),
-    ],
-)
-def test_grader_reads_the_last_box_after_the_last_think(response, expected):
-    assert grade(response, "8") == expected
-
-
-def test_box_token_is_what_the_grader_looks_for():
-    assert BOX == r"\boxed{"
+def test_problems_ask_in_one_user_message_and_state_their_answer():
+    for (benchmark, split), group in held_out_problems(0, 5, 3).items():
+        for problem in group:
+            assert (problem.benchmark, problem.split) == (benchmark, split)
+            assert problem.prompt == ({"role": "user", "content": text_of(problem)},)
+            assert problem.ground_truths == (answer_of(text_of(problem)),)

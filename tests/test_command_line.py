@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
         (["base", "--config", "paper_configs/published.yaml"], "trains and evaluates nothing"),
         (
             ["evaluate", "--config", "paper_configs/smoke.yaml", "--model", "absent", "--output", "unused"],
-            "absent: holds no Hugging Face checkpoint",
+            "absent: no such folder, and no hub id (organisation/name) either",
         ),
         (
             [
@@ -25,14 +25,21 @@ ROOT = Path(__file__).resolve().parent.parent
                 "--config",
                 "paper_configs/smoke.yaml",
                 "--benchmarks",
-                "aime",
+                "aim",
                 "--model",
                 "m",
                 "--output",
                 "o",
             ],
-            "unknown benchmark 'aime'",
+            "unknown benchmark 'aim'; choose from",
         ),
+        (
+            ["evaluate", "--model", "m", "--benchmarks", "mix4,mix4"],
+            "command line: evaluation.benchmarks names 'mix4' more than once",
+        ),
+        (["evaluate", "--model", "m", "--benchmarks", "mix4"], "'mix4' belongs to the laptop's task"),
+        (["evaluate", "--model", "m", "--samples", "0"], "command line: samples is 0"),
+        (["evaluate", "--model", "m", "--config", "paper_configs/published.yaml"], "trains and evaluates nothing"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence(monkeypatch, capsys, arguments, sentence):

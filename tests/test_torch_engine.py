@@ -32,7 +32,8 @@ def some_prompts(count: int) -> list[list[int]]:
 
 
 def some_rollouts(model, prompts, rollouts=3, temperature=0.7, top_p=1.0, max_tokens=20, seed=0):
-    return sample(model, prompts, rollouts, temperature, top_p, max_tokens, torch.Generator().manual_seed(seed))
+    uniform = torch.rand(len(prompts) * rollouts, max_tokens, generator=torch.Generator().manual_seed(seed))
+    return sample(model, prompts, uniform, temperature, top_p)
 
 
 def some_batch(model, groups=4, rollouts=4) -> Batch:
