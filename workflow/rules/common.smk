@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from real.config import ConfigError, TorchScale, digest, load, read, resolve
+from real.problems import MATH_BENCHMARKS
 from real.provenance import code_digest
 
 CONFIG_FILES = [os.path.relpath(file) for file in workflow.configfiles]
@@ -27,6 +28,7 @@ trains = isinstance(scale, TorchScale)
 BASE = "base"
 SEEDS = scale.seeds if trains else []
 BENCHMARKS = scale.evaluation.benchmarks if trains else []
+DATASETS = [name for name in BENCHMARKS if name in MATH_BENCHMARKS]
 CONFIG_OPTION = f"--config {' '.join(CONFIG_FILES)}"
 LABELS = {name: method.label for name, method in experiment.methods.items()}
 

@@ -6,6 +6,7 @@ if trains:
     rule evaluate_base:
         input:
             model="<results>/base/model",
+            problems=expand("datasets/prepared/{dataset}.parquet", dataset=DATASETS),
         output:
             expand(
                 "<results>/evaluations/base/{benchmark}.parquet", benchmark=BENCHMARKS
@@ -36,6 +37,7 @@ if trains:
     use rule evaluate_base as evaluate with:
         input:
             model="<results>/runs/{method}/seed{seed}/model",
+            problems=rules.evaluate_base.input.problems,
         output:
             expand(
                 "<results>/evaluations/{{method}}/seed{{seed}}/{benchmark}.parquet",
