@@ -1,59 +1,140 @@
-r"""Answer extraction and equivalence: the last balanced ``\boxed{}`` after the last ``</think>``, compared as text."""
+r"""Grades of mathematical answers: ``grade(response, ground_truths)`` and ``grade_many`` for batches.
 
+The answer is the last balanced ``\boxed{}`` after the last ``</think>``. Numbers, lists, intervals, words, units and
+bases are compared exactly, by pattern; expressions go to math-verify in isolated processes with a hard deadline and a
+memory limit. No text from a model is ever evaluated as code.
+
+Statuses: ``exact`` and ``symbolic`` (correct, without and with math-verify), ``wrong``, ``no_answer``, ``timeout`` and
+``worker_died`` (not correct, because the comparison didn't end; a death is tried again once before it is reported).
+"""
+
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BOX = r"\boxed{"
-END_THINK = "</think>"
+from real.grading.equivalence import compare
+from real.grading.extraction import final_answer
+from real.grading.forms import readings
+from real.grading.pool import DEADLINE_S, Pair, decide
+
+__all__ = ["Grade", "final_answer", "grade", "grade_many"]
+
+GroundTruths = str | float | None | Sequence[str | float]
+Key = tuple[str | None, tuple[str, ...]]
+MEMO_ENTRIES = 2**17
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Grade:
-    """Whether a response is correct, the answer read from it, and how that was decided.
-
-    ``status``: ``exact``, ``symbolic``, ``wrong``, ``no_answer``, ``timeout`` or ``worker_died``.
-    """
+    """Whether a response is correct, the answer it was judged by, and how the verdict came about."""
 
     correct: bool
     answer: str | None
     status: str
 
 
-def grade(response: str, ground_truths: str | Sequence[str], strict_format: bool = False) -> Grade:
-    """Grade one response.
+class Memo:
+    """Verdicts by key, the oldest forgotten beyond ``MEMO_ENTRIES``; safe to share between threads."""
 
-    Args:
-        ground_truths: the answer, or several of which any counts.
-        strict_format: a response without ``</think>`` has no answer; else its whole text is read.
-    """
-    truths = [ground_truths] if isinstance(ground_truths, str) else ground_truths
-    _, closed, final = response.rpartition(END_THINK)
-    answer = None if strict_format and not closed else last_boxed(final)
-    if answer is None:
-        return Grade(False, None, "no_answer")
-    correct = answer.strip() in {truth.strip() for truth in truths}
-    return Grade(correct, answer, "exact" if correct else "wrong")
+    def __init__(self) -> None:
+        self.known: dict = {}
+        self.lock = threading.Lock()
+
+    def add(self, key: object, value: object) -> None:
+        """Remember a verdict."""
+        with self.lock:
+            while len(self.known) >= MEMO_ENTRIES:
+                del self.known[next(iter(self.known))]
+            self.known[key] = value
+
+
+_grades = Memo()
+
+
+def grade(response: str, ground_truths: GroundTruths, strict_format: bool = False) -> Grade:
+    """Grade one response; see :func:`grade_many`."""
+    return grade_many([response], [ground_truths], processes=1, strict_format=strict_format)[0]
 
 
 def grade_many(
     responses: Sequence[str],
-    ground_truths: Sequence[str | Sequence[str]],
+    ground_truths: Sequence[GroundTruths],
     processes: int = 2,
     strict_format: bool = False,
+    deadline_s: float = DEADLINE_S,
 ) -> list[Grade]:
-    """Grade many responses, in order."""
-    pairs = zip(responses, ground_truths, strict=True)
-    return [grade(response, truths, strict_format) for response, truths in pairs]
+    """Grade responses, in their order. Content never makes it raise.
+
+    Args:
+        ground_truths: one entry per response; a response is correct if its answer equals any text of its entry. An
+            entry without text has no correct answer: real.data refuses such problems when a dataset is prepared.
+        processes: worker processes at most; none is started unless a pair needs math-verify.
+        strict_format: the released code's format rules (:func:`final_answer`).
+        deadline_s: seconds one comparison by math-verify may take.
+
+    Raises:
+        ValueError: the two sequences differ in length.
+        RuntimeError: worker processes can't be started.
+    """
+    if len(responses) != len(ground_truths):
+        raise ValueError(f"grade_many: {len(responses)} responses, but {len(ground_truths)} entries of ground truths")
+    answers = [final_answer(response, strict_format) for response in responses]
+    keys = [(answer, _texts(entry)) for answer, entry in zip(answers, ground_truths, strict=True)]
+    grades: dict[Key, Grade] = {}
+    verdicts: dict[Pair, bool | str] = {}
+    open_keys = list(dict.fromkeys(keys))
+    while open_keys:
+        asked: list[Pair] = []
+        for key in open_keys:
+            found = _grades.known.get(key) or _judge(*key, verdicts, asked)
+            if found is not None:
+                grades[key] = found
+        # the memo keeps what a repetition would find again; time and memory may be kinder to the others
+        for key in open_keys:
+            if key in grades and grades[key].status not in ("timeout", "worker_died"):
+                _grades.add(key, grades[key])
+        open_keys = [key for key in open_keys if key not in grades]
+        verdicts |= decide(asked, processes, deadline_s)
+    return [grades[key] for key in keys]
 
 
-def last_boxed(text: str) -> str | None:
-    r"""Content of the last ``\boxed{}`` whose braces balance."""
-    start = text.rfind(BOX)
-    while start >= 0:
-        depth = 1
-        for end in range(start + len(BOX), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[end], 0)
-            if depth == 0:
-                return text[start + len(BOX) : end]
-        start = text.rfind(BOX, 0, start)
-    return None
+def _judge(
+    answer: str | None, truths: tuple[str, ...], verdicts: dict[Pair, bool | str], asked: list[Pair]
+) -> Grade | None:
+    """The grade of an answer, or None where it needs verdicts on pairs; those are added to ``asked``."""
+    if answer is None:
+        return Grade(False, None, "no_answer")
+    used = []
+
+    def ask(truth: str, other: str) -> bool | None:
+        verdict = verdicts.get((truth, other))
+        used.append(verdict)
+        if verdict is None:
+            asked.append((truth, other))
+            return None
+        return verdict is True
+
+    equal: bool | None = False
+    for truth in truths:
+        for form in readings(truth):
+            for reading in readings(answer):
+                result = compare(form, reading, ask)
+                if result:
+                    return Grade(True, answer, "symbolic" if used else "exact")
+                equal = None if result is None else equal
+    if equal is None:
+        return None
+    unfinished = [verdict for verdict in used if isinstance(verdict, str)]
+    return Grade(False, answer, unfinished[0] if unfinished else "wrong")
+
+
+def _texts(entry: GroundTruths) -> tuple[str, ...]:
+    """Ground truths as text, out of their box if they have one; a whole float such as 142.0 loses its point."""
+    if entry is None or isinstance(entry, str):
+        boxed = final_answer(entry) if entry and "\\boxed" in entry else None
+        return (boxed or entry,) if entry else ()
+    if hasattr(entry, "tolist"):  # what pandas reads from a parquet file
+        return _texts(entry.tolist())
+    if isinstance(entry, Sequence):
+        return tuple(text for item in entry for text in _texts(item))
+    return (str(int(entry)) if float(entry).is_integer() else str(entry),)

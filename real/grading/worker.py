@@ -1,0 +1,128 @@
+"""One isolated process that has math-verify compare pairs of LaTeX; run by real.grading.pool, never imported by it.
+
+It reads one JSON list ``[truth, answer]`` per line and writes one JSON line per verdict. It has no time limit of its
+own: the parent kills it at the deadline. math-verify is asked to read LaTeX only; its reader of plain expressions,
+which goes through sympy's ``parse_expr`` and thereby ``eval``, is never configured.
+"""
+
+import json
+import logging
+import os
+import re
+import sys
+from functools import lru_cache
+from typing import Any
+
+
+def main(memory_bytes: int) -> None:
+    """Answer pairs until the parent closes the pipe."""
+    verdicts = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints stays out of the protocol
+    limit_memory(memory_bytes)
+    logging.disable(logging.CRITICAL)
+    equivalent("1+1", "2")  # loads the parser's tables before the first deadline runs
+    verdicts.write("ready\n")
+    for line in sys.stdin:
+        truth, answer = json.loads(line)
+        try:
+            verdict = equivalent(truth, answer)
+        except (Exception, RecursionError, MemoryError):
+            verdict = False
+        verdicts.write(json.dumps(verdict) + "\n")
+
+
+def equivalent(truth: str, answer: str) -> bool:
+    """Whether two LaTeX expressions without decimals are equal: by value where both have one, else by math-verify.
+
+    Raises:
+        Exception: whatever the parser or sympy raise on what they can't read.
+    """
+    from math_verify import verify
+
+    left, right = _parsed(truth), _parsed(answer)
+    same = equal_values(left, right)
+    # math-verify compares what has no value: sets, relations, matrices, words
+    return bool(verify(left, right, timeout_seconds=None)) if same is None else same
+
+
+def equal_values(left: Any, right: Any) -> bool | None:
+    """Whether two sympy expressions agree at fixed points to 20 digits; None: they have no numerical values.
+
+    A sum of rational numbers is compared exactly. Points are positive, then of both signs; expressions with floors,
+    factorials or binomials are compared at integers, where they are meant.
+    """
+    from sympy import Expr, Integer, Rational, binomial, ceiling, factorial, floor
+    from sympy.core.function import AppliedUndef
+
+    if not (isinstance(left, Expr) and isinstance(right, Expr)):
+        return None
+    left, right = (side.replace(lambda e: isinstance(e, AppliedUndef), _as_symbol) for side in (left, right))
+    names = sorted(left.free_symbols | right.free_symbols, key=str)
+    difference = (left - right).doit()
+    if difference.is_Rational:
+        return bool(difference == 0)
+    whole = difference.has(floor, ceiling, factorial, binomial)
+    points: list[list[Any]] = [
+        [Integer(number) for number in row] for row in ((8, 4, 3, 2), (15, 9, 6, 5), (10, 7, 5, 3))
+    ]
+    if not whole:
+        points = [
+            [Rational(n, 97) for n in row] for row in ((131, 59, 83, 149), (71, 113, -41, -67), (-103, 37, 61, -89))
+        ]
+    agreed = 0
+    for row in points:
+        # more variables than numbers: the row goes on, shifted, so that no two are equal
+        values = {name: row[i % 4] + i // 4 for i, name in enumerate(names)}
+        gap, size = (abs(side.evalf(30, subs=values)) for side in (difference, left))
+        if not (gap.is_number and size.is_number and gap.is_finite and size.is_finite):
+            continue
+        if gap > Rational(1, 10**20) * max(size, Rational(1, 10**300)):
+            return False
+        agreed += 1
+        if not names:
+            break
+    return True if agreed else None
+
+
+def _as_symbol(function: Any) -> Any:
+    """f(x) as a variable of its own."""
+    from sympy import Symbol
+
+    return Symbol(str(function))
+
+
+@lru_cache(maxsize=1024)
+def _parsed(latex: str) -> Any:
+    """A sympy object; cases of letters count, and i is the imaginary unit."""
+    from latex2sympy2_extended import latex2sympy
+    from latex2sympy2_extended.latex2sympy2 import ConversionConfig
+    from sympy import I, Symbol, nan, zoo
+
+    expression = latex2sympy(
+        re.sub(r"\\gamma(?![a-zA-Z])", r"\\upsilon ", latex),  # read as the function Γ, even in \gamma^2-1
+        is_real=None,
+        convert_degrees=False,
+        normalization_config=None,
+        conversion_config=ConversionConfig(lowercase_symbols=False),
+    )
+    if hasattr(expression, "has") and expression.has(nan, zoo):
+        raise ValueError(f"{latex} is undefined")
+    return expression.subs(Symbol("i"), I) if hasattr(expression, "subs") else expression
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """Cap this process's address space, where the system can."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    except (ValueError, OSError):  # macOS refuses a limit below what is mapped
+        return
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
