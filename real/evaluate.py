@@ -171,18 +171,24 @@ def _describe(sampler: Sampler, settings: Evaluation, output: Path) -> dict[str,
     about: dict[str, Any] = {
         "sampler": sampler.identity,
         "settings": settings.model_dump(exclude={"benchmarks"}),
-        "grading": {"packages": versions("math-verify", "sympy"), "code": code_digest("real.grading")},
+        "grading": {
+            "packages": versions("math-verify", "latex2sympy2_extended", "sympy"),
+            "code": code_digest("real.grading"),
+        },
     }
     path, named = output / ABOUT, {"model": sampler.name}
     if not path.exists():
         return {**named, **about, "benchmarks": {}}
     found = json.loads(path.read_text())
     differing = [
-        f"{part}.{key}" for part, values in about.items() for key in values if found[part].get(key) != values[key]
+        f"{part}.{key}"
+        for part, values in about.items()
+        for key in values
+        if found.get(part, {}).get(key) != values[key]
     ]
     if differing:
         raise ConfigError(
-            f"{output}: holds an evaluation of {found['model']} that differs in {', '.join(differing)}; choose another "
+            f"{output}: holds an evaluation of {found.get('model')} that differs in {', '.join(differing)}; choose another "
             "--output, or delete this one"
         )
     return {**named, **about, "benchmarks": found["benchmarks"]}

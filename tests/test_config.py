@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from real.config import ConfigError, TorchScale, digest, json_schema, load, resolve
+from real.config import PAPER_EVALUATION, ConfigError, TorchScale, digest, json_schema, load, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 SCALES = sorted(
@@ -184,6 +184,18 @@ def test_files_in_the_wrong_place_are_named(tmp_path):
     ):
         with pytest.raises(ConfigError, match=sentence):
             read(*files)
+
+
+def test_a_scale_may_be_evaluated_on_the_papers_test_sets(changed):
+    scale = read(changed("evaluation.benchmarks", ["mix4", "aime", "olympiad_bench"])).scale
+    assert isinstance(scale, TorchScale)
+    assert scale.evaluation.benchmarks == ["mix4", "aime", "olympiad_bench"]
+
+
+def test_the_papers_evaluation_is_the_released_scripts():
+    paper = PAPER_EVALUATION
+    assert (paper.samples, paper.temperature, paper.top_p, paper.max_response_tokens) == (16, 0.6, 0.95, 8192)
+    assert sorted(paper.benchmarks) == ["aime", "aime25", "amc", "math", "minerva", "olympiad_bench"]
 
 
 def test_a_scale_that_trains_nothing_has_no_runs():
