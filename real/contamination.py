@@ -6,7 +6,7 @@ Compared are the problems' texts in lower case, without the closing instruction 
   Operators don't count, so problems that differ in a sign alone count as equal.
 * *n-gram*: n words in a row, a word being a run of letters or a run of digits. A training row *covers* a problem if it
   holds at least half of the problem's distinct 8-grams. A problem of fewer than n words has no n-gram.
-* *same answer*: a ground truth of the problem is, as text, also one of a row that covers it.
+* *same answer*: a ground truth of the problem is, as text without leading zeros, also one of a row that covers it.
 """
 
 import re
@@ -29,6 +29,7 @@ INSTRUCTION = re.compile(r"\s*Let's think step by step and output the final answ
 DELIMITER_SIZE = re.compile(r"\\(?:left|right)(?![a-z])")
 NEITHER_LETTER_NOR_DIGIT = re.compile(r"[\W_]+")
 WORD = re.compile(r"[^\W\d_]+|\d+")
+LEADING_ZEROS = re.compile(r"^0+(?=\d)")
 OVERLAPS = {
     "equal": "equal",
     "shared_13gram": "shares a 13-gram",
@@ -45,7 +46,8 @@ METHOD = (
     "Texts are compared in lower case, without the closing instruction of every prompt. Equal: the same letters and "
     "digits, of any script, in the same order, LaTeX's \\left and \\right aside. n-gram: n words in a row, a word "
     "being a run of letters or of digits. Half of its 8-grams in one row: at least 50 % of the problem's distinct "
-    "8-grams stand in a single training row. Same answer: one of the problem's answers is, as text, also that row's."
+    "8-grams stand in a single training row. Same answer: one of the problem's answers is also that row's, compared as "
+    "text without leading zeros."
 )
 LIMITS = (
     "What this does not show: operators are dropped, so equal problems may differ in a sign; shared 13-grams include "
@@ -128,9 +130,7 @@ def overlaps(tests: Sequence[Problem], train: Sequence[Problem]) -> pd.DataFrame
                 "equal": equal_key(problem_text(problem)) in keys,
                 "shared_13gram": not shared.isdisjoint(thirteen),
                 "covered": bool(covering),
-                "covered_same_answer": any(
-                    set(train[row].ground_truths) & set(problem.ground_truths) for row in covering
-                ),
+                "covered_same_answer": any(answers(train[row]) & answers(problem) for row in covering),
             }
         )
     return pd.DataFrame(rows)
@@ -139,13 +139,13 @@ def overlaps(tests: Sequence[Problem], train: Sequence[Problem]) -> pd.DataFrame
 def duplicates(problems: Sequence[Problem]) -> dict[str, int]:
     """Counts of rows that stand twice, by the measures of :data:`DUPLICATES`."""
     texts = [problem_text(problem) for problem in problems]
-    answers: dict[str, list[frozenset[str]]] = defaultdict(list)
+    rows: dict[str, list[frozenset[str]]] = defaultdict(list)
     for problem, text in zip(problems, texts, strict=True):
-        answers[equal_key(text)].append(frozenset(problem.ground_truths))
-    groups = [those for those in answers.values() if len(those) > 1]
+        rows[equal_key(text)].append(answers(problem))
+    groups = [those for those in rows.values() if len(those) > 1]
     return {
         "identical": len(texts) - len(set(texts)),
-        "duplicates": len(texts) - len(answers),
+        "duplicates": len(texts) - len(rows),
         "groups": len(groups),
         "groups_differing": sum(len(set(those)) > 1 for those in groups),
     }
@@ -164,6 +164,11 @@ def equal_key(text: str) -> str:
 def words(text: str) -> list[str]:
     """Runs of letters and runs of digits, in lower case."""
     return WORD.findall(text.lower())
+
+
+def answers(problem: Problem) -> frozenset[str]:
+    """The ground truths without leading zeros: "025" and "25" are one answer."""
+    return frozenset(LEADING_ZEROS.sub("", text) for text in problem.ground_truths)
 
 
 def ngrams(sequence: Sequence[str], n: int) -> set[tuple[str, ...]]:
