@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
             ],
             "unknown benchmark 'aime'",
         ),
+        (["download", "amie"], "unknown dataset 'amie'; choose from aime, aime25,"),
+        (["contamination", "amc"], "amc is a benchmark; name a training set of datasets/sources.yaml"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence(monkeypatch, capsys, arguments, sentence):
