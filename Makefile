@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env laptop smoke published learning_rate_sweep test lint format clean
+.PHONY: help env laptop smoke published learning_rate_sweep datasets test lint format clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ published: env  ## the paper's own tables and curves, drawn from its printed num
 
 learning_rate_sweep: env  ## what the laptop's learning rate was chosen by, about 15 more minutes
 	$(SNAKEMAKE) learning_rate_sweep --configfile paper_configs/laptop.yaml paper_configs/variants/learning_rate_sweep.yaml
+
+datasets: env  ## fetch and verify the paper's data, and report which benchmark problems the training sets hold
+	$(SNAKEMAKE) datasets contamination
 
 test: env lint  ## lint, format check, tests, and the smoke DAG
 	$(BIN)/python -m pytest

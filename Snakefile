@@ -2,6 +2,7 @@
 #   snakemake --cores all                                                        laptop scale
 #   snakemake --cores all --configfile paper_configs/published.yaml              the paper's own numbers
 #   snakemake gradient_magnitude --cores 1                                       one figure
+#   snakemake datasets contamination --cores all                                 the paper's data, fetched and verified
 # Targets come before --configfile, which swallows whatever follows it.
 
 from snakemake.utils import min_version
@@ -22,6 +23,7 @@ pathvars:
     results=experiment.results,
 
 
+include: "workflow/rules/datasets.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/tables.smk"

@@ -92,6 +92,28 @@ def sweep(arguments: argparse.Namespace) -> None:
     write_learning_rate_sweep(experiment, Path(experiment.results) / "tables")
 
 
+def download(arguments: argparse.Namespace) -> None:
+    """fetch and verify one dataset"""
+    from real.sources import fetch, find_source, mirror_folder
+
+    fetch(find_source(arguments.dataset), mirror=mirror_folder())
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """convert a fetched dataset to the schema of problems"""
+    from real.data import prepare as prepare_dataset
+    from real.sources import find_source
+
+    prepare_dataset(find_source(arguments.dataset))
+
+
+def contamination(arguments: argparse.Namespace) -> None:
+    """report what the benchmarks share with a training set, and duplicates"""
+    from real.contamination import write_report
+
+    write_report(arguments.train, Path("results/datasets"))
+
+
 def schema(arguments: argparse.Namespace) -> None:
     """regenerate the JSON schema of the config"""
     SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=2) + "\n")
@@ -99,12 +121,13 @@ def schema(arguments: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run; expected failures end in one sentence and exit code 1."""
+    from real.sources import DatasetError
     from real.torch_engine.work_folder import FolderInUseError
 
     parsed = _parser().parse_args(arguments)
     try:
         parsed.verb(parsed)
-    except (CheckpointError, ConfigError, FileNotFoundError, FolderInUseError) as error:
+    except (CheckpointError, ConfigError, DatasetError, FileNotFoundError, FolderInUseError) as error:
         print(f"real: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -120,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     def add(verb: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
         added = verbs.add_parser(verb.__name__, help=verb.__doc__)
         added.set_defaults(verb=verb)
-        if verb is not schema:
+        if verb not in (download, prepare, contamination, schema):
             added.add_argument("--config", nargs="+", required=verb is not evaluate, help="a scale file, then overlays")
         return added
 
@@ -131,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluation_arguments(add(evaluate))
     for verb in (tables, curves, sweep, schema):
         add(verb)
+    for verb in (download, prepare):
+        add(verb).add_argument("dataset", help="a name of datasets/sources.yaml")
+    add(contamination).add_argument("train", help="a training set of datasets/sources.yaml")
     return parser
 
 

@@ -46,11 +46,14 @@ def problems_of(benchmarks: Sequence[str], task: Task | None) -> dict[str, Seque
         task: of the laptop's scale, whose families need it.
 
     Raises:
-        ConfigError: a family of the task without ``task``, or a dataset that is not prepared.
+        ConfigError: a family of the task without ``task``.
+        DatasetError: a test set that is not prepared, or was altered since.
     """
     problems: dict[str, Sequence[Problem]] = {}
     for benchmark in benchmarks:
         if benchmark in MATH_BENCHMARKS:
+            # imported here: the prepared files are inputs of the rule, so an edit of the code that reads them needn't
+            # repeat every evaluation
             from real.data import load_problems
 
             problems[benchmark] = load_problems(benchmark)
@@ -188,8 +191,8 @@ def _describe(sampler: Sampler, settings: Evaluation, output: Path) -> dict[str,
     ]
     if differing:
         raise ConfigError(
-            f"{output}: holds an evaluation of {found.get('model')} that differs in {', '.join(differing)}; choose another "
-            "--output, or delete this one"
+            f"{output}: holds an evaluation of {found.get('model')} that differs in {', '.join(differing)}; choose "
+            "another --output, or delete this one"
         )
     return {**named, **about, "benchmarks": found["benchmarks"]}
 

@@ -135,6 +135,19 @@ def write_learning_rate_sweep(experiment: Experiment, folder: Path) -> None:
 
 def write_readable(stem: Path, title: str, sections: dict[Any, pd.DataFrame], note: str) -> None:
     """Write one table of several sections as ``stem``.html, .md and .tex."""
+    markdown, latex = [f"# {title}\n"], [f"% {title}. {note}\n"]
+    for heading, table in sections.items():
+        markdown += [f"## {heading}\n", table.to_markdown(index=False, disable_numparse=True), ""]
+        styled = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+        latex += [f"% {heading}", styled.to_latex(hrules=True)]
+    markdown.append(f"{note}\n")
+    stem.with_suffix(".html").write_text(html_page(title, sections, note))
+    stem.with_suffix(".md").write_text("\n".join(markdown))
+    stem.with_suffix(".tex").write_text("\n".join(latex))
+
+
+def html_page(title: str, sections: dict[Any, pd.DataFrame], *notes: str) -> str:
+    """One table of several sections as a page by itself, each note a paragraph below."""
     style = (
         "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;color:#222}"
         "table{border-collapse:collapse}th,td{padding:.35em .8em;text-align:right;border-bottom:1px solid #ddd;"
@@ -145,17 +158,9 @@ def write_readable(stem: Path, title: str, sections: dict[Any, pd.DataFrame], no
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>',
         f"<h1>{title}</h1>",
     ]
-    markdown, latex = [f"# {title}\n"], [f"% {title}. {note}\n"]
     for heading, table in sections.items():
         html += [f"<h2>{heading}</h2>", table.to_html(index=False, border=0)]
-        markdown += [f"## {heading}\n", table.to_markdown(index=False, disable_numparse=True), ""]
-        styled = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
-        latex += [f"% {heading}", styled.to_latex(hrules=True)]
-    html.append(f"<p>{note}</p></html>\n")
-    markdown.append(f"{note}\n")
-    stem.with_suffix(".html").write_text("\n".join(html))
-    stem.with_suffix(".md").write_text("\n".join(markdown))
-    stem.with_suffix(".tex").write_text("\n".join(latex))
+    return "\n".join([*html, *(f"<p>{note}</p>" for note in notes), "</html>\n"])
 
 
 def _score_row(

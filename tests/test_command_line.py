@@ -40,6 +40,8 @@ ROOT = Path(__file__).resolve().parent.parent
         (["evaluate", "--model", "m", "--benchmarks", "mix4"], "'mix4' belongs to the laptop's task"),
         (["evaluate", "--model", "m", "--samples", "0"], "command line: samples is 0"),
         (["evaluate", "--model", "m", "--config", "paper_configs/published.yaml"], "trains and evaluates nothing"),
+        (["download", "amie"], "unknown dataset 'amie'; choose from aime, aime25,"),
+        (["contamination", "amc"], "amc is a benchmark; name a training set of datasets/sources.yaml"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence(monkeypatch, capsys, arguments, sentence):

@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "benchmarks/README.md", "results/README.md")),
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md")),
+    *(ROOT / room / "README.md" for room in ("benchmarks", "datasets", "results")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 ROOMS = "paper_configs|real|docs|figures|workflow|datasets|tests|benchmarks"

@@ -12,6 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_BEHIND = (".git", ".venv*", ".snakemake", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
+LEFT_BEHIND += ("raw", "prepared", "local.yaml")  # of datasets/ and paper_configs/
 # differ from run to run by nature: clocks, machine load, and logs that print neither
 UNSTABLE = ("timings.jsonl", "provenance.json", ".snakemake_timestamp")
 SMOKE = ("--configfile", "paper_configs/smoke.yaml")

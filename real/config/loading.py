@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from real.config.files import read_yaml
 from real.config.schema import (
     SCALE,
     Evaluation,
@@ -40,7 +40,7 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
     merged = read([*paths, local_file] if local_file.exists() else paths)
     source = ", ".join(str(path) for path in paths)
     scale = _check(SCALE, merged, source)
-    known = _check(TypeAdapter(dict[str, Method]), _read_yaml(methods_file), str(methods_file))
+    known = _check(TypeAdapter(dict[str, Method]), read_yaml(methods_file), str(methods_file))
     methods = {name: _method(name, scale, known, source) for name in scale.methods}
     name = "+".join([scale.scale, *(path.stem for path in paths[1:])])
     return Experiment(name=name, files=[str(path) for path in paths], scale=scale, methods=methods)
@@ -56,7 +56,7 @@ def read(files: Sequence[str | Path]) -> dict[str, Any]:
         raise ConfigError("no config file given; name a scale, for example paper_configs/laptop.yaml")
     merged: dict[str, Any] = {}
     for place, path in enumerate(map(Path, files)):
-        content = _read_yaml(path)
+        content = read_yaml(path)
         if place == 0 and "scale" not in content:
             raise ConfigError(f"{path}: has no key 'scale', so it is no scale file; name a scale first, overlays after")
         if place > 0 and "scale" in content:
@@ -126,18 +126,6 @@ def _method(name: str, scale: Scale, known: dict[str, Method], source: str) -> M
 
 def _merged_training(training: Training, variant: Variant, source: str) -> Training:
     return _check(TypeAdapter(Training), {**training.model_dump(), **variant.training}, f"{source}.training")
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; run from the root of the repository and check the name") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")
-    return content
 
 
 def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:

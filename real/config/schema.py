@@ -219,6 +219,13 @@ PAPER_EVALUATION = Evaluation(
 )
 
 
+class Datasets(Strict):
+    """Where the verified data comes from; nothing here changes a result, so nothing reruns when it changes."""
+
+    mirror: str | None
+    """folder that holds the files of datasets/sources.yaml, tried before the network (REAL_DATASETS_MIRROR wins)"""
+
+
 class Figures(Strict):
     """How the curves are drawn; nothing here changes a number in a table."""
 
@@ -239,6 +246,7 @@ class Scale(Strict):
     """methods of methods.yaml or of `variants`"""
     variants: dict[str, Variant]
     """further methods"""
+    datasets: Datasets
     figures: Figures
 
 

@@ -8,11 +8,13 @@ from snakemake.utils import validate
 from real.config import ConfigError, TorchScale, digest, load, read, resolve
 from real.problems import MATH_BENCHMARKS
 from real.provenance import code_digest
+from real.sources import MIRROR_VARIABLE, read_sources
 
 CONFIG_FILES = [os.path.relpath(file) for file in workflow.configfiles]
 
 try:
     experiment = load(CONFIG_FILES)
+    sources = read_sources()
 except ConfigError as error:
     raise WorkflowError(str(error))
 
@@ -24,18 +26,25 @@ if read(CONFIG_FILES) != dict(config):
 validate(config, workflow.source_path("../schemas/config.schema.json"))
 
 scale = experiment.scale
+# the environment wins; and through it, not through params, so that another mirror reruns nothing
+if scale.datasets.mirror:
+    os.environ.setdefault(MIRROR_VARIABLE, scale.datasets.mirror)
 trains = isinstance(scale, TorchScale)
 BASE = "base"
 SEEDS = scale.seeds if trains else []
 BENCHMARKS = scale.evaluation.benchmarks if trains else []
 DATASETS = [name for name in BENCHMARKS if name in MATH_BENCHMARKS]
 CONFIG_OPTION = f"--config {' '.join(CONFIG_FILES)}"
+TEST_SETS = [name for name, source in sources.items() if source.split == "test"]
+TRAINING_SETS = [name for name, source in sources.items() if source.split == "train"]
 LABELS = {name: method.label for name, method in experiment.methods.items()}
 
 
 wildcard_constraints:
     method="[A-Za-z0-9_.+-]+",
     seed="[0-9]+",
+    dataset="|".join(sources),
+    train="|".join(TRAINING_SETS),
 
 
 def all_targets(wildcards):

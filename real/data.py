@@ -1,0 +1,159 @@
+"""Datasets in one schema: :func:`prepare` converts the fetched files, :func:`load_problems` reads the result.
+
+Fetched files are verified again before they are read (real/sources.py); prepared ones carry the source's hash, their
+row count and a digest of their content, and are checked against them on every load.
+"""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from real.problems import Problem
+from real.sources import RAW, SOURCES_FILE, DatasetError, Source, find_source, labels, verify
+
+__all__ = ["PREPARED", "DatasetError", "ground_truth_texts", "labels", "load_problems", "prepare"]
+
+PREPARED = Path("datasets/prepared")
+SCHEMA = pa.schema(
+    {
+        "problem_id": pa.string(),
+        "benchmark": pa.string(),
+        "prompt": pa.list_(pa.struct({"role": pa.string(), "content": pa.string()})),
+        "ground_truths": pa.list_(pa.string()),
+        "split": pa.string(),
+    }
+)
+ROW_REMEDY = f"correct the entry in {SOURCES_FILE}"
+
+
+def prepare(source: Source, raw_folder: Path = RAW, prepared_folder: Path = PREPARED) -> Path:
+    """Convert the fetched file, verified again, to the schema of :class:`real.problems.Problem`.
+
+    Returns:
+        ``prepared_folder/<name>.parquet``; its metadata holds the source's hash, the row count and a content digest.
+
+    Raises:
+        DatasetError: the file is missing, altered, of another shape, or has a row without prompt or answer.
+    """
+    raw = raw_folder / f"{source.name}.parquet"
+    if not raw.exists():
+        raise DatasetError(f"{raw}: no such file; fetch it with `python -m real download {source.name}`")
+    verify(raw, source)
+    rows = _raw_rows(raw, source)
+    problems = [problem for index, row in enumerate(rows) if (problem := _problem(source, index, row))]
+    records = [_record(problem) for problem in problems]
+    metadata = {
+        "real.source": source.identity,
+        "real.rows": str(len(records)),
+        "real.unanswered": str(len(rows) - len(records)),
+        "real.content": _content_digest(records),
+    }
+    prepared_folder.mkdir(parents=True, exist_ok=True)
+    target = prepared_folder / f"{source.name}.parquet"
+    partial = target.with_name(target.name + ".partial")
+    pq.write_table(pa.Table.from_pylist(records, SCHEMA.with_metadata(metadata)), partial)
+    partial.replace(target)
+    tqdm.write(f"{target}: {len(records)} problems, {len(rows) - len(records)} rows without an answer left out")
+    return target
+
+
+def load_problems(name: str, folder: Path = PREPARED, sources_file: Path = SOURCES_FILE) -> list[Problem]:
+    """The problems of a prepared dataset, in the order of its file.
+
+    Raises:
+        ConfigError: an unknown dataset.
+        DatasetError: it isn't prepared yet, was made from another file, or was altered since.
+    """
+    source, path = find_source(name, sources_file), folder / f"{name}.parquet"
+    command = f"`snakemake {path} --cores 1`"
+    if not path.exists():
+        raise DatasetError(f"{path}: no such file; prepare it with {command}")
+    remedy = f"delete it and prepare it again with {command}"
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError):
+        raise DatasetError(f"{path}: is damaged; {remedy}") from None
+    metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    if metadata.get("real.source") != source.identity:
+        raise DatasetError(f"{path}: was not made from the file with {source.identity}; {remedy}")
+    records = table.to_pylist()
+    if (metadata.get("real.rows"), metadata.get("real.content")) != (str(len(records)), _content_digest(records)):
+        raise DatasetError(f"{path}: was altered since it was prepared; {remedy}")
+    return [
+        Problem(**{**record, "prompt": tuple(record["prompt"]), "ground_truths": tuple(record["ground_truths"])})
+        for record in records
+    ]
+
+
+def ground_truth_texts(answers: Any) -> tuple[str, ...]:
+    """Every usable answer as text: 142.0 -> "142", 70 -> "70", text without the white space around it.
+
+    Nothing else changes here: the grader reads what is left. Empty text, NaN and None are no answers.
+    """
+    texts = map(_answer_text, answers if isinstance(answers, list) else [answers])
+    return tuple(text for text in texts if text)
+
+
+def _raw_rows(path: Path, source: Source) -> list[dict[str, Any]]:
+    try:
+        columns = pq.read_schema(path).names
+        missing = [name for name in ("prompt", "reward_model") if name not in columns]
+        if missing:
+            raise DatasetError(f"{path}: has no column {', '.join(missing)}, only {', '.join(columns)}; {ROW_REMEDY}")
+        rows = pq.read_table(path, columns=["prompt", "reward_model"]).to_pylist()
+    except pa.ArrowException as error:
+        raise DatasetError(f"{path}: is no parquet file ({' '.join(str(error).split())}); {ROW_REMEDY}") from None
+    if source.rows not in (None, len(rows)):
+        raise DatasetError(f"{path}: has {len(rows)} rows, not {source.rows}; {ROW_REMEDY}")
+    return rows
+
+
+def _problem(source: Source, index: int, row: dict[str, Any]) -> Problem | None:
+    """One row as a problem; None where it has no answer and such rows are left out."""
+    where = f"{source.name}: row {index}"
+    try:
+        prompt = tuple({"role": str(turn["role"]), "content": str(turn["content"])} for turn in row["prompt"])
+        answers = row["reward_model"]["ground_truth"]
+    except (KeyError, TypeError):
+        raise DatasetError(f"{where} holds no chat messages with a reward_model.ground_truth; {ROW_REMEDY}") from None
+    if not prompt or not all(turn["content"].strip() for turn in prompt):
+        raise DatasetError(f"{where} has an empty prompt; {ROW_REMEDY}")
+    ground_truths = ground_truth_texts(answers)
+    if not ground_truths:
+        if source.unanswered == "drop":
+            return None
+        raise DatasetError(f"{where} has no usable answer, found {answers!r}; {ROW_REMEDY}")
+    return Problem(f"{source.name}-{index}", source.name, prompt, ground_truths, source.split)
+
+
+def _answer_text(answer: Any) -> str:
+    match answer:
+        case str():
+            return answer.strip()
+        case float() if not math.isfinite(answer):
+            return ""
+        case float():
+            return str(int(answer)) if answer.is_integer() else repr(answer)
+        case int() if not isinstance(answer, bool):
+            return str(answer)
+    return ""
+
+
+def _record(problem: Problem) -> dict[str, Any]:
+    return {
+        "problem_id": problem.problem_id,
+        "benchmark": problem.benchmark,
+        "prompt": list(problem.prompt),
+        "ground_truths": list(problem.ground_truths),
+        "split": problem.split,
+    }
+
+
+def _content_digest(records: list[dict[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,223 @@
+"""Where the datasets come from: fetched once, verified before every use.
+
+``datasets/sources.yaml`` describes each file; :func:`fetch` puts it into ``datasets/raw``. A file that is not byte for
+byte the one described is never used.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import pooch
+import requests
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from tqdm import tqdm
+
+# from the modules, not the package: an edit of the scales' schema must not prepare the data again
+from real.config.files import read_yaml
+from real.config.sentences import ConfigError, sentence, unknown
+
+SOURCES_FILE = Path("datasets/sources.yaml")
+RAW = Path("datasets/raw")
+MIRROR_VARIABLE = "REAL_DATASETS_MIRROR"
+RETRIES = 2
+CONNECT_AND_READ_SECONDS = (4, 60)
+
+
+class DatasetError(RuntimeError):
+    """A dataset that can't be fetched or must not be used; the message is one sentence with the remedy."""
+
+
+class Source(BaseModel):
+    """One entry of sources.yaml: a file, where it comes from and what it must be."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """the entry's key: stem of the raw and the prepared file, name of the benchmark"""
+    label: str
+    """name in tables"""
+    split: Literal["test", "train"]
+    """what it is used for"""
+    file: str
+    """file name in a mirror folder"""
+    urls: list[str] = Field(min_length=1)
+    """tried in turn"""
+    rows: int | None = Field(ge=1)
+    """rows of the file; null: not known"""
+    bytes: int | None = Field(ge=1)
+    """size of the file; null: not known"""
+    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
+    """of the file; null: not known"""
+    git_blob: str | None = Field(pattern="^[0-9a-f]{40}$")
+    """git's id of the file; null: not known"""
+    unanswered: Literal["error", "drop"]
+    """what happens to a row without an answer"""
+    licence: str
+    """of the data, as far as it is stated"""
+
+    @model_validator(mode="after")
+    def _can_be_verified(self) -> Self:
+        if self.sha256 is None and self.git_blob is None:
+            raise ValueError("has neither sha256 nor git_blob, so nothing could verify it; give one")
+        return self
+
+    @property
+    def identity(self) -> str:
+        """The hash that the file must have, with its kind."""
+        return f"sha256 {self.sha256}" if self.sha256 else f"git blob id {self.git_blob}"
+
+    def facts(self) -> dict[str, Any]:
+        """What the prepared rows depend on: not the urls, the label or the licence."""
+        return self.model_dump(include={"name", "split", "rows", "bytes", "sha256", "git_blob", "unanswered"})
+
+
+def read_sources(file: Path = SOURCES_FILE) -> dict[str, Source]:
+    """The datasets by name, in the file's order.
+
+    Raises:
+        ConfigError: one sentence per mistake, naming file and key.
+    """
+    content = {
+        name: {"name": name, **entry} if isinstance(entry, dict) else entry for name, entry in read_yaml(file).items()
+    }
+    try:
+        return TypeAdapter(dict[str, Source]).validate_python(content)
+    except ValidationError as error:
+        sentences = (f"{file}: {sentence(problem, Source.model_fields, 'source')}" for problem in error.errors())
+        raise ConfigError("\n".join(sentences)) from None
+
+
+def find_source(name: str, file: Path = SOURCES_FILE) -> Source:
+    """One dataset's source.
+
+    Raises:
+        ConfigError: an unknown name, or a mistake in the file.
+    """
+    sources = read_sources(file)
+    if name not in sources:
+        raise ConfigError(unknown("dataset", name, sources))
+    return sources[name]
+
+
+def labels(file: Path = SOURCES_FILE) -> dict[str, str]:
+    """Dataset -> its name in tables."""
+    return {name: source.label for name, source in read_sources(file).items()}
+
+
+def mirror_folder() -> Path | None:
+    """The folder that REAL_DATASETS_MIRROR names, if any; the workflow sets it from the config where it is unset.
+
+    Raises:
+        DatasetError: it is no folder.
+    """
+    chosen = os.environ.get(MIRROR_VARIABLE)
+    if not chosen:
+        return None
+    if not Path(chosen).is_dir():
+        raise DatasetError(f"{chosen}: the mirror is no folder; correct {MIRROR_VARIABLE} or datasets.mirror")
+    return Path(chosen)
+
+
+def verify(path: Path, source: Source) -> None:
+    """Check that a fetched file is byte for byte the one that the source describes.
+
+    Raises:
+        DatasetError: it isn't; the sentence gives both hashes and both sizes.
+    """
+    if difference := _difference(path, source):
+        raise DatasetError(f"{path}: {difference}; delete the file and run the same command again")
+
+
+def fetch(source: Source, raw_folder: Path = RAW, mirror: Path | None = None) -> Path:
+    """Put the verified file into ``raw_folder``: from the mirror folder if given, then from each URL in turn.
+
+    A file that is there already is verified and left alone, so this works offline once fetched.
+
+    Returns:
+        ``raw_folder/<name>.parquet``.
+
+    Raises:
+        DatasetError: no place has the right file (the sentence lists what was tried), or the file there is altered.
+    """
+    target = raw_folder / f"{source.name}.parquet"
+    if target.exists():
+        verify(target, source)
+        return target
+    places: list[tuple[str, Callable[[str, str], None]]] = [(url, _download) for url in source.urls]
+    if mirror is not None:
+        places.insert(0, (str(mirror / source.file), _copy))
+    pooch.get_logger().setLevel("ERROR")  # what fails is said once, below
+    failures = []
+    for place, copy in places:
+        try:
+            _retrieve(source, place, copy, target)
+        except (OSError, DatasetError) as error:
+            failures.append(f"{place} ({_reason(error)})")
+        else:
+            tqdm.write(f"{target}: {source.identity}, from {place}")
+            return target
+    raise DatasetError(
+        f"{target}: could not be fetched, tried {', '.join(failures)}; connect to the network, or put {source.file} "
+        f"into a folder and name the folder in {MIRROR_VARIABLE} or datasets.mirror, and run the same command again"
+    )
+
+
+def _difference(path: Path, source: Source) -> str:
+    """What a file has that the source's hasn't, in words; empty where they are the same."""
+    content = path.read_bytes()
+    if source.sha256:
+        found = f"sha256 {hashlib.sha256(content).hexdigest()}"
+    else:
+        blob = b"blob %d\0" % len(content) + content
+        found = f"git blob id {hashlib.sha1(blob).hexdigest()}"
+    if found == source.identity and source.bytes in (None, len(content)):
+        return ""
+    size = "" if source.bytes is None else f" and {source.bytes} bytes"
+    return f"has {found} and {len(content)} bytes, not {source.identity}{size}"
+
+
+def _retrieve(source: Source, place: str, copy: Callable[[str, str], None], target: Path) -> None:
+    """Copy to a temporary file beside the target, verify, rename; pooch does it, and repeats what the network broke."""
+
+    def verified(url: str, output_file: str, _: Any) -> None:
+        copy(url, output_file)
+        if difference := _difference(Path(output_file), source):
+            raise DatasetError(difference)
+
+    # no hash for pooch: it knows no git blob ids, so the downloader verifies
+    registry, urls = {target.name: None}, {target.name: place}
+    pooch.create(target.parent, base_url="", registry=registry, urls=urls, retry_if_failed=RETRIES).fetch(
+        target.name, downloader=verified
+    )
+    target.chmod(0o644)  # temporary files are their owner's alone
+
+
+def _download(url: str, output_file: str) -> None:
+    # pooch sets the total and asks for the bar's truth value, which tqdm has only with one
+    with tqdm(total=1, desc=url.rpartition("/")[2], unit="B", unit_scale=True, disable=None) as bar:
+        pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=CONNECT_AND_READ_SECONDS)(
+            url, output_file, None
+        )
+
+
+def _copy(path: str, output_file: str) -> None:
+    shutil.copyfile(path, output_file)
+
+
+def _reason(error: Exception) -> str:
+    """A failure in a few words; requests' own messages run over lines."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"HTTP status {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return " ".join(str(error).split())

@@ -1,0 +1,81 @@
+# The paper's data: fetched, verified, converted to one schema; the same files at every scale, made on demand.
+
+
+rule download_dataset:
+    output:
+        # kept when the job runs again: what is verified needs no network
+        update("datasets/raw/{dataset}.parquet"),
+    log:
+        "results/datasets/logs/download_dataset/{dataset}.log",
+    benchmark:
+        "results/datasets/benchmarks/download_dataset/{dataset}.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        # neither code nor mirror: the hash alone says which file it is
+        identity=lambda wildcards: sources[wildcards.dataset].identity,
+    message:
+        "fetching {wildcards.dataset}"
+    shell:
+        "python -m real download {wildcards.dataset} > {log} 2>&1"
+
+
+rule prepare_dataset:
+    input:
+        "datasets/raw/{dataset}.parquet",
+    output:
+        "datasets/prepared/{dataset}.parquet",
+    log:
+        "results/datasets/logs/prepare_dataset/{dataset}.log",
+    benchmark:
+        "results/datasets/benchmarks/prepare_dataset/{dataset}.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        source=lambda wildcards: digest(sources[wildcards.dataset].facts()),
+        code=code_digest("real.data"),
+    message:
+        "converting {wildcards.dataset} to the schema of problems"
+    shell:
+        "python -m real prepare {wildcards.dataset} > {log} 2>&1"
+
+
+rule contamination_report:
+    input:
+        benchmarks=expand("datasets/prepared/{dataset}.parquet", dataset=TEST_SETS),
+        train="datasets/prepared/{train}.parquet",
+    output:
+        multiext("results/datasets/contamination_{train}", ".csv", ".html"),
+    log:
+        "results/datasets/logs/contamination_report/{train}.log",
+    benchmark:
+        "results/datasets/benchmarks/contamination_report/{train}.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        code=code_digest("real.contamination"),
+    message:
+        "comparing the benchmarks with {wildcards.train}"
+    shell:
+        "python -m real contamination {wildcards.train} > {log} 2>&1"
+
+
+rule datasets:
+    input:
+        expand("datasets/prepared/{dataset}.parquet", dataset=sources),
+    localrule: True
+
+
+rule contamination:
+    input:
+        expand(
+            "results/datasets/contamination_{train}.{kind}",
+            train=TRAINING_SETS,
+            kind=["csv", "html"],
+        ),
+    localrule: True
