@@ -9,7 +9,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -21,9 +20,11 @@ from real.__main__ import main
 from real.arithmetic import held_out_problems
 from real.checkpoints import CheckpointError
 from real.config import PAPER_EVALUATION, ConfigError
+from real.data import load_problems, prepare
 from real.evaluate import COLUMNS, evaluate, problems_of
 from real.problems import MATH_BENCHMARKS, Problem
 from real.sampling import sample_seed
+from real.sources import fetch, read_sources
 from real.torch_engine.sampler import sample
 from real.torch_engine.transformers_sampler import TransformersSampler
 from real.torch_engine.work_folder import FolderInUseError, hold
@@ -441,16 +442,15 @@ class Solving(Counting):
         return responses
 
 
-@pytest.mark.skipif(MIRROR is None, reason="REAL_DATASETS_MIRROR names no folder of the real files")
+@pytest.mark.skipif(not MIRROR, reason="REAL_DATASETS_MIRROR names no folder with the real files")
 @pytest.mark.parametrize("benchmark", MATH_BENCHMARKS)
 def test_the_papers_test_sets_are_evaluated_as_they_are(sampler, tmp_path, benchmark):
-    table = pd.read_parquet(Path(MIRROR) / f"{benchmark}.parquet")
-    answers = [np.atleast_1d(reward["ground_truth"]).tolist() for reward in table["reward_model"]]
-    problems = [
-        Problem(f"{benchmark}-{i}", benchmark, tuple(prompt), tuple(str(text).strip() for text in answer), "test")
-        for i, (prompt, answer) in enumerate(zip(table["prompt"], answers, strict=True))
-    ]
-    rows = run(Solving(sampler), tmp_path, problems, with_settings(samples=2, chunk_problems=16), benchmark)
+    source = read_sources(ROOT / "datasets" / "sources.yaml")[benchmark]
+    fetch(source, tmp_path / "raw", Path(MIRROR))
+    prepare(source, tmp_path / "raw", tmp_path / "prepared")
+    problems = load_problems(benchmark, tmp_path / "prepared", ROOT / "datasets" / "sources.yaml")
+    rows = run(Solving(sampler), tmp_path / "out", problems, with_settings(samples=2, chunk_problems=16), benchmark)
+    assert len(rows) == 2 * source.rows
     assert rows["problem_id"].tolist() == [problem.problem_id for problem in problems for _ in range(2)]
     assert rows["tokens"].between(1, 12).all()
     first, second = rows[rows["sample"] == 0], rows[rows["sample"] == 1]
