@@ -35,7 +35,7 @@ class Grade:
 
 
 class Memo:
-    """Grades by answer and ground truths, the oldest forgotten beyond ``MEMO_ENTRIES``; safe to share between threads."""
+    """Grades by answer and ground truths; beyond ``MEMO_ENTRIES`` the oldest go. Safe to share between threads."""
 
     def __init__(self) -> None:
         self.known: OrderedDict[Key, Grade] = OrderedDict()
