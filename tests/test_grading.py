@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import random
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -112,6 +114,75 @@ def test_lists_are_unordered_and_tuples_are_not(items, random):
     assert grade(f"\\boxed{{\\{{{text[1]}\\}}}}", text[0]).correct
     assert grade(f"\\boxed{{({text[1]})}}", f"({text[0]})").correct == (items == shuffled)
     assert not grade(f"\\boxed{{{text[1]}, 99}}", text[0]).correct
+
+
+NUMBER = r"-?[\d.]+|-?\\frac\{\d+\}\{\d+\}"
+UNITS = [
+    r"\text{ cm}^2",
+    r"\ \mathrm{m/s}",
+    r"\;\mathrm{kg\,m^{-3}}",
+    r"\ \text{erg s}^{-1}",
+    "^\\circ",
+    r" \text{ people}",
+]
+
+
+def bare(truth) -> str:
+    """A ground truth as a response would write it, without dollar signs."""
+    text = str(truth[0] if isinstance(truth, list) else truth).strip()
+    return text.replace("$", "") if text.count("$") % 2 == 0 else text
+
+
+def restyled(truth) -> set[str]:
+    """The same answer in other typography."""
+    text = bare(truth)
+    styles = {text, f"${text}$", f"\\displaystyle {text}", f"\\boldsymbol{{{text}}}", text.replace("\\frac", "\\dfrac")}
+    styles |= {text.replace("\\frac", " \\tfrac").replace(",", " , ").replace("+", " + "), f"\\mathbf{{{text}}}"}
+    styles |= {re.sub(r"(?<![a-zA-Z]) | (?![a-zA-Z])", "", text)}
+    if "\\left" not in text:
+        styles.add(text.replace("(", "\\left(").replace(")", "\\right)"))
+    if "=" not in text and "," not in text:
+        styles |= {f"x = {text}", f"\\text{{The answer is }} {text}", f"\\text{{Answer}} = {text}"}
+    if re.fullmatch(NUMBER, text):
+        styles |= {text + unit for unit in UNITS}
+    return styles
+
+
+def spoiled(truth, rng) -> set[str]:
+    """Other answers that look alike; exponents of units, which are ignored, are left alone."""
+    text = bare(truth)
+    digits = [] if "text" in text or "mbox" in text else [m.start() for m in re.finditer(r"\d", text)]
+    answers = {f"{text[:at]}{(int(text[at]) + rng.randrange(1, 10)) % 10}{text[at + 1 :]}" for at in digits}
+    answers |= {
+        f"{text[: m.start()]}{'+-'[m[0] == '+']}{text[m.end() :]}" for m in re.finditer(r"[+]|(?<=[\w})])-", text)
+    }
+    answers |= {f"{text}+1", f"{text}, 7919", f"2({text})", f"-({text})"}
+    if "," in text:
+        answers |= {text.replace("(", "["), text.replace("]", ")"), text.rsplit(",", 1)[0]}
+    return answers - {text}
+
+
+def distinct_truths() -> list:
+    return list({json.dumps(case["gold"]): case["gold"] for case in lines("grading_cases.jsonl")}.values())
+
+
+def test_typography_makes_no_answer_wrong():
+    pairs = [(style, truth) for truth in distinct_truths() for style in restyled(truth)]
+    grades = grade_many([f"\\boxed{{{style}}}" for style, _ in pairs], [truth for _, truth in pairs])
+    assert len(pairs) > 7000
+    assert [pair for pair, g in zip(pairs, grades, strict=True) if not g.correct] == []
+
+
+@pytest.mark.slow
+def test_no_answer_that_only_looks_alike_is_right():
+    """A changed digit, sign or bracket, a lost or added item, a multiple; 0 and lists with ± are not spoiled by all."""
+    rng = random.Random(0)
+    truths = [truth for truth in distinct_truths() if bare(truth) != "0" and "pm" not in bare(truth)]
+    pairs = [(answer, truth) for truth in truths for answer in spoiled(truth, rng)]
+    grades = grade_many([f"\\boxed{{{answer}}}" for answer, _ in pairs], [truth for _, truth in pairs])
+    accepted = [pair for pair, g in zip(pairs, grades, strict=True) if g.correct]
+    assert len(pairs) > 5000
+    assert len(accepted) <= 0.001 * len(pairs), accepted
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ Statuses: ``exact`` and ``symbolic`` (correct, without and with math-verify), ``
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,17 +35,17 @@ class Grade:
 
 
 class Memo:
-    """Verdicts by key, the oldest forgotten beyond ``MEMO_ENTRIES``; safe to share between threads."""
+    """Grades by answer and ground truths; beyond ``MEMO_ENTRIES`` the oldest go. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self.known: dict = {}
+        self.known: OrderedDict[Key, Grade] = OrderedDict()
         self.lock = threading.Lock()
 
-    def add(self, key: object, value: object) -> None:
-        """Remember a verdict."""
+    def add(self, key: Key, value: Grade) -> None:
+        """Remember a grade."""
         with self.lock:
             while len(self.known) >= MEMO_ENTRIES:
-                del self.known[next(iter(self.known))]
+                self.known.popitem(last=False)
             self.known[key] = value
 
 

@@ -54,7 +54,7 @@ def compare(truth: Form, answer: Form, ask: Ask) -> bool | None:
             pairs = zip(truth.rows, answer.rows, strict=True)
             return every(compare(t, a, ask) for rows in pairs for t, a in zip(*rows, strict=True))
         case Group(items=(Symbolic(text=letter),), opening="("), Symbolic(text=text) if (
-            text.upper() == letter or text.startswith(f"({letter})")
+            text.upper() == letter or re.match(rf"\({letter}\)(?![-+*/^=])", text)
         ):
             return True  # a choice in small letters, or followed by what it says
         case Group(items=(only,)), _:

@@ -15,6 +15,7 @@ from real.grading.normal import normal
 MAX_CHARACTERS = 1000
 MAX_EXPONENT = 2000
 
+_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _DECIMAL = r"(?:\d+\.?\d*|\.\d+)"
 _NUMBER = re.compile(rf"(?P<sign>[-+]?)(?P<value>{_DECIMAL})(?:[eE](?P<exponent>[-+]?\d{{1,4}}))?")
 _POWER_OF_TEN = re.compile(
@@ -105,6 +106,8 @@ class Symbolic(Form):
 @lru_cache(maxsize=2**15)
 def readings(text: str) -> tuple[Form, ...]:
     """All trees that ``text`` may mean, the likelier first: 1,234 is a number or a list of two."""
+    if _INTEGER.fullmatch(text):  # most answers; the rest of this function would say the same
+        return (Number(text, Fraction(int(text)), False),)
     if len(text) > MAX_CHARACTERS:
         return (Words(text, " ".join(text.split())),)
     s = normal(text)
