@@ -21,6 +21,7 @@ from real.config import (
     load,
     resolve,
 )
+from real.grading import GradingError
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
@@ -127,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         parsed.verb(parsed)
-    except (CheckpointError, ConfigError, DatasetError, FileNotFoundError, FolderInUseError) as error:
+    except (CheckpointError, ConfigError, DatasetError, FileNotFoundError, FolderInUseError, GradingError) as error:
         print(f"real: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -16,7 +16,12 @@ CONDA_FILES = [ROOT / "environment.yml", *sorted((ROOT / "workflow" / "envs").gl
 # conda name -> PyPI name, where they differ
 PYPI_NAME = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
 # imported name -> PyPI name, where they differ
-DISTRIBUTION = {"yaml": "pyyaml", "math_verify": "math-verify", "packaging": "packaging"}
+DISTRIBUTION = {
+    "yaml": "pyyaml",
+    "math_verify": "math-verify",
+    "latex2sympy2_extended": "latex2sympy2-extended",
+    "packaging": "packaging",
+}
 OWN = {"real", "figures", "tests", "benchmarks"}
 SPEC = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9-]+\])?(?: (?P<versions>[<>=!][^ ]*))?$")
 

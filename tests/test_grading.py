@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from real.grading import Grade, final_answer, grade, grade_many, pool
+from real.grading import Grade, GradingError, final_answer, grade, grade_many, pool
 from real.grading.forms import readings
 from real.grading.normal import normal
 from real.grading.worker import equivalent
@@ -315,7 +315,7 @@ def test_an_unfinished_verdict_is_not_remembered(monkeypatch):
 def test_workers_that_cannot_start_say_what_to_check(monkeypatch):
     pool.end_idle_workers()
     monkeypatch.setattr(pool.sys, "executable", "/bin/false")
-    with pytest.raises(RuntimeError, match=r"worker process ended at once.*math-verify"):
+    with pytest.raises(GradingError, match=r"worker process ended at once.*math-verify"):
         grade(r"\boxed{\sqrt{121}}", "11")
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from real.grading.equivalence import compare
 from real.grading.extraction import final_answer
 from real.grading.forms import readings
-from real.grading.pool import DEADLINE_S, Pair, decide
+from real.grading.pool import DEADLINE_S, GradingError, Pair, decide
 
-__all__ = ["Grade", "final_answer", "grade", "grade_many"]
+__all__ = ["Grade", "GradingError", "final_answer", "grade", "grade_many"]
 
 GroundTruths = str | float | None | Sequence[str | float]
 Key = tuple[str | None, tuple[str, ...]]
@@ -75,7 +75,7 @@ def grade_many(
 
     Raises:
         ValueError: the two sequences differ in length.
-        RuntimeError: worker processes can't be started.
+        GradingError: worker processes can't be started.
     """
     if len(responses) != len(ground_truths):
         raise ValueError(f"grade_many: {len(responses)} responses, but {len(ground_truths)} entries of ground truths")

@@ -32,6 +32,10 @@ _idle: list["Worker"] = []
 _lock = threading.Lock()
 
 
+class GradingError(RuntimeError):
+    """Worker processes can't be started; the message says what to check."""
+
+
 class Worker:
     """One worker process and the pair it is at."""
 
@@ -82,7 +86,7 @@ def decide(pairs: Sequence[Pair], processes: int, deadline_s: float = DEADLINE_S
         deadline_s: seconds a pair may take.
 
     Raises:
-        RuntimeError: workers can't be started at all.
+        GradingError: workers can't be started at all.
     """
     if not pairs:
         return {}
@@ -140,7 +144,7 @@ def _due(busy: Sequence[Worker]) -> list[Worker]:
 def _check_started(worker: Worker, line: str | None) -> None:
     if line != "ready":
         reason = f"gave no sign of life for {START_S:.0f} s" if line is None else "ended at once"
-        raise RuntimeError(
+        raise GradingError(
             f"grading: a worker process {reason}; check that '{sys.executable} -m real.grading.worker {MEMORY_BYTES}' "
             "starts (math-verify with an antlr4 runtime must be installed)"
         )
