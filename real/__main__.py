@@ -54,6 +54,33 @@ def tables(arguments: argparse.Namespace) -> None:
     write_benchmarks(experiment, Path(experiment.results) / "tables")
 
 
+def differences(arguments: argparse.Namespace) -> None:
+    """write the table of paired differences of a scale"""
+    from real.tables import write_differences
+
+    experiment = load(arguments.config)
+    _torch_scale(experiment)
+    write_differences(experiment, Path(experiment.results) / "tables")
+
+
+def pass_at_k(arguments: argparse.Namespace) -> None:
+    """write the table of pass@k of a scale"""
+    from real.tables import write_pass_at_k
+
+    experiment = load(arguments.config)
+    _torch_scale(experiment)
+    write_pass_at_k(experiment, Path(experiment.results) / "tables")
+
+
+def claims(arguments: argparse.Namespace) -> None:
+    """judge the paper's claims by a scale's own data"""
+    from real.claims import write_claims
+
+    experiment = load(arguments.config)
+    for row in write_claims(experiment, Path(experiment.results)):
+        print(f"{row.verdict:13}{row.id}{f' ({row.reason})' if row.reason else ''}")
+
+
 def curves(arguments: argparse.Namespace) -> None:
     """collect the training curves of a scale into one CSV"""
     from real.tables import training_curves
@@ -112,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluator.add_argument("--model", required=True, help="a Hugging Face checkpoint folder")
     evaluator.add_argument("--benchmarks", help="comma-separated; default: all of the scale")
     evaluator.add_argument("--output", required=True, help="folder for one parquet per benchmark")
-    for verb in (tables, curves, sweep, schema):
+    for verb in (tables, differences, pass_at_k, claims, curves, sweep, schema):
         add(verb)
     return parser
 

@@ -80,6 +80,15 @@ def resolve(experiment: Experiment, method: str, seed: int) -> Run:
     )
 
 
+def read_checked(path: Path, model: TypeAdapter) -> Any:
+    """A YAML file's content, checked by a pydantic model.
+
+    Raises:
+        ConfigError: one sentence per problem, naming file and key.
+    """
+    return _check(model, _read_yaml(path), str(path), if_missing="add it")
+
+
 def digest(*parts: Any) -> str:
     """Short sha256 of configuration values: equal values, equal digest."""
     plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
@@ -122,10 +131,10 @@ def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
     return {**base, **overlay, **both}
 
 
-def _check(adapter: TypeAdapter, content: Any, source: str) -> Any:
+def _check(adapter: TypeAdapter, content: Any, source: str, **remedy: str) -> Any:
     try:
         return adapter.validate_python(content)
     except ValidationError as error:
         raise ConfigError(
-            "\n".join(f"{source}: {sentence(problem, known_keys())}" for problem in error.errors())
+            "\n".join(f"{source}: {sentence(problem, known_keys(), **remedy)}" for problem in error.errors())
         ) from None
