@@ -21,7 +21,7 @@ help:  ## print this help
 
 env: .venv/complete  ## create .venv from the pinned lock
 
-laptop: env  ## the whole paper at laptop scale, about ten minutes on two cores
+laptop: env  ## the whole paper at laptop scale, about ten minutes on two cores; ends with the claims table
 	$(SNAKEMAKE)
 	@echo "Done. Open results/laptop/claims.html, then results/laptop/tables/ and results/laptop/figures/."
 

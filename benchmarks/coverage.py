@@ -79,7 +79,8 @@ def draw(
 def coverage(seeds: int, run_deviation: float, repetitions: int, seed: int = 0) -> dict[str, float]:
     """Shares of the repetitions whose interval covers: one method's mean, and the paired difference of two methods.
 
-    ``problems and seeds`` is the truth over problems and runs; ``problems`` that of the drawn runs over problems.
+    ``problems and seeds`` is the truth over problems and runs; ``problems`` that of the drawn runs over problems. The
+    intervals' mean widths are fractions.
     """
     scores = read_benchmarks(["paper_configs/reported/benchmarks.csv"])
     rows = [cells(scores, "DeepSeek-R1-Distill-Qwen-1.5B", name) for name in ("real", "gspo")]
@@ -96,8 +97,8 @@ def coverage(seeds: int, run_deviation: float, repetitions: int, seed: int = 0) 
                 "one method, problems and seeds": _covers(single, a.truth()),
                 "difference, problems": _covers(paired, own_a - own_b),
                 "difference, problems and seeds": _covers(paired, a.truth() - b.truth()),
-                "width of one method": single.high - single.low,
-                "width of difference": paired.high - paired.low,
+                "width of one method, points": single.high - single.low,
+                "width of difference, points": paired.high - paired.low,
             }
         )
     return pd.DataFrame(hits).mean().to_dict()
@@ -107,12 +108,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=1000)
     repetitions = parser.parse_args().repetitions
-    rows = [
-        {"seeds": seeds, "run deviation": deviation, **coverage(seeds, deviation, repetitions)}
-        for deviation in RUN_DEVIATIONS
-        for seeds in SEEDS
-    ]
-    print(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".3f"))
+    rows = []
+    for deviation in RUN_DEVIATIONS:
+        for seeds in SEEDS:
+            shares = coverage(seeds, deviation, repetitions)
+            widths = {name: f"{100 * shares.pop(name):.1f}" for name in list(shares) if name.startswith("width")}
+            fixed = {"runs deviate by": f"{100 * deviation:.1f} points", "seeds": seeds}
+            rows.append({**fixed, **{name: f"{share:.3f}" for name, share in shares.items()}, **widths})
+    print(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
     error = math.sqrt(0.95 * 0.05 / repetitions)
     print(f"\n{repetitions} repetitions: the standard error of a share near 0.95 is {error:.3f}")
 

@@ -198,4 +198,4 @@ def test_the_documented_simulation_shows_what_one_seed_leaves_out():
     share = coverage(seeds=1, run_deviation=0.01, repetitions=25)
     assert share["difference, problems"] >= 0.8
     assert share["difference, problems and seeds"] <= 0.8
-    assert 0.05 < share["width of one method"] < 0.09
+    assert 0.05 < share["width of one method, points"] < 0.09
