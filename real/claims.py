@@ -18,7 +18,7 @@ from tqdm import tqdm
 from real import power
 from real.claims_file import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
 from real.claims_page import page
-from real.config import Experiment, ReportedScale, TorchScale
+from real.config import Experiment, ReportedScale
 from real.measures import MEASURES, NotMeasuredError, methods_of
 from real.reported import BENCHMARKS, MEAN, cells, read_benchmarks
 from real.results import BASE
@@ -67,7 +67,7 @@ def judge(experiment: Experiment, content: ClaimsFile) -> list[Row]:
     for name, claim in tqdm(content.claims.items(), "claims", disable=None):
         resolution = None if scores is None else published_resolution(claim, content.scales[claim.scale], scores)
         rows.append(_claim_row(experiment, content, name, resolution))
-        if claim.analogue and isinstance(experiment.scale, TorchScale) and claim.scale != experiment.scale.scale:
+        if claim.analogue and not isinstance(experiment.scale, ReportedScale) and claim.scale != experiment.scale.scale:
             rows.append(_analogue_row(experiment, content, name, claim.analogue))
     return rows
 
@@ -102,7 +102,7 @@ def write_claims(experiment: Experiment, folder: Path) -> list[Row]:
     rows = judge(experiment, content)
     scale = experiment.scale
     heading: dict[str, Any] = {"experiment": experiment.name, "scale": scale.scale, "evidence": scale.evidence}
-    if isinstance(scale, TorchScale):
+    if not isinstance(scale, ReportedScale):
         heading |= {
             "seeds": scale.seeds,
             "samples": scale.evaluation.samples,

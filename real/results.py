@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from real.config import Experiment, TorchScale
+from real.config import Experiment, ReportedScale, TorchScale
 from real.statistics import pass_at_k
 
 BASE = "base"
@@ -58,7 +58,7 @@ def curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:
 
 def trained(experiment: Experiment) -> TorchScale:
     """The scale of an experiment that trains."""
-    assert isinstance(experiment.scale, TorchScale)
+    assert not isinstance(experiment.scale, ReportedScale)
     return experiment.scale
 
 

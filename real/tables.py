@@ -54,7 +54,7 @@ def benchmark_note(experiment: Experiment, scores: pd.DataFrame) -> str:
     if isinstance(experiment.scale, ReportedScale):
         return f"{experiment.scale.evidence}. {provenance_note(scores)}"
     return (
-        f"pass@1 at the last step [95 % interval]; {_sampling(experiment)}. Intervals cover "
+        f"pass@1 at the last step [95 % interval]; {_sampling(experiment, scores)}. Intervals cover "
         f"{scores['covers'].iloc[-1]}; the base model's cover problems only."
     )
 
@@ -84,7 +84,7 @@ def write_differences(experiment: Experiment, folder: Path) -> None:
     scores["name"] = f"{first} − " + scores["label"]
     note = (
         f"pass@1 of {first} minus the other method's [95 % interval], paired by problem and by seed; "
-        f"{_sampling(experiment)}. Intervals cover {scores['covers'].iloc[-1]}; the base model is one fixed "
+        f"{_sampling(experiment, scores)}. Intervals cover {scores['covers'].iloc[-1]}; the base model is one fixed "
         "checkpoint. Each interval stands alone: among many, one in twenty misses."
     )
     sections = {experiment.scale.evidence: _printed(scores)}
@@ -110,8 +110,8 @@ def write_pass_at_k(experiment: Experiment, folder: Path) -> None:
     scores["cell"] = [_cell(row, ".3f") for row in scores.itertuples()]
     scores["name"] = scores["label"]
     note = (
-        f"mean over the benchmarks of the unbiased pass@k [95 % interval]; {_sampling(experiment)}. Intervals cover "
-        f"{scores['covers'].iloc[-1]}; the base model's cover problems only."
+        f"mean over the benchmarks of the unbiased pass@k [95 % interval]; {_sampling(experiment, scores)}. "
+        f"Intervals cover {scores['covers'].iloc[-1]}; the base model's cover problems only."
     )
     sections = {experiment.scale.evidence: _printed(scores)}
     write_readable(folder / "pass_at_k", f"pass@k at {experiment.scale.scale} scale", sections, note)
@@ -238,10 +238,10 @@ def _label(experiment: Experiment, method: str) -> str:
     return BASE_LABEL if method == BASE else experiment.methods[method].label
 
 
-def _sampling(experiment: Experiment) -> str:
+def _sampling(experiment: Experiment, scores: pd.DataFrame) -> str:
     scale = trained(experiment)
     return (
-        f"{scale.evaluation.samples} samples per problem, {scale.task.test_problems} problems per benchmark, "
+        f"{scale.evaluation.samples} samples per problem, {scores['problems'].max()} problems in all, "
         f"temperature {scale.evaluation.temperature}, top-p {scale.evaluation.top_p}, "
         f"seeds {', '.join(map(str, scale.seeds))}"
     )
