@@ -21,9 +21,9 @@ help:  ## print this help
 
 env: .venv/complete  ## create .venv from the pinned lock
 
-laptop: env  ## the whole paper at laptop scale, about ten minutes on two cores
+laptop: env  ## the whole paper at laptop scale, about ten minutes on two cores; ends with the claims table
 	$(SNAKEMAKE)
-	@echo "Done. Open results/laptop/tables/benchmarks.html and results/laptop/figures/."
+	@echo "Done. Open results/laptop/claims.html, then results/laptop/tables/ and results/laptop/figures/."
 
 smoke: env  ## the same DAG in about a minute: proves the plumbing, measures nothing
 	$(SNAKEMAKE) --configfile paper_configs/smoke.yaml

@@ -1,24 +1,20 @@
 """Gradient magnitude against the relative log-probability: the paper's gradient figure, from the training code.
 
 A group of four positives and four negatives, of which one response's score moves and the other scores are 0 (so that
-C₊ = C₋ = 4, the paper's). The curve is |Σ_t dL/dlog_prob_t| times the objective's normaliser, by autograd through
-real.objectives; GRPO, DAPO and GSPO are divided by |A|, as in the paper.
+C₊ = C₋ = 4, the paper's). The curve is that of real.gradients, by autograd through the training code.
 """
 
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.style import colour, line_style, print_evidence, save, use_style
-from real.exact import sequence_weights
-from real.objectives import group_advantage, make_objective
+from real import gradients
+from real.objectives import make_objective
 
-POSITIVES = NEGATIVES = 4
-TOKENS = 4  # any number: the log-ratio is constant over them
 PER_ADVANTAGE = ("grpo", "dapo", "gspo")
 STRONG = ("real", "grpo")
 X_LIMIT, Y_LIMIT = 2.5, 3.0
@@ -32,18 +28,8 @@ def weight_curve(method: dict[str, Any], score: np.ndarray, positive: bool) -> n
         method: a row of methods.yaml (``objective``, ``hyperparameters``).
         positive: whether the moving response is correct.
     """
-    size, count = POSITIVES + NEGATIVES, len(score)
-    # one group per grid point: groups don't interact, and the normaliser cancels their number
-    log_ratio = torch.zeros(count, size, TOKENS, dtype=torch.float64)
-    moving = 0 if positive else POSITIVES
-    log_ratio[:, moving] = torch.from_numpy(score)[:, None]
-    group = torch.arange(count).repeat_interleave(size)
-    reward = torch.tensor([1.0] * POSITIVES + [0.0] * NEGATIVES, dtype=torch.float64).repeat(count)
     objective = make_objective(method["objective"], **method["hyperparameters"])
-    weight = sequence_weights(objective, log_ratio.flatten(0, 1), torch.ones(count * size, TOKENS), group, reward)
-    if method["objective"] in PER_ADVANTAGE:
-        weight = weight / group_advantage(group, reward).abs()
-    return weight.reshape(count, size)[:, moving].numpy()
+    return gradients.weight_curve(objective, score, positive)
 
 
 def draw(methods: dict[str, dict[str, Any]]) -> Figure:

@@ -75,6 +75,33 @@ def tables(arguments: argparse.Namespace) -> None:
     write_benchmarks(experiment, Path(experiment.results) / "tables")
 
 
+def differences(arguments: argparse.Namespace) -> None:
+    """write the table of paired differences of a scale"""
+    from real.tables import write_differences
+
+    experiment = load(arguments.config)
+    _torch_scale(experiment)
+    write_differences(experiment, Path(experiment.results) / "tables")
+
+
+def pass_at_k(arguments: argparse.Namespace) -> None:
+    """write the table of pass@k of a scale"""
+    from real.tables import write_pass_at_k
+
+    experiment = load(arguments.config)
+    _torch_scale(experiment)
+    write_pass_at_k(experiment, Path(experiment.results) / "tables")
+
+
+def claims(arguments: argparse.Namespace) -> None:
+    """judge the paper's claims by a scale's own data"""
+    from real.claims import write_claims
+
+    experiment = load(arguments.config)
+    for row in write_claims(experiment, Path(experiment.results)):
+        print(f"{row.verdict:13}{row.id}{f' ({row.reason})' if row.reason else ''}")
+
+
 def curves(arguments: argparse.Namespace) -> None:
     """collect the training curves of a scale into one CSV"""
     from real.tables import training_curves
@@ -153,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     trainer.add_argument("--method", required=True)
     trainer.add_argument("--seed", type=int, required=True)
     _add_evaluation_arguments(add(evaluate))
-    for verb in (tables, curves, sweep, schema):
+    for verb in (tables, differences, pass_at_k, claims, curves, sweep, schema):
         add(verb)
     for verb in (download, prepare):
         add(verb).add_argument("dataset", help="a name of datasets/sources.yaml")

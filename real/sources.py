@@ -87,7 +87,8 @@ def read_sources(file: Path = SOURCES_FILE) -> dict[str, Source]:
     try:
         return TypeAdapter(dict[str, Source]).validate_python(content)
     except ValidationError as error:
-        sentences = (f"{file}: {sentence(problem, Source.model_fields, 'source')}" for problem in error.errors())
+        rule = "every source states every key"
+        sentences = (f"{file}: {sentence(problem, Source.model_fields, rule)}" for problem in error.errors())
         raise ConfigError("\n".join(sentences)) from None
 
 

@@ -1,10 +1,9 @@
-"""Result tables: benchmark scores, tidy training curves, the learning-rate sweep.
+"""Result tables: benchmark scores, paired differences, pass@k, tidy training curves, the learning-rate sweep.
 
 Each table exists once as numbers (CSV) and once for reading (HTML, Markdown, LaTeX), at every scale; at the published
 scale the numbers are the paper's own.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +11,28 @@ import numpy as np
 import pandas as pd
 
 from real.config import Experiment, ReportedScale, TorchScale, resolve
-from real.statistics import Interval, mean_half_width, pass_at_1
+from real.reported import MEAN, PROVENANCE, benchmarks, provenance_note, read_benchmarks
+from real.results import BASE, problem_rates, run_metrics, trained
+from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1
 
-BASE = "base"
+BASE_LABEL = "Base model"
 CURVES = ("entropy", "val_pass_at_1", "reward_mean", "solve_all")
 
 
 def benchmark_scores(experiment: Experiment) -> pd.DataFrame:
     """One row per (method, benchmark), the mean of the benchmarks as benchmark ``mean``.
 
-    Columns: backbone, group, method, label, cited, benchmark, value, and, where samples exist, half_width, low, high,
-    seeds, problems, samples, covers.
+    Columns: backbone, group, method, label, benchmark, value, and, where samples exist, low, high, seeds, problems,
+    samples, covers; where they are printed elsewhere, provenance and response_limit.
     """
     if isinstance(experiment.scale, ReportedScale):
-        return pd.read_csv(experiment.scale.reported.benchmarks, comment="#")
-    scale = experiment.scale
+        return read_benchmarks(experiment.scale.reported.benchmarks)
     rows = []
-    for method in (BASE, *scale.methods):
-        seeds = [None] if method == BASE else scale.seeds
-        rates = {
-            benchmark: np.stack([_problem_rates(_evaluation_file(experiment, method, s, benchmark)) for s in seeds])
-            for benchmark in scale.evaluation.benchmarks
-        }
-        for benchmark, interval, problems in [
-            *((name, pass_at_1([r]), r.shape[1]) for name, r in rates.items()),
-            ("mean", pass_at_1(list(rates.values())), sum(r.shape[1] for r in rates.values())),
-        ]:
-            rows.append(_score_row(experiment, method, benchmark, interval, len(seeds), problems))
+    for method in (BASE, *experiment.scale.methods):
+        rates = _arrays(problem_rates(experiment, method))
+        rows += [
+            _score_row(experiment, method, benchmark, pass_at_1(part), part) for benchmark, part in _with_mean(rates)
+        ]
     return pd.DataFrame(rows)
 
 
@@ -48,8 +42,9 @@ def write_benchmarks(experiment: Experiment, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _wide(scores, ["value", "low", "high"]).to_csv(folder / "benchmarks.csv", index=False)
     note = benchmark_note(experiment, scores)
-    scores["cell"] = [_cell(row) for row in scores.itertuples()]
-    scores["name"] = scores["label"] + np.where(scores["cited"] == 1, "*", "")
+    scores["cell"] = [_cell(row, ".3f") for row in scores.itertuples()]
+    marks = scores["provenance"].map(lambda name: PROVENANCE[name][0]) if "provenance" in scores else ""
+    scores["name"] = scores["label"] + marks
     sections = {backbone: _printed(part) for backbone, part in scores.groupby("backbone", sort=False)}
     write_readable(folder / "benchmarks", f"Benchmarks at {experiment.scale.scale} scale", sections, note)
 
@@ -57,17 +52,69 @@ def write_benchmarks(experiment: Experiment, folder: Path) -> None:
 def benchmark_note(experiment: Experiment, scores: pd.DataFrame) -> str:
     """The sentence under the table: what was sampled, what the intervals cover."""
     if isinstance(experiment.scale, ReportedScale):
-        return (
-            f"{experiment.scale.evidence}. The paper's Tables 1 and 2 as printed, 16 samples per problem, "
-            "no intervals published. * cited by the paper from elsewhere."
-        )
-    scale = experiment.scale
+        return f"{experiment.scale.evidence}. {provenance_note(scores)}"
     return (
-        f"pass@1 at the last step ± half-width of the 95 % interval; {scale.evaluation.samples} samples per problem, "
-        f"{scale.task.test_problems} problems per benchmark, temperature {scale.evaluation.temperature}, "
-        f"top-p {scale.evaluation.top_p}, seeds {', '.join(map(str, scale.seeds))}. Intervals cover "
+        f"pass@1 at the last step [95 % interval]; {_sampling(experiment, scores)}. Intervals cover "
         f"{scores['covers'].iloc[-1]}; the base model's cover problems only."
     )
+
+
+def differences(experiment: Experiment) -> pd.DataFrame:
+    """One row per (other method, benchmark): the scale's first method minus the other, paired by problem and seed.
+
+    Columns: method (the other), label, benchmark, value, low, high, seeds, problems, samples, covers.
+    """
+    scale = trained(experiment)
+    first = _arrays(problem_rates(experiment, scale.methods[0]))
+    rows = []
+    for method in (BASE, *scale.methods[1:]):
+        other = _arrays(problem_rates(experiment, method))
+        for (benchmark, a), (_, b) in zip(_with_mean(first), _with_mean(other), strict=True):
+            rows.append(_score_row(experiment, method, benchmark, paired_difference(a, b), a))
+    return pd.DataFrame(rows).drop(columns=["backbone", "group"])
+
+
+def write_differences(experiment: Experiment, folder: Path) -> None:
+    """Write ``differences.{csv,html,md,tex}``: rows are the other methods, columns the benchmarks and their mean."""
+    scores = differences(experiment)
+    folder.mkdir(parents=True, exist_ok=True)
+    scores.to_csv(folder / "differences.csv", index=False)
+    first = _label(experiment, trained(experiment).methods[0])
+    scores["cell"] = [_cell(row, "+.3f") for row in scores.itertuples()]
+    scores["name"] = f"{first} − " + scores["label"]
+    note = (
+        f"pass@1 of {first} minus the other method's [95 % interval], paired by problem and by seed; "
+        f"{_sampling(experiment, scores)}. Intervals cover {scores['covers'].iloc[-1]}; the base model is one fixed "
+        "checkpoint. Each interval stands alone: among many, one in twenty misses."
+    )
+    sections = {experiment.scale.evidence: _printed(scores)}
+    write_readable(folder / "differences", f"Paired differences at {experiment.scale.scale} scale", sections, note)
+
+
+def pass_at_k_scores(experiment: Experiment) -> pd.DataFrame:
+    """One row per (method, k): mean of the benchmarks' unbiased pass@k for k = 1, 2, 4, … up to the samples."""
+    samples = trained(experiment).evaluation.samples
+    rows = []
+    for method in (BASE, *experiment.scale.methods):
+        for k in (2**power for power in range(samples.bit_length())):
+            rates = list(_arrays(problem_rates(experiment, method, k)).values())
+            rows.append({**_score_row(experiment, method, f"pass@{k}", pass_at_1(rates), rates), "k": k})
+    return pd.DataFrame(rows).drop(columns=["backbone", "group"])
+
+
+def write_pass_at_k(experiment: Experiment, folder: Path) -> None:
+    """Write ``pass_at_k.{csv,html,md,tex}``: rows are methods, columns k."""
+    scores = pass_at_k_scores(experiment)
+    folder.mkdir(parents=True, exist_ok=True)
+    scores.drop(columns="benchmark").to_csv(folder / "pass_at_k.csv", index=False)
+    scores["cell"] = [_cell(row, ".3f") for row in scores.itertuples()]
+    scores["name"] = scores["label"]
+    note = (
+        f"mean over the benchmarks of the unbiased pass@k [95 % interval]; {_sampling(experiment, scores)}. "
+        f"Intervals cover {scores['covers'].iloc[-1]}; the base model's cover problems only."
+    )
+    sections = {experiment.scale.evidence: _printed(scores)}
+    write_readable(folder / "pass_at_k", f"pass@k at {experiment.scale.scale} scale", sections, note)
 
 
 def training_curves(experiment: Experiment) -> pd.DataFrame:
@@ -77,7 +124,7 @@ def training_curves(experiment: Experiment) -> pd.DataFrame:
     parts = []
     for method in experiment.scale.methods:
         for seed in experiment.scale.seeds:
-            metrics = _run_metrics(experiment, method, seed)
+            metrics = run_metrics(experiment, method, seed)
             tidy = metrics.melt("step", list(CURVES), var_name="metric").dropna(subset=["value"])
             label = experiment.methods[method].label
             parts.append(tidy.assign(method=method, label=label, seed=seed))
@@ -94,7 +141,7 @@ def learning_rate_scores(experiment: Experiment) -> pd.DataFrame:
     for method in experiment.scale.methods:
         finals = []
         for seed in experiment.scale.seeds:
-            finals.append(_run_metrics(experiment, method, seed)["val_pass_at_1"].iloc[-1])
+            finals.append(run_metrics(experiment, method, seed)["val_pass_at_1"].iloc[-1])
         variant = experiment.scale.variants.get(method)
         rows.append(
             {
@@ -164,49 +211,51 @@ def html_page(title: str, sections: dict[Any, pd.DataFrame], *notes: str) -> str
 
 
 def _score_row(
-    experiment: Experiment, method: str, benchmark: str, interval: Interval, seeds: int, problems: int
+    experiment: Experiment, method: str, benchmark: str, interval: Interval, rates: list[np.ndarray]
 ) -> dict[str, Any]:
-    scale = experiment.scale
-    assert isinstance(scale, TorchScale)
     return {
-        "backbone": scale.evidence,
+        "backbone": experiment.scale.evidence,
         "group": "models" if method == BASE else "methods",
         "method": method,
-        "label": "Base model" if method == BASE else experiment.methods[method].label,
-        "cited": 0,
+        "label": _label(experiment, method),
         "benchmark": benchmark,
         "value": interval.value,
-        "half_width": interval.half_width,
         "low": interval.low,
         "high": interval.high,
-        "seeds": seeds,
-        "problems": problems,
-        "samples": scale.evaluation.samples,
+        "seeds": len(rates[0]),
+        "problems": sum(part.shape[1] for part in rates),
+        "samples": trained(experiment).evaluation.samples,
         "covers": interval.covers,
     }
 
 
-def _run_metrics(experiment: Experiment, method: str, seed: int) -> pd.DataFrame:
-    """metrics.jsonl of a run as a frame of floats, NaN where nothing was measured."""
-    path = Path(experiment.results) / "runs" / method / f"seed{seed}" / "metrics.jsonl"
-    return pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()]).astype(float)
+def _arrays(rates: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
+    """(S, P) per benchmark."""
+    return {benchmark: frame.to_numpy().T for benchmark, frame in rates.items()}
 
 
-def _evaluation_file(experiment: Experiment, method: str, seed: int | None, benchmark: str) -> Path:
-    folder = Path(experiment.results) / "evaluations" / method
-    return (folder if seed is None else folder / f"seed{seed}") / f"{benchmark}.parquet"
+def _with_mean(rates: dict[str, np.ndarray]) -> list[tuple[str, list[np.ndarray]]]:
+    """Every benchmark by itself, then all of them as ``mean``."""
+    return [*((name, [part]) for name, part in rates.items()), (MEAN, list(rates.values()))]
 
 
-def _problem_rates(path: Path) -> np.ndarray:
-    """(P,) mean correctness per problem, in the file's order."""
-    return pd.read_parquet(path).groupby("problem_id", sort=False)["correct"].mean().to_numpy(float)
+def _label(experiment: Experiment, method: str) -> str:
+    return BASE_LABEL if method == BASE else experiment.methods[method].label
+
+
+def _sampling(experiment: Experiment, scores: pd.DataFrame) -> str:
+    scale = trained(experiment)
+    return (
+        f"{scale.evaluation.samples} samples per problem, {scores['problems'].max()} problems in all, "
+        f"temperature {scale.evaluation.temperature}, top-p {scale.evaluation.top_p}, "
+        f"seeds {', '.join(map(str, scale.seeds))}"
+    )
 
 
 def _wide(scores: pd.DataFrame, values: list[str]) -> pd.DataFrame:
     """One row per method; each benchmark has a value column, and _low and _high where intervals exist."""
-    index = ["backbone", "group", "method", "label", "cited"]
-    if "seeds" in scores:
-        index += ["seeds", "samples", "covers"]
+    index = ["backbone", "group", "method", "label"]
+    index += [key for key in ("provenance", "response_limit", "seeds", "samples", "covers") if key in scores]
     present = [value for value in values if value in scores]
     wide = scores.pivot(index=index, columns="benchmark", values=present)
     benchmarks = list(dict.fromkeys(scores["benchmark"]))
@@ -218,14 +267,16 @@ def _wide(scores: pd.DataFrame, values: list[str]) -> pd.DataFrame:
 
 def _printed(scores: pd.DataFrame) -> pd.DataFrame:
     """The table a reader sees: rows in the order given, one column per benchmark."""
-    names, benchmarks = list(dict.fromkeys(scores["name"])), list(dict.fromkeys(scores["benchmark"]))
-    table = scores.pivot(index="name", columns="benchmark", values="cell").loc[names, benchmarks]
+    names, columns = list(dict.fromkeys(scores["name"])), list(dict.fromkeys(scores["benchmark"]))
+    table = scores.pivot(index="name", columns="benchmark", values="cell").loc[names, columns]
+    sets = benchmarks()
+    table.columns = [sets[name].label if name in sets else name for name in table.columns]
     return table.rename_axis(index="method", columns=None).reset_index()
 
 
-def _cell(row: Any) -> str:
+def _cell(row: Any, form: str) -> str:
     if pd.isna(row.value):
         return "–"
-    if "half_width" not in row._fields:
-        return f"{row.value:.3f}"
-    return f"{row.value:.3f} ± {row.half_width:.3f}"
+    if "low" not in row._fields:
+        return f"{row.value:{form}}"
+    return f"{row.value:{form}} [{row.low:{form}}, {row.high:{form}}]"

@@ -10,7 +10,9 @@ from real.config import PAPER_EVALUATION, ConfigError, TorchScale, digest, json_
 
 ROOT = Path(__file__).resolve().parent.parent
 SCALES = sorted(
-    path for path in (ROOT / "paper_configs").glob("*.yaml") if path.name not in ("methods.yaml", "local.yaml")
+    path
+    for path in (ROOT / "paper_configs").glob("*.yaml")
+    if path.name not in ("methods.yaml", "claims.yaml", "local.yaml")
 )
 LAPTOP = ROOT / "paper_configs" / "laptop.yaml"
 METHODS = ROOT / "paper_configs" / "methods.yaml"

@@ -7,13 +7,18 @@ import pandas as pd
 import pytest
 
 from real.config import load
-from real.statistics import pass_at_1
+from real.reported import benchmarks
+from real.statistics import paired_difference, pass_at_1, pass_at_k
 from real.tables import (
     benchmark_scores,
+    differences,
     learning_rate_scores,
+    pass_at_k_scores,
     training_curves,
     write_benchmarks,
+    write_differences,
     write_learning_rate_sweep,
+    write_pass_at_k,
 )
 from real.torch_engine.train import METRICS
 
@@ -80,13 +85,51 @@ def test_benchmark_tables_agree_in_all_four_formats(finished, tmp_path):
     assert list(wide.index) == ["base", *experiment.scale.methods]
     row = benchmark_scores(experiment).set_index(["method", "benchmark"]).loc[("gspo", "mul3")]
     assert (row["low"], row["high"]) == (wide.loc["gspo", "mul3_low"], wide.loc["gspo", "mul3_high"])
-    cell = f"{wide.loc['gspo', 'mul3']:.3f} ± {row['half_width']:.3f}"
+    cell = f"{wide.loc['gspo', 'mul3']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
     for kind in ("html", "md", "tex"):
         text = (tmp_path / "tables" / f"benchmarks.{kind}").read_text()
         assert cell in text, kind
         assert experiment.scale.evidence in text, kind
         assert "4 samples per problem" in text, kind
         assert "seeds 0, 1. Intervals cover problems and seeds" in text, kind
+
+
+def test_differences_are_paired_and_printed_with_their_sign(finished, tmp_path):
+    experiment, rates = finished
+    scores = differences(experiment).set_index(["method", "benchmark"])
+    assert list(dict.fromkeys(scores.index.get_level_values("method"))) == ["base", *experiment.scale.methods[1:]]
+    real, gspo = (np.stack([rates[name, seed, "mix5"] for seed in (0, 1)]) for name in ("real", "gspo"))
+    expected = paired_difference([real], [gspo])
+    row = scores.loc[("gspo", "mix5")]
+    assert (row["value"], row["low"], row["high"]) == pytest.approx((expected.value, expected.low, expected.high))
+    write_differences(experiment, tmp_path / "tables")
+    cell = f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    for kind in ("html", "md", "tex"):
+        text = (tmp_path / "tables" / f"differences.{kind}").read_text()
+        assert cell in text, kind
+        assert "REAL − GSPO" in text, kind
+    stored = pd.read_csv(tmp_path / "tables" / "differences.csv").set_index(["method", "benchmark"])
+    assert stored.loc[("gspo", "mix5"), "low"] == pytest.approx(row["low"])
+
+
+def test_pass_at_k_is_unbiased_per_problem_and_starts_at_pass_at_1(finished, tmp_path):
+    experiment, rates = finished
+    scores = pass_at_k_scores(experiment).set_index(["method", "k"])
+    benchmarks = experiment.scale.evaluation.benchmarks
+    for k in (1, 2, 4):
+        cells = [pass_at_k(np.rint(4 * rates["dapo", seed, name]), 4, k) for name in benchmarks for seed in (0, 1)]
+        assert scores.loc[("dapo", k), "value"] == pytest.approx(np.mean(cells))
+    first = benchmark_scores(experiment).set_index(["method", "benchmark"]).loc[("dapo", "mean"), "value"]
+    assert scores.loc[("dapo", 1), "value"] == pytest.approx(first)
+    write_pass_at_k(experiment, tmp_path / "tables")
+    assert "pass@4" in (tmp_path / "tables" / "pass_at_k.md").read_text()
+
+
+def test_a_missing_evaluation_says_what_to_run(finished):
+    experiment, _ = finished
+    Path("results/smoke/evaluations/dapo/seed1/mul3.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"dapo/seed1/mul3.parquet: no such file; run snakemake"):
+        benchmark_scores(experiment)
 
 
 def test_curves_hold_every_measured_value_once(finished):
@@ -112,14 +155,35 @@ def test_published_tables_print_the_papers_averages(in_root, tmp_path):
     write_benchmarks(experiment, tmp_path)
     wide = pd.read_csv(tmp_path / "benchmarks.csv")
     for (backbone, label), average in PAPER_AVERAGES.items():
-        row = wide[wide["backbone"].str.endswith(backbone) & (wide["label"] == label)].iloc[0]
+        own = ~wide["provenance"].str.startswith("disco")
+        row = wide[wide["backbone"].str.endswith(backbone) & (wide["label"] == label) & own].iloc[0]
         assert row["mean"] == average
-        cells = row[["aime24", "aime25", "math500", "amc23", "minerva", "olympiad_bench"]].astype(float)
+        cells = row[list(benchmarks())].astype(float)
         assert cells.mean() == pytest.approx(average, abs=0.001)
     assert not [column for column in wide if column.endswith(("_low", "_high"))], "the paper prints no interval"
     text = (tmp_path / "benchmarks.md").read_text()
     assert "TRPA*" in text
     assert "not measured here" in text
+    assert "AIME24" in text
+    assert "OlympiadBench" in text
+
+
+def test_published_tables_carry_discos_rows_with_their_provenance(in_root, tmp_path):
+    experiment = load(["paper_configs/published.yaml"], local_file=Path("absent"))
+    write_benchmarks(experiment, tmp_path)
+    wide = pd.read_csv(tmp_path / "benchmarks.csv").set_index(["backbone", "method"])
+    small, large = "DeepSeek-R1-Distill-Qwen-1.5B", "DeepSeek-R1-Distill-Qwen-7B"
+    assert wide.loc[(small, "disco_log_l"), ["provenance", "mean"]].tolist() == ["disco", 0.533]
+    assert wide.loc[(small, "disco_dsr_32k"), ["provenance", "response_limit"]].tolist() == ["disco_cited", "32k"]
+    assert wide.loc[(large, "disco_l_ratio"), "aime"] == 0.583
+    assert wide["provenance"].value_counts().to_dict() == {"disco": 18, "cited": 8, "paper": 6, "disco_cited": 5}
+    # the paper cites these rows from DisCO, cell by cell
+    for backbone, ours, theirs in ((small, "trpa", "disco_trpa"), (large, "dapo", "disco_dapo")):
+        assert wide.loc[(backbone, ours), list(benchmarks())].equals(wide.loc[(backbone, theirs), list(benchmarks())])
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "DisCO (log-L)†" in text
+    assert "DSR-1.5B-Preview (32k)‡" in text
+    assert "GRPO at 1.5B 0.431 here, 0.457 there; DAPO at 1.5B 0.459 here, 0.473 there" in text
 
 
 def test_published_curves_are_the_digitised_points(in_root):

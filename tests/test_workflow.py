@@ -62,6 +62,9 @@ def test_the_default_target_is_the_laptop_scale(checkout):
         "evaluate_base": 1,
         "evaluate": 18,
         "benchmark_tables": 1,
+        "difference_tables": 1,
+        "pass_at_k_tables": 1,
+        "claims": 1,
         "training_curves": 1,
         "training_dynamics": 1,
         "gradient_magnitude": 1,
@@ -74,6 +77,7 @@ def test_the_published_scale_trains_nothing(checkout):
     assert planned(checkout, *PUBLISHED) == {
         "all": 1,
         "benchmark_tables": 1,
+        "claims": 1,
         "training_curves": 1,
         "training_dynamics": 1,
         "gradient_magnitude": 1,
@@ -93,6 +97,7 @@ def test_the_default_profile_is_loaded(checkout):
     [
         ("gradient_magnitude", (), {"gradient_magnitude"}),
         ("benchmark_tables", PUBLISHED, {"benchmark_tables"}),
+        ("claims", PUBLISHED, {"claims"}),
         ("training_dynamics", PUBLISHED, {"training_curves", "training_dynamics"}),
         ("learning_rate_sweep", SWEEP, {"base", "train", "learning_rate_table", "learning_rate_figure"}),
     ],
@@ -181,7 +186,13 @@ def test_two_runs_on_one_and_two_cores_write_the_same_bytes(finished_smoke, tmp_
 def test_a_finished_scale_has_every_declared_file_and_nothing_left_to_do(finished_smoke):
     found = results(finished_smoke)
     for name in (
-        *(f"tables/benchmarks.{kind}" for kind in ("csv", "html", "md", "tex")),
+        *(
+            f"tables/{table}.{kind}"
+            for table in ("benchmarks", "differences", "pass_at_k")
+            for kind in ("csv", "html", "md", "tex")
+        ),
+        "claims.json",
+        "claims.html",
         *(
             f"figures/{figure}.{kind}"
             for figure in ("training_dynamics", "gradient_magnitude", "gradient_measured")
@@ -198,7 +209,7 @@ def test_a_finished_scale_has_every_declared_file_and_nothing_left_to_do(finishe
 
 
 TABLES, FIGURES = (
-    {"benchmark_tables", "training_curves"},
+    {"benchmark_tables", "difference_tables", "pass_at_k_tables", "training_curves", "claims"},
     {"training_dynamics", "gradient_magnitude", "gradient_measured"},
 )
 TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured"}
@@ -212,7 +223,8 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
         ("real/exact.py", {*TRAINED, "gradient_magnitude"}),
         ("real/torch_engine/update.py", TRAINED),
         ("real/torch_engine/supervised.py", {"base", "evaluate_base", *TRAINED}),
-        ("real/evaluate.py", {"evaluate", "evaluate_base", "benchmark_tables"}),
+        ("real/evaluate.py", {"evaluate", "evaluate_base", *TABLES - {"training_curves"}}),
+        ("real/claims.py", {"claims"}),
         ("real/statistics.py", {*TABLES, "training_dynamics"}),
         ("figures/style.py", FIGURES),
         ("figures/training_dynamics.py", {"training_dynamics"}),

@@ -7,7 +7,7 @@ Every scale file states every key: no default, no inheritance. An unknown key, a
 text is an error of one sentence that names file and key. ``python -m real schema`` writes the JSON schema.
 """
 
-from real.config.loading import changed, digest, load, read, resolve
+from real.config.loading import changed, digest, load, read, read_checked, resolve
 from real.config.schema import (
     PAPER_EVALUATION,
     Evaluation,
@@ -42,5 +42,6 @@ __all__ = [
     "json_schema",
     "load",
     "read",
+    "read_checked",
     "resolve",
 ]

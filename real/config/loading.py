@@ -103,6 +103,15 @@ def changed(settings: Evaluation, changes: dict[str, Any], source: str) -> Evalu
     return _check(TypeAdapter(Evaluation), {**settings.model_dump(), **changes}, source)
 
 
+def read_checked(path: Path, model: TypeAdapter) -> Any:
+    """A YAML file's content, checked by a pydantic model.
+
+    Raises:
+        ConfigError: one sentence per problem, naming file and key.
+    """
+    return _check(model, read_yaml(path), str(path), if_missing="add it")
+
+
 def digest(*parts: Any) -> str:
     """Short sha256 of configuration values: equal values, equal digest."""
     plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
@@ -133,10 +142,10 @@ def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
     return {**base, **overlay, **both}
 
 
-def _check(adapter: TypeAdapter, content: Any, source: str) -> Any:
+def _check(adapter: TypeAdapter, content: Any, source: str, **remedy: str) -> Any:
     try:
         return adapter.validate_python(content)
     except ValidationError as error:
         raise ConfigError(
-            "\n".join(f"{source}: {sentence(problem, known_keys())}" for problem in error.errors())
+            "\n".join(f"{source}: {sentence(problem, known_keys(), **remedy)}" for problem in error.errors())
         ) from None

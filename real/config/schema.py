@@ -283,8 +283,8 @@ class TorchScale(Scale):
 class Reported(Strict):
     """Numbers of the paper, copied as data."""
 
-    benchmarks: str
-    """CSV of the paper's tables"""
+    benchmarks: list[str] = Field(min_length=1)
+    """CSVs of printed tables, the paper's first"""
     training_dynamics: str
     """CSV of the digitised curves"""
     prompts: int = Field(ge=1)

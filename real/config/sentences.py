@@ -11,13 +11,13 @@ class ConfigError(ValueError):
     """A configuration that can't be used; the message is one sentence per problem."""
 
 
-def sentence(problem: Any, known_keys: Iterable[str], whole: str = "scale file") -> str:
+def sentence(problem: Any, known_keys: Iterable[str], if_missing: str = "every scale file states every key") -> str:
     """One pydantic error as a sentence that names the key and the remedy.
 
     Args:
         problem: an item of ``ValidationError.errors()``.
         known_keys: all keys of all sections, to guess what a misspelt one meant.
-        whole: what has to state every key.
+        if_missing: what to do about a key that is missing.
     """
     # the discriminator's value ("torch") heads each location of a scale
     key = ".".join(str(part) for part in problem["loc"] if part not in ("torch", "reported"))
@@ -25,7 +25,7 @@ def sentence(problem: Any, known_keys: Iterable[str], whole: str = "scale file")
     if kind == "extra_forbidden":
         return f"{key} is not a known key{_did_you_mean(key.rpartition('.')[2], known_keys)}"
     if kind == "missing":
-        return f"{key} is missing; every {whole} states every key"
+        return f"{key} is missing; {if_missing}"
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         return (
             f"engine must be 'torch' or 'reported', found {value.get('engine') if isinstance(value, dict) else value!r}"

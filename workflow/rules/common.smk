@@ -1,6 +1,7 @@
 # Helpers only: the checked experiment, and what rules ask of it.
 
 import os
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
@@ -37,6 +38,8 @@ DATASETS = [name for name in BENCHMARKS if name in MATH_BENCHMARKS]
 CONFIG_OPTION = f"--config {' '.join(CONFIG_FILES)}"
 TEST_SETS = [name for name, source in sources.items() if source.split == "test"]
 TRAINING_SETS = [name for name, source in sources.items() if source.split == "train"]
+CLAIMS_FILE = "paper_configs/claims.yaml"
+PRINTED_TABLES = [] if trains else scale.reported.benchmarks
 LABELS = {name: method.label for name, method in experiment.methods.items()}
 
 
@@ -54,10 +57,14 @@ def all_targets(wildcards):
         "gradient_magnitude",
         *(["gradient_measured"] if trains else []),
     ]
+    tables = ["benchmarks", *(["differences", "pass_at_k"] if trains else [])]
     return [
         *expand(
-            "<results>/tables/benchmarks.{kind}", kind=["csv", "html", "md", "tex"]
+            "<results>/tables/{table}.{kind}",
+            table=tables,
+            kind=["csv", "html", "md", "tex"],
         ),
+        *expand("<results>/claims.{kind}", kind=["json", "html"]),
         *expand(
             "<results>/figures/{figure}.{kind}", figure=figures, kind=["pdf", "png"]
         ),
@@ -94,6 +101,11 @@ def evaluations(wildcards):
 def reported(name):
     """The paper's numbers as inputs, at the published scale."""
     return [] if trains else ancient(getattr(scale.reported, name))
+
+
+def text_digest(files):
+    """Digest of files' contents, for inputs whose times say nothing after a clone."""
+    return digest([Path(file).read_text() for file in files])
 
 
 def sweep_runs(wildcards):

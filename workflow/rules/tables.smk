@@ -17,11 +17,57 @@ rule benchmark_tables:
     params:
         config=CONFIG_OPTION,
         settings=digest(LABELS, scale.methods, SEEDS, scale.evidence),
+        printed=text_digest(PRINTED_TABLES),
         code=code_digest("real.tables"),
     message:
         "tabulating the benchmarks"
     shell:
         "python -m real tables {params.config} > {log} 2>&1"
+
+
+if trains:
+
+    rule difference_tables:
+        input:
+            evaluations,
+        output:
+            multiext("<results>/tables/differences", ".csv", ".html", ".md", ".tex"),
+        log:
+            "<results>/logs/difference_tables.log",
+        benchmark:
+            "<results>/benchmarks/difference_tables.jsonl"
+        conda:
+            "../envs/real.yaml"
+        threads: 1
+        params:
+            config=CONFIG_OPTION,
+            settings=digest(LABELS, scale.methods, SEEDS, scale.evidence),
+            code=code_digest("real.tables"),
+        message:
+            "tabulating paired differences"
+        shell:
+            "python -m real differences {params.config} > {log} 2>&1"
+
+    rule pass_at_k_tables:
+        input:
+            evaluations,
+        output:
+            multiext("<results>/tables/pass_at_k", ".csv", ".html", ".md", ".tex"),
+        log:
+            "<results>/logs/pass_at_k_tables.log",
+        benchmark:
+            "<results>/benchmarks/pass_at_k_tables.jsonl"
+        conda:
+            "../envs/real.yaml"
+        threads: 1
+        params:
+            config=CONFIG_OPTION,
+            settings=digest(LABELS, scale.methods, SEEDS, scale.evidence),
+            code=code_digest("real.tables"),
+        message:
+            "tabulating pass@k"
+        shell:
+            "python -m real pass_at_k {params.config} > {log} 2>&1"
 
 
 rule training_curves:
@@ -67,3 +113,33 @@ rule learning_rate_table:
         "tabulating the learning-rate sweep"
     shell:
         "python -m real sweep {params.config} > {log} 2>&1"
+
+
+rule claims:
+    input:
+        evaluations=evaluations,
+        metrics=runs("<results>/runs/{method}/seed{seed}/metrics.jsonl"),
+        reported=reported("benchmarks"),
+    output:
+        json="<results>/claims.json",
+        html="<results>/claims.html",
+    log:
+        "<results>/logs/claims.log",
+    benchmark:
+        "<results>/benchmarks/claims.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        config=CONFIG_OPTION,
+        settings=digest(
+            {name: method.model_dump() for name, method in experiment.methods.items()},
+            SEEDS,
+            scale.evidence,
+        ),
+        printed=text_digest([CLAIMS_FILE, *PRINTED_TABLES]),
+        code=code_digest("real.claims"),
+    message:
+        "judging the paper's claims by this scale's data"
+    shell:
+        "python -m real claims {params.config} > {log} 2>&1"

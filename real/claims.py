@@ -1,0 +1,203 @@
+"""The claims table: what the paper claims, what this scale's own data say about it, and what it takes to find out.
+
+A claim is judged only by data of its own scale. A trained scale of another name fills a row of its own, the claim's
+analogue at that scale. Mathematical claims are checked everywhere.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from real import power
+from real.claims_file import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
+from real.claims_page import page
+from real.config import Experiment, ReportedScale
+from real.measures import MEASURES, NotMeasuredError, methods_of
+from real.reported import MEAN, benchmarks, cells, read_benchmarks
+from real.results import BASE
+from real.statistics import Interval, verdict
+
+NOT_RUN = "not run"
+OTHER_SCALE = "data of another scale do not judge this claim"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the claims table.
+
+    Attributes:
+        kind: ``claim``, ``mathematics`` or ``analogue``.
+        backbone: what is trained where the claim itself is judged.
+        region: the ends [above, below], None where open.
+        interval: ours; None where not run.
+        reason: why not run, else empty.
+        resolution: what the paper's own numbers can resolve; at the published scale only.
+    """
+
+    id: str
+    kind: str
+    backbone: str
+    statement: str
+    source: str
+    unit: str
+    published: float | None
+    region: tuple[float | None, float | None]
+    interval: Interval | None
+    verdict: str
+    reason: str
+    resolution: power.Resolution | None
+    command: str
+    cost: str
+    note: str
+
+
+def judge(experiment: Experiment, content: ClaimsFile) -> list[Row]:
+    """The rows of the claims table of one scale, every claim followed by its analogue where there is one."""
+    scores = (
+        read_benchmarks(experiment.scale.reported.benchmarks) if isinstance(experiment.scale, ReportedScale) else None
+    )
+    rows = []
+    for name, claim in tqdm(content.claims.items(), "claims", disable=None):
+        resolution = None if scores is None else published_resolution(claim, content.scales[claim.scale], scores)
+        rows.append(_claim_row(experiment, content, name, resolution))
+        if claim.analogue and not isinstance(experiment.scale, ReportedScale) and claim.scale != experiment.scale.scale:
+            rows.append(_analogue_row(experiment, content, name, claim.analogue))
+    return rows
+
+
+def published_resolution(claim: Claim, facts: ScaleFacts, scores: pd.DataFrame) -> power.Resolution | None:
+    """What the paper's printed scores can resolve of a benchmark claim; None for curves and mathematics.
+
+    A method whose cells are not printed takes the other's, on which the variance hardly depends, and the difference is
+    the published one.
+    """
+    if claim.measure not in ("benchmark_difference", "smallest_difference"):
+        return None
+    benchmark = claim.parameters.get("benchmark", MEAN)
+    parts = [list(benchmarks()) if benchmark == MEAN else [benchmark]]
+    if claim.measure == "smallest_difference":
+        parts = [[name] for name in benchmarks()]
+    found = []
+    for baseline, part in product(claim.parameters.get("baselines") or [claim.parameters["baseline"]], parts):
+        names = [facts.base if name == BASE else name for name in (claim.parameters["method"], baseline)]
+        printed = [row for name in names if name and (row := cells(scores, facts.label, name))]
+        if not printed:
+            return None
+        a_B, b_B = ([row[name] for name in part] for row in (printed[0], printed[-1]))
+        problems_B = [rows for name in part if (rows := benchmarks()[name].rows)]
+        found.append(power.resolution(a_B, b_B, problems_B, None if len(printed) == 2 else claim.published))
+    return min(found, key=lambda result: result.difference)
+
+
+def write_claims(experiment: Experiment, folder: Path) -> list[Row]:
+    """Write ``claims.json`` and ``claims.html`` into a folder; returns the rows."""
+    content = load_claims()
+    rows = judge(experiment, content)
+    scale = experiment.scale
+    heading: dict[str, Any] = {"experiment": experiment.name, "scale": scale.scale, "evidence": scale.evidence}
+    if not isinstance(scale, ReportedScale):
+        heading |= {
+            "seeds": scale.seeds,
+            "samples": scale.evaluation.samples,
+            "benchmarks": scale.evaluation.benchmarks,
+        }
+    folder.mkdir(parents=True, exist_ok=True)
+    estimates = {facts.label: facts.cost for facts in content.scales.values() if facts.gpu_hours_per_run}
+    text = json.dumps(_plain({**heading, "rows": [asdict(row) for row in rows]}), indent=2, ensure_ascii=False)
+    _write(folder / "claims.json", text + "\n")
+    _write(folder / "claims.html", page(heading, rows, estimates))
+    return rows
+
+
+def _claim_row(experiment: Experiment, content: ClaimsFile, name: str, resolution: power.Resolution | None) -> Row:
+    claim = content.claims[name]
+    facts, mathematical = content.scales[claim.scale], MEASURES[claim.measure].mathematical
+    interval, reason = None, OTHER_SCALE
+    if mathematical or claim.scale == experiment.scale.scale:
+        interval, reason = _measure(experiment, claim.measure, claim.parameters)
+    elif isinstance(experiment.scale, ReportedScale):
+        reason = "nothing is trained at this scale"
+    return Row(
+        id=name,
+        kind="mathematics" if mathematical else "claim",
+        backbone=facts.label,
+        statement=claim.statement,
+        source=claim.source,
+        unit=claim.unit,
+        published=claim.published,
+        region=(claim.region.above, claim.region.below),
+        interval=interval,
+        verdict=_verdict(interval, claim.region),
+        reason=reason,
+        resolution=resolution,
+        command=f"snakemake {claim.rule} claims --cores all --configfile {facts.config}",
+        cost=_cost(facts, len(set(methods_of(claim.parameters)))),
+        note=claim.note,
+    )
+
+
+def _analogue_row(experiment: Experiment, content: ClaimsFile, name: str, analogue: Analogue) -> Row:
+    claim, region = content.claims[name], analogue.region or content.claims[name].region
+    facts = content.scales.get(experiment.scale.scale)
+    interval, reason = _measure(experiment, claim.measure, {**claim.parameters, **analogue.parameters})
+    return Row(
+        id=f"{name}@{experiment.name}",
+        kind="analogue",
+        backbone=content.scales[claim.scale].label,
+        statement=analogue.statement,
+        source=f"analogue at {experiment.name} scale",
+        unit=claim.unit,
+        published=None,
+        region=(region.above, region.below),
+        interval=interval,
+        verdict=_verdict(interval, region),
+        reason=reason,
+        resolution=None,
+        command=f"snakemake {claim.rule} claims --cores all --configfile {' '.join(experiment.files)}",
+        cost=_cost(facts, len(set(methods_of(claim.parameters)))) if facts else "",
+        note="",
+    )
+
+
+def _measure(experiment: Experiment, measure: str, parameters: Mapping[str, Any]) -> tuple[Interval | None, str]:
+    """The value and an empty reason, or None and why there is none."""
+    try:
+        return MEASURES[measure].function(experiment, **parameters), ""
+    except NotMeasuredError as error:
+        return None, str(error)
+
+
+def _verdict(interval: Interval | None, region: Region) -> str:
+    if interval is None:
+        return NOT_RUN
+    above = -np.inf if region.above is None else region.above
+    return verdict(interval, above, np.inf if region.below is None else region.below)
+
+
+def _cost(facts: ScaleFacts, runs: int) -> str:
+    if facts.gpu_hours_per_run is None:
+        return facts.cost
+    low, high = (hours * runs for hours in facts.gpu_hours_per_run)
+    return f"estimate: {low:,.0f} to {high:,.0f} GPU-hours per seed, {runs} run{'s' if runs > 1 else ''}"
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity: an end about which nothing is known becomes null."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    partial.replace(path)

@@ -1,0 +1,121 @@
+"""The paper's claims as data: the models of paper_configs/claims.yaml."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from real.config import read_checked
+from real.config.schema import Strict
+from real.config.sentences import sentence, unknown
+from real.measures import MEASURES
+
+CLAIMS_FILE = Path("paper_configs/claims.yaml")
+
+
+class Region(Strict):
+    """The values that confirm a claim: an open interval."""
+
+    above: float | None = None
+    """lower end; none: no lower end"""
+    below: float | None = None
+    """upper end; none: no upper end"""
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.above is None and self.below is None:
+            raise ValueError("region: give above, below or both")
+        return self
+
+
+class Analogue(Strict):
+    """A claim's statement at other trained scales."""
+
+    statement: str
+    """what is judged there"""
+    parameters: dict[str, Any] = Field(default={})
+    """parameters that differ from the claim's"""
+    region: Region | None = None
+    """default: the claim's"""
+
+
+class Claim(Strict):
+    """One claim of the paper."""
+
+    statement: str
+    """in words"""
+    source: str
+    """where the paper makes it"""
+    published: float | None
+    """the value the paper prints; null where it prints none"""
+    unit: Literal["points", "ratio", "prompts", "plain"]
+    """how values are printed; points are hundredths"""
+    measure: str
+    """a function of real/measures.py"""
+    parameters: dict[str, Any]
+    """its arguments"""
+    region: Region = Region(above=0.0)
+    """what confirms the claim"""
+    scale: str
+    """whose data judge it: a key of `scales`"""
+    rule: str
+    """the rule whose table or figure shows it"""
+    note: str = ""
+    """what a reader must know besides"""
+    analogue: Analogue | None = None
+    """the statement at other trained scales"""
+
+    @model_validator(mode="after")
+    def _parameters_fit_the_measure(self) -> Self:
+        if self.measure not in MEASURES:
+            raise ValueError(f"measure: {unknown('measure', self.measure, MEASURES)}")
+        model = MEASURES[self.measure].parameters
+        for parameters in (self.parameters, {**self.parameters, **(self.analogue.parameters if self.analogue else {})}):
+            try:
+                model.model_validate(parameters)
+            except ValidationError as error:
+                # a misspelt key is missing too: name the misspelling
+                first = max(error.errors(), key=lambda problem: problem["type"] == "extra_forbidden")
+                problem = sentence(first, model.model_fields, if_missing="add it")
+                raise ValueError(f"parameters.{problem}") from None
+        return self
+
+
+class ScaleFacts(Strict):
+    """How a scale's claims are reproduced, and what that costs."""
+
+    label: str
+    """what is trained"""
+    config: str
+    """its scale file"""
+    base: str | None
+    """row of the base model in the printed tables"""
+    gpu_hours_per_run: list[float] | None = Field(min_length=2, max_length=2)
+    """estimate, from and to; null where nothing needs a GPU"""
+    cost: str
+    """where the estimate comes from, or the cost itself"""
+
+
+class ClaimsFile(Strict):
+    """The content of claims.yaml."""
+
+    scales: dict[str, ScaleFacts]
+    """facts by name of the scale"""
+    claims: dict[str, Claim]
+    """claims by id, in the order of the table"""
+
+    @model_validator(mode="after")
+    def _scales_exist(self) -> Self:
+        for name, claim in self.claims.items():
+            if claim.scale not in self.scales:
+                raise ValueError(f"claims.{name}.scale: {unknown('scale', claim.scale, self.scales)}")
+        return self
+
+
+def load_claims(path: Path = CLAIMS_FILE) -> ClaimsFile:
+    """Read and check the claims.
+
+    Raises:
+        ConfigError: one sentence per problem, naming file and key.
+    """
+    return read_checked(path, TypeAdapter(ClaimsFile))

@@ -1,0 +1,217 @@
+"""The measures that a claim can name: small functions from an experiment to a value with its interval.
+
+Each function's keyword parameters are what a claim in paper_configs/claims.yaml gives; their types are checked when the
+file is read. Measures of results need finished runs; measures of weights need the objectives alone.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, create_model
+
+from real.config import Experiment
+from real.config.schema import Strict
+from real.gradients import largest_weight, weight_curve
+from real.objectives import Objective, make_objective
+from real.reported import MEAN
+from real.results import BASE, curve, problem_rates
+from real.statistics import Interval, paired_difference, seed_mean
+
+Metric = Literal["entropy", "val_pass_at_1", "reward_mean", "solve_all"]
+Label = Literal["positive", "negative"]
+# from and to, as fractions of a run's last step
+Window = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)]
+MONOTONE_RANGE = np.linspace(-2.5, 2.5, 401)  # the axis of the paper's figure
+
+
+class NotMeasuredError(Exception):
+    """The experiment has no data for a measure; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A registered measure.
+
+    Attributes:
+        parameters: model of the keyword parameters, unknown ones refused.
+        mathematical: needs no results.
+    """
+
+    function: Callable[..., Interval]
+    parameters: type[BaseModel]
+    mathematical: bool
+
+
+MEASURES: dict[str, Measure] = {}
+
+
+def register(mathematical: bool = False) -> Callable[[Callable[..., Interval]], Callable[..., Interval]]:
+    """Decorator: make a function of (experiment, **parameters) a measure of its name."""
+
+    def add(function: Callable[..., Interval]) -> Callable[..., Interval]:
+        _, *arguments = inspect.signature(function).parameters.values()
+        fields: dict[str, Any] = {
+            argument.name: (argument.annotation, ... if argument.default is argument.empty else argument.default)
+            for argument in arguments
+        }
+        model = create_model(function.__name__, __base__=Strict, **fields)
+        MEASURES[function.__name__] = Measure(function, model, mathematical)
+        return function
+
+    return add
+
+
+def methods_of(parameters: Mapping[str, Any]) -> list[str]:
+    """The trained methods that a claim's parameters name."""
+    named = [parameters.get("method"), parameters.get("baseline"), *parameters.get("baselines", [])]
+    return [name for name in named if name not in (None, BASE)]
+
+
+@register()
+def benchmark_difference(experiment: Experiment, method: str, baseline: str, benchmark: str = MEAN) -> Interval:
+    """pass@1 of a method minus a baseline's on one benchmark or on their mean, paired by problem and seed."""
+    a, b = _paired_rates(experiment, method, baseline)
+    if benchmark == MEAN:
+        return paired_difference(list(a.values()), list(b.values()))
+    if benchmark not in a:
+        raise NotMeasuredError(f"{benchmark} is no benchmark of this scale")
+    return paired_difference([a[benchmark]], [b[benchmark]])
+
+
+@register()
+def smallest_difference(experiment: Experiment, method: str, baselines: list[str]) -> Interval:
+    """The smallest of a method's differences to any baseline on any benchmark, with the smallest of their ends.
+
+    It lies above 0 only if every single interval does, and below 0 as soon as one does.
+    """
+    intervals = []
+    for baseline in baselines:
+        a, b = _paired_rates(experiment, method, baseline)
+        intervals += [paired_difference([a[benchmark]], [b[benchmark]]) for benchmark in a]
+    return Interval(
+        value=min(interval.value for interval in intervals),
+        low=min(interval.low for interval in intervals),
+        high=min(interval.high for interval in intervals),
+        covers=intervals[0].covers,
+    )
+
+
+@register()
+def curve_ratio(experiment: Experiment, method: str, metric: Metric, start: Window, end: Window) -> Interval:
+    """A curve's mean over the window ``end`` divided by that over ``start``, geometric mean over seeds."""
+    curves = _curve(experiment, method, metric)
+    ratio_S = window_mean(curves, end) / window_mean(curves, start)
+    if not (ratio_S > 0).all():
+        raise NotMeasuredError(f"{metric} of {method} is 0 somewhere, so it has no ratio")
+    return seed_mean(ratio_S, positive=True)
+
+
+@register()
+def curve_change(experiment: Experiment, method: str, metric: Metric, start: Window, end: Window) -> Interval:
+    """A curve's mean over the window ``end`` minus that over ``start``, mean over seeds."""
+    curves = _curve(experiment, method, metric)
+    return seed_mean(window_mean(curves, end) - window_mean(curves, start))
+
+
+@register()
+def curve_difference(experiment: Experiment, method: str, baseline: str, metric: Metric, window: Window) -> Interval:
+    """A method's curve minus a baseline's, both averaged over a window, paired by seed."""
+    a, b = (window_mean(_curve(experiment, name, metric), window) for name in (method, baseline))
+    return seed_mean(a - b)
+
+
+@register(mathematical=True)
+def weight_supremum(experiment: Experiment, method: str) -> Interval:
+    """The largest weight any response can have, in units of 1/τ, by a search over scores and group compositions."""
+    value = largest_weight(_objective(experiment, method))
+    return Interval(value, value, value, "all two-sided groups of 8, scores within ±16 τ")
+
+
+@register(mathematical=True)
+def weight_at(experiment: Experiment, method: str, label: Label, score: float) -> Interval:
+    """The weight of one response at a score, the seven others of its group at 0."""
+    return _exact(_weight(experiment, method, label, score))
+
+
+@register(mathematical=True)
+def weight_ratio(experiment: Experiment, method: str, label: Label, score: float, reference: float) -> Interval:
+    """The weight at a score divided by that at a reference score."""
+    return _exact(_weight(experiment, method, label, score) / _weight(experiment, method, label, reference))
+
+
+@register(mathematical=True)
+def weight_growth(experiment: Experiment, method: str, label: Label, start: float, end: float) -> Interval:
+    """Growth of the weight's logarithm per nat of score between two scores: 1 for e^s, 0 for a bounded weight."""
+    low, high = (_weight(experiment, method, label, score) for score in (start, end))
+    return _exact(float(np.log(high / low)) / (end - start))
+
+
+@register(mathematical=True)
+def weight_slope(experiment: Experiment, method: str, label: Label) -> Interval:
+    """Slope of the weight against the score: its mean and its extremes over the axis of the paper's figure."""
+    weight = weight_curve(_objective(experiment, method), MONOTONE_RANGE, label == "positive")
+    slope = np.diff(weight) / np.diff(MONOTONE_RANGE)
+    return Interval(float(slope.mean()), float(slope.min()), float(slope.max()), "scores from -2.5 to 2.5")
+
+
+def window_mean(curves: pd.DataFrame, window: list[float]) -> NDArray[np.float64]:
+    """(S,) mean of each run's curve over the steps in a window.
+
+    Args:
+        curves: rows are steps, columns runs; window: from and to, as fractions of the last step.
+
+    Raises:
+        NotMeasuredError: a run has no value there.
+    """
+    last = curves.index.max()
+    part = curves.loc[(curves.index >= window[0] * last) & (curves.index <= window[1] * last)]
+    mean_S = part.mean().to_numpy(float)
+    if np.isnan(mean_S).any():
+        raise NotMeasuredError(f"nothing was measured between {window[0]:.0%} and {window[1]:.0%} of the steps")
+    return mean_S
+
+
+def _paired_rates(
+    experiment: Experiment, method: str, baseline: str
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """(S, P) per benchmark of both methods, on the same problems."""
+    frames_a, frames_b = (problem_rates(experiment, _trained(experiment, name)) for name in (method, baseline))
+    for benchmark, frame in frames_a.items():
+        if not frame.index.equals(frames_b[benchmark].index):
+            raise ValueError(
+                f"{experiment.results}/evaluations: {method} and {baseline} were evaluated on other problems of "
+                f"{benchmark}; delete the older folder and run snakemake again"
+            )
+    a, b = ({name: frame.to_numpy().T for name, frame in frames.items()} for frames in (frames_a, frames_b))
+    return a, b
+
+
+def _curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:
+    curves = curve(experiment, _trained(experiment, method), metric)
+    if curves.empty:
+        raise NotMeasuredError(f"{metric} of {method} was never measured")
+    return curves
+
+
+def _trained(experiment: Experiment, method: str) -> str:
+    if method not in (BASE, *experiment.scale.methods):
+        raise NotMeasuredError(f"{method} is no method of this scale")
+    return method
+
+
+def _objective(experiment: Experiment, method: str) -> Objective:
+    settings = experiment.methods[_trained(experiment, method)]
+    return make_objective(settings.objective, **settings.hyperparameters)
+
+
+def _weight(experiment: Experiment, method: str, label: str, score: float) -> float:
+    return float(weight_curve(_objective(experiment, method), np.array([score]), label == "positive")[0])
+
+
+def _exact(value: float) -> Interval:
+    return Interval(value, value, value, "exact")

@@ -1,0 +1,94 @@
+"""The benchmark numbers that papers print: read from paper_configs/reported, checked, and marked by provenance."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import pandas as pd
+
+from real.config import ConfigError
+from real.sources import Source, read_sources
+
+MEAN = "mean"
+COLUMNS = ["backbone", "group", "method", "label", "provenance", "response_limit", "benchmark", "value"]
+# provenance -> the mark behind a row's name and what it says below the table
+PROVENANCE = {
+    "paper": ("", "run by the paper's authors"),
+    "cited": ("*", "cited by the paper from elsewhere"),
+    "disco": ("†", "run by the authors of DisCO (arXiv 2505.12366) on the same data and protocol"),
+    "disco_cited": ("‡", "cited by DisCO from elsewhere"),
+}
+# four printed averages are exact ties of the printed cells that rounded down, so they came from unrounded cells
+AVERAGE_TOLERANCE = 0.001
+
+
+@lru_cache(maxsize=1)
+def benchmarks() -> dict[str, Source]:
+    """The six test sets of datasets/sources.yaml: labels and sizes of what the papers' tables print."""
+    return {name: source for name, source in read_sources().items() if source.split == "test"}
+
+
+def read_benchmarks(files: Sequence[str]) -> pd.DataFrame:
+    """The rows of all files, with :data:`COLUMNS`; one row per (backbone, method, benchmark), NaN where not printed.
+
+    Raises:
+        ConfigError: naming the file and the row: unknown columns, benchmark or provenance, a row given twice, or a
+            printed average that differs from that of its cells by more than 0.001.
+    """
+    parts = []
+    for file in files:
+        part = pd.read_csv(file, comment="#")
+        if list(part.columns) != COLUMNS:
+            raise ConfigError(f"{file}: expected the columns {', '.join(COLUMNS)}, found {', '.join(part.columns)}")
+        for column, known in (("benchmark", {*benchmarks(), MEAN}), ("provenance", set(PROVENANCE))):
+            for value in sorted(set(part[column]) - known):
+                raise ConfigError(f"{file}: unknown {column} {value!r}; choose from {', '.join(sorted(known))}")
+        for (backbone, method), row in part.groupby(["backbone", "method"], sort=False):
+            _check_row(row.set_index("benchmark")["value"], f"{file}: {backbone}, {method}")
+        parts.append(part)
+    scores = pd.concat(parts, ignore_index=True)
+    for _, row in scores[scores.duplicated(["backbone", "method", "benchmark"])].iterrows():
+        raise ConfigError(
+            f"{', '.join(files)}: {row['backbone']}, {row['method']}, {row['benchmark']} is given twice; remove one row"
+        )
+    return scores
+
+
+def cells(scores: pd.DataFrame, backbone: str, method: str) -> dict[str, float] | None:
+    """Printed scores of a row by benchmark, the average as ``mean``; None if there is no such row."""
+    row = scores[(scores["backbone"] == backbone) & (scores["method"] == method)]
+    return row.set_index("benchmark")["value"].to_dict() if len(row) else None
+
+
+def provenance_note(scores: pd.DataFrame) -> str:
+    """What the marks mean, what responses were cut to, and how DisCO's runs of the paper's own baselines compare."""
+    present = [PROVENANCE[name] for name in PROVENANCE if name in set(scores["provenance"])]
+    marks = "; ".join(f"{mark or 'no mark'}: {meaning}" for mark, meaning in present)
+    return (
+        "pass@1, 16 samples per problem, responses of 8k tokens unless (32k) is printed; cited rows may have "
+        f"been sampled otherwise; nobody printed an interval. {marks[0].upper()}{marks[1:]}. {_baseline_note(scores)}"
+        f"Averages were recomputed from the cells: all agree within {AVERAGE_TOLERANCE}."
+    )
+
+
+def _baseline_note(scores: pd.DataFrame) -> str:
+    """How much weaker the paper's own runs of a baseline are than DisCO's, from the rows that both have."""
+    means = scores[scores["benchmark"] == MEAN].set_index(["backbone", "method"])
+    weaker = [
+        f"{row.label} at {backbone.rpartition('-')[2]} {row.value:.3f} here, "
+        f"{means.loc[(backbone, f'disco_{method}'), 'value']:.3f} there"
+        for (backbone, method), row in means[means["provenance"] == "paper"].iterrows()
+        if (backbone, f"disco_{method}") in means.index
+        and row.value < means.loc[(backbone, f"disco_{method}"), "value"]
+    ]
+    return f"The paper's reruns of baselines are weaker than DisCO's: {'; '.join(weaker)}. " if weaker else ""
+
+
+def _check_row(value_of: pd.Series, where: str) -> None:
+    printed, values = value_of.get(MEAN), value_of.drop(MEAN, errors="ignore")
+    if printed is None or pd.isna(printed) or values.isna().any() or set(values.index) != set(benchmarks()):
+        return
+    if abs(values.mean() - printed) > AVERAGE_TOLERANCE:
+        raise ConfigError(
+            f"{where}: the printed average {printed:.3f} differs from that of its cells, {values.mean():.4f}, by more "
+            f"than {AVERAGE_TOLERANCE}; check the row against the paper"
+        )
