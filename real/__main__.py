@@ -9,7 +9,6 @@ from pathlib import Path
 
 import yaml
 
-from real.checkpoints import CheckpointError
 from real.config import (
     PAPER_EVALUATION,
     ConfigError,
@@ -21,7 +20,7 @@ from real.config import (
     load,
     resolve,
 )
-from real.grading import GradingError
+from real.errors import ExpectedError
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
@@ -149,13 +148,10 @@ def schema(arguments: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run; expected failures end in one sentence and exit code 1."""
-    from real.sources import DatasetError
-    from real.torch_engine.work_folder import FolderInUseError
-
     parsed = _parser().parse_args(arguments)
     try:
         parsed.verb(parsed)
-    except (CheckpointError, ConfigError, DatasetError, FileNotFoundError, FolderInUseError, GradingError) as error:
+    except (ExpectedError, FileNotFoundError) as error:
         print(f"real: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

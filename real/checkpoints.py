@@ -5,12 +5,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from real.errors import ExpectedError
+
 # what decides a response: weights, tokenizer, chat template, configuration
 CONTENT = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(ExpectedError):
     """A checkpoint that can't be found, loaded or used; the message says what to do."""
 
 

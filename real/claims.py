@@ -5,7 +5,7 @@ analogue at that scale. Mathematical claims are checked everywhere.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -137,7 +137,7 @@ def _claim_row(experiment: Experiment, content: ClaimsFile, name: str, resolutio
         verdict=_verdict(interval, claim.region),
         reason=reason,
         resolution=resolution,
-        command=f"snakemake {claim.rule} claims --cores all --configfile {facts.config}",
+        command=_command(claim.rule, [facts.config]),
         cost=_cost(facts, len(set(methods_of(claim.parameters)))),
         note=claim.note,
     )
@@ -160,7 +160,7 @@ def _analogue_row(experiment: Experiment, content: ClaimsFile, name: str, analog
         verdict=_verdict(interval, region),
         reason=reason,
         resolution=None,
-        command=f"snakemake {claim.rule} claims --cores all --configfile {' '.join(experiment.files)}",
+        command=_command(claim.rule, experiment.files),
         cost=_cost(facts, len(set(methods_of(claim.parameters)))) if facts else "",
         note="",
     )
@@ -179,6 +179,14 @@ def _verdict(interval: Interval | None, region: Region) -> str:
         return NOT_RUN
     above = -np.inf if region.above is None else region.above
     return verdict(interval, above, np.inf if region.below is None else region.below)
+
+
+def _command(rule: str, files: Sequence[str]) -> str:
+    """What to type, or which scale file this version lacks for it."""
+    missing = [file for file in files if not Path(file).exists()]
+    if missing:
+        return f"needs {', '.join(missing)}, which this version does not have yet"
+    return f"snakemake {rule} claims --cores all --configfile {' '.join(files)}"
 
 
 def _cost(facts: ScaleFacts, runs: int) -> str:

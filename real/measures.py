@@ -19,7 +19,7 @@ from real.config.schema import Strict
 from real.gradients import largest_weight, weight_curve
 from real.objectives import Objective, make_objective
 from real.reported import MEAN
-from real.results import BASE, curve, problem_rates
+from real.results import BASE, ResultsError, curve, problem_rates
 from real.statistics import Interval, paired_difference, seed_mean
 
 Metric = Literal["entropy", "val_pass_at_1", "reward_mean", "solve_all"]
@@ -183,7 +183,7 @@ def _paired_rates(
     frames_a, frames_b = (problem_rates(experiment, _trained(experiment, name)) for name in (method, baseline))
     for benchmark, frame in frames_a.items():
         if not frame.index.equals(frames_b[benchmark].index):
-            raise ValueError(
+            raise ResultsError(
                 f"{experiment.results}/evaluations: {method} and {baseline} were evaluated on other problems of "
                 f"{benchmark}; delete the older folder and run snakemake again"
             )

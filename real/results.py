@@ -6,9 +6,14 @@ from pathlib import Path
 import pandas as pd
 
 from real.config import Experiment, ReportedScale, TorchScale
+from real.errors import ExpectedError
 from real.statistics import pass_at_k
 
 BASE = "base"
+
+
+class ResultsError(ExpectedError):
+    """Results that don't belong together; the message is one sentence with the remedy."""
 
 
 def problem_rates(experiment: Experiment, method: str, k: int = 1) -> dict[str, pd.DataFrame]:
@@ -19,7 +24,7 @@ def problem_rates(experiment: Experiment, method: str, k: int = 1) -> dict[str, 
 
     Raises:
         FileNotFoundError: an evaluation is missing, with what to run.
-        ValueError: two seeds' files hold other problems, or fewer than k samples of one.
+        ResultsError: two seeds' files hold other problems, or fewer than k samples of one.
     """
     scale = trained(experiment)
     folder = Path(experiment.results) / "evaluations" / method
@@ -32,7 +37,7 @@ def problem_rates(experiment: Experiment, method: str, k: int = 1) -> dict[str, 
         first = next(iter(columns.values()))
         for name, column in columns.items():
             if not column.index.equals(first.index):
-                raise ValueError(
+                raise ResultsError(
                     f"{seeds[name] / benchmark}.parquet: holds other problems than the first seed's file; "
                     "delete the older of the two and run its rule again"
                 )
@@ -69,7 +74,7 @@ def _rates(path: Path, k: int) -> pd.Series:
     try:
         return pd.Series(pass_at_k(counts.to_numpy(int), samples.to_numpy(int), k), counts.index)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ResultsError(f"{path}: {error}") from None
 
 
 def _require(path: Path) -> None:

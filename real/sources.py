@@ -19,6 +19,7 @@ from tqdm import tqdm
 # from the modules, not the package: an edit of the scales' schema must not prepare the data again
 from real.config.files import read_yaml
 from real.config.sentences import ConfigError, sentence, unknown
+from real.errors import ExpectedError
 
 SOURCES_FILE = Path("datasets/sources.yaml")
 RAW = Path("datasets/raw")
@@ -27,7 +28,7 @@ RETRIES = 2
 CONNECT_AND_READ_SECONDS = (4, 60)
 
 
-class DatasetError(RuntimeError):
+class DatasetError(ExpectedError):
     """A dataset that can't be fetched or must not be used; the message is one sentence with the remedy."""
 
 

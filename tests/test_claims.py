@@ -18,6 +18,7 @@ from real.gradients import largest_weight
 from real.measures import MEASURES, window_mean
 from real.objectives import make_objective
 from real.reported import read_benchmarks
+from real.results import ResultsError
 from real.statistics import paired_difference
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -164,7 +165,7 @@ def test_other_problems_in_one_file_are_refused(trained, content):
     path = Path(experiment.results) / "evaluations" / "dapo" / "seed1" / "mix4.parquet"
     frame = pd.read_parquet(path)
     frame.assign(problem_id="x" + frame["problem_id"]).to_parquet(path)
-    with pytest.raises(ValueError, match="other problems"):
+    with pytest.raises(ResultsError, match="other problems"):
         judge(experiment, content)
 
 
@@ -306,3 +307,10 @@ def test_the_verb_prints_one_line_per_row(monkeypatch, capsys, tmp_path):
     assert len(lines) == len(load_claims(CLAIMS).claims)
     assert "reproduced   real_weights_bounded" in lines
     assert (tmp_path / "claims.html").exists()
+
+
+def test_how_to_run_it_names_a_missing_scale_file_instead_of_a_command_that_cannot_work(published, content):
+    for row in judge(published, content):
+        files = re.findall(r"paper_configs/[^ ,]+", row.command)
+        assert files
+        assert row.command.startswith("snakemake") == all(Path(file).exists() for file in files)

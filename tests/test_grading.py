@@ -43,6 +43,18 @@ def test_error_rates_on_the_labelled_cases(graded_cases, kind, limit):
     assert len(wrong) <= limit * len(judged), wrong
 
 
+def test_rewritten_expressions_are_equal_and_similar_ones_are_not():
+    """Written by hand against the benchmarks' expressions; one answer, an equation times LC, is known to be refused."""
+    pairs = []
+    for line in (DATA / "expression_pairs.txt").read_text().splitlines()[1:]:
+        truth, equal, different = (part.split(" ; ") for part in line.split(" || "))
+        pairs += [(truth[0], answer, True) for answer in equal] + [(truth[0], answer, False) for answer in different]
+    grades = grade_many([f"\\boxed{{{answer}}}" for _, answer, _ in pairs], [truth for truth, _, _ in pairs])
+    wrong = [pair[:2] for pair, g in zip(pairs, grades, strict=True) if g.correct != pair[2]]
+    assert len(pairs) > 500
+    assert [answer for _, answer in wrong] == [r"LC\frac{d^2v_o}{dt^2}+v_o=v_i"]
+
+
 def test_conventions_are_the_documented_ones(graded_cases):
     judged = [(case, g) for case, g in graded_cases if case["kind"] == "policy"]
     assert judged
@@ -361,6 +373,13 @@ def test_workers_never_import_the_callers_main(tmp_path, how):
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
     )
     assert done.stdout.split() == ["symbolic"] * (3 if how == "forked child" else 1), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't enforce RLIMIT_AS")
+def test_a_worker_cannot_take_more_memory_than_its_limit():
+    code = "from real.grading.worker import limit_memory; limit_memory(2**29); bytearray(2**30)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "MemoryError" in done.stderr
 
 
 def test_responses_and_truths_must_be_as_many():

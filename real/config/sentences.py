@@ -6,8 +6,10 @@ from typing import Any
 
 import yaml
 
+from real.errors import ExpectedError
 
-class ConfigError(ValueError):
+
+class ConfigError(ExpectedError, ValueError):
     """A configuration that can't be used; the message is one sentence per problem."""
 
 

@@ -10,7 +10,7 @@ lists are unordered, tuples ordered; an unreduced fraction is correct; a rounded
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from real.grading.forms import Based, Equation, Form, Group, Matrix, Number, Symbolic, Union, Words
+from real.grading.forms import Based, Equation, Form, Group, Matrix, Number, Symbolic, Union, Words, exact
 
 Ask = Callable[[str, str], bool | None]
 
@@ -124,18 +124,18 @@ def _labelled(truth: Form, answer: Form, ask: Ask) -> bool | None:
 
 
 def _equations(truth: Equation, answer: Equation, ask: Ask) -> bool | None:
-    """Equal sides in either order, equal values of labels with one initial, or equal differences of sides."""
+    """Equal sides in either order, equal values of labels with one name, or one a multiple of the other."""
     if truth.left == answer.right and truth.right == answer.left:
         return True
     verdicts = []
     if _is_label(truth.left) and _is_label(answer.left):
-        # m_max and m may be the same thing, x and y are not
-        names = {re.sub(r"[^a-zA-Z]", "", form.latex)[:1].lower() for form in (truth.left, answer.left)}
+        # m_max and m, or f(x) and f, may be the same thing, x and y are not
+        names = {re.sub(r"\W*([a-zA-Z]*).*", r"\1", form.latex).lower() for form in (truth.left, answer.left)}
         if len(names) == 1:
             verdicts.append(compare(truth.right, answer.right, ask))
-    difference, other = (f"{form.left.latex}-({form.right.latex})" for form in (truth, answer))
-    if True not in verdicts and symbols(difference) == symbols(other):
-        verdicts += [ask(difference, other), ask(difference, f"-({other})")]
+    sides = [exact(f"{form.left.latex}={form.right.latex}") for form in (truth, answer)]
+    if True not in verdicts and symbols(sides[0]) == symbols(sides[1]):
+        verdicts.append(ask(*sides))
     return either(verdicts)
 
 

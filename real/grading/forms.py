@@ -31,6 +31,7 @@ _MATRIX = re.compile(
     r"\\begin\{(?P<kind>[pbvBV]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(?P<body>.*)\\end\{(?P=kind)\}", re.DOTALL
 )
 _RELATION = re.compile(r"\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|<|>")
+_SET_BUILDER = re.compile(r"\\\{[a-zA-Z](?:\\in ?\\mathbb\{R\})?(?::|\||\\mid ?)(?P<condition>.*)\\\}")
 _LETTERS = re.compile(r"[A-Za-z]{3,}")
 _CHOICE = re.compile(r"\(([A-J])\)")
 
@@ -139,6 +140,8 @@ def _item(s: str) -> Form:
             return Equation(s, _list(parts[0]), _list(parts[-1]))
     if found := re.match(r"[a-zA-Z]\w*\\in(?![a-zA-Z]) ?", s):
         return _list(s[found.end() :])
+    if builder := _SET_BUILDER.fullmatch(s):
+        return _item(builder["condition"])
     if interval := _inequality(s):
         return interval
     if "\\cup" in s and len(parts := split(s.replace("\\cup ", "\\cup"), "\\cup")) > 1:
@@ -214,6 +217,8 @@ def _inequality(s: str) -> Group | None:
         low, high = (parts[0], parts[2]) if upward[0] else (parts[2], parts[0])
         low_closed, high_closed = closed if upward[0] else closed[::-1]
         return Group(s, "[" if low_closed else "(", (_item(low), _item(high)), "]" if high_closed else ")")
+    if len(parts) == 2 and re.fullmatch(r"\|[a-zA-Z]\|", parts[0]) and upward[0]:
+        return Group(s, "(["[closed[0]], (_item(f"-{parts[1]}"), _item(parts[1])), ")]"[closed[0]])
     if len(parts) == 2 and variable.fullmatch(parts[1]) and not variable.fullmatch(parts[0]):
         parts, upward = parts[::-1], [not upward[0]]
     if len(parts) == 2 and variable.fullmatch(parts[0]):
@@ -245,9 +250,9 @@ def split(s: str, separators: str) -> list[str]:
     return [*parts, s[start:]]
 
 
-def _in_brackets(s: str) -> bool:
-    """Whether one pair of brackets is around all of ``s``."""
-    return s.startswith(("(", "[", "\\{")) and s.endswith((")", "]", "}")) and _balanced(s.removeprefix("\\")[1:-1])
+def _is_set(s: str) -> bool:
+    r"""Whether \{ \} is around all of ``s``: a set with ± is one set, a tuple with ± stands for two tuples."""
+    return s.startswith("\\{") and s.endswith("\\}") and _balanced(s[2:-2])
 
 
 def _balanced(s: str) -> bool:
@@ -262,7 +267,7 @@ def _balanced(s: str) -> bool:
 
 def _signs(s: str) -> list[str]:
     """``s``, or the two values that ± stands for."""
-    if "\\pm" not in s or _in_brackets(s):
+    if "\\pm" not in s or _is_set(s):
         return [s]
     pairs = [("\\pm", "+", "-"), ("\\mp", "-", "+")]
     both = []
@@ -280,6 +285,9 @@ def exact(s: str) -> str:
     # without a sign between them, latex2sympy adds 2(3) up as it would 2\\frac{1}{3}
     s = re.sub(r"(?<![\^_\d.])(\d+)(?=\()|(?<=\))(?=[(\d]|\\frac)", r"\1\\cdot ", s)
     s = re.sub(r"(?<=\d)[eE]([-+]?\d{1,3})(?![\d.])", r"\\cdot 10^{\1}", s)
+    # latex2sympy has no symbols y' and E_0; what they are called instead doesn't matter, on both sides
+    s = re.sub(r"([a-zA-Z}])('+)", lambda match: f"{match[1]}_{{{'prime' * len(match[2])}}}", s)
+    s = re.sub(r"(\\[a-zA-Z]+)|E", lambda match: match[1] or "\\varrho ", s)
     return re.sub(r"(?<![\d.])(\d*\.\d+)(?![\d.])", _as_fraction, s)
 
 

@@ -30,6 +30,9 @@ _SAME = [
         (r"\\(?:left|right)\s*\.", ""),
         (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits|mathop)(?![a-zA-Z])", ""),
         (r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
+        (r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![a-zA-Z]))", "'"),
+        (r"\\(dot|ddot|hat|bar|vec|tilde)(?:\s+([a-zA-Z])|\s*(\\[a-zA-Z]+))", r"\\\1{\2\3}"),
+        (r"_\s*(?:\{\s*\\(max|min)\s*\}|\\(max|min)(?![a-zA-Z]))", r"_{\1\2}"),
         (r"\\lbrace(?![a-zA-Z])", r"\\{"),
         (r"\\rbrace(?![a-zA-Z])", r"\\}"),
         (r"\\(?:lvert|rvert|vert)(?![a-zA-Z])", "|"),
@@ -46,6 +49,8 @@ _FUNCTION = re.compile(
     r"(?:sin|cos|tan|cot|sec|csc|log|ln|exp|lcm|gcd|max|min|mod|arcsin|arccos|arctan|sinh|cosh|tanh)"
 )
 _LITERAL = re.compile(r"[-+]?[\d.,]+|[deij]|pi")
+_NUMBER_WORDS = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+_BASES = {word: str(base) for base, word in enumerate(_NUMBER_WORDS.split(), 2)}
 _UNIT_WORDS = (
     r"(?:square|sq\.?|cubic|cu\.?)?\s*(?:units?|cents?|dollars?|degrees?|radians?|inch(?:es)?|feet|foot|ft|yards?|miles?|"
     r"(?:centi|milli|kilo)?met(?:er|re)s?|cm|mm|km|kg|grams?|hours?|hrs?|minutes?|mins?|seconds?|secs?|days?|weeks?|"
@@ -112,7 +117,9 @@ def _roman(content: str, before: str, after: str) -> str:
     if _LITERAL.fullmatch(word) or _FUNCTION.fullmatch(word):
         return f" {word} "
     alone = not before and not after.strip(" .,;")
-    if alone or before.endswith(("_", "_{")) or (before.endswith("(") and after.startswith(")")):
+    if before.endswith(("_", "_{")):
+        return _BASES.get(word, word)
+    if alone or (before.endswith("(") and after.startswith(")")):
         return word
     if after.startswith("=") or before.endswith("=") or (len(word) == 1 and not before):
         return re.sub(r"\s+", "", word)

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from real.errors import ExpectedError
+
 DEADLINE_S = 6.0
 MEMORY_BYTES = 4 * 2**30
 START_S = 120.0
@@ -32,7 +34,7 @@ _idle: list["Worker"] = []
 _lock = threading.Lock()
 
 
-class GradingError(RuntimeError):
+class GradingError(ExpectedError):
     """Worker processes can't be started; the message says what to check."""
 
 

@@ -38,20 +38,40 @@ def equivalent(truth: str, answer: str) -> bool:
         Exception: whatever the parser or sympy raise on what they can't read.
     """
     from math_verify import verify
+    from sympy import Equality
 
     left, right = _parsed(truth), _parsed(answer)
+    if isinstance(left, Equality) and isinstance(right, Equality):
+        return proportional(left.lhs - left.rhs, right.lhs - right.rhs)
     same = equal_values(left, right)
     # math-verify compares what has no value: sets, relations, matrices, words
     return bool(verify(left, right, timeout_seconds=None)) if same is None else same
 
 
+def proportional(left: Any, right: Any) -> bool:
+    """Whether one expression is a constant times the other, so that both vanish together."""
+    from sympy import Rational
+
+    names = sorted(left.free_symbols | right.free_symbols, key=str)
+    point = {name: Rational(POSITIVE[0][i % 4], 97) + i // 4 for i, name in enumerate(names)}
+    factor = (left / right).evalf(40, subs=point)
+    return bool(factor.is_number and factor.is_finite and factor != 0 and equal_values(left, factor * right))
+
+
+# where expressions are compared: fractions of 97; of both signs where an absolute value may tell them apart; integers
+# for floors, factorials and binomials, among them powers, squares and all remainders of small divisors
+POSITIVE = ((131, 59, 83, 149), (71, 113, 41, 67))
+SIGNED = ((-103, 37, -61, -89), (53, -127, 109, -47))
+INTEGERS = ((8, 4, 3, 2), (15, 9, 6, 5), (10, 7, 5, 3), (16, 3, 2, 9), (9, 8, 7, 4), (25, 6, 12, 7), (7, 5, 4, 11))
+
+
 def equal_values(left: Any, right: Any) -> bool | None:
     """Whether two sympy expressions agree at fixed points to 20 digits; None: they have no numerical values.
 
-    A sum of rational numbers is compared exactly. Points are positive, then of both signs; expressions with floors,
-    factorials or binomials are compared at integers, where they are meant.
+    Rational numbers are compared exactly. Variables are positive, as most that stand for quantities are: √(r²) is r.
+    Where an absolute value or a sign occurs they are of both signs.
     """
-    from sympy import Expr, Integer, Rational, binomial, ceiling, factorial, floor
+    from sympy import Abs, Expr, Integer, Max, Min, Rational, binomial, ceiling, factorial, floor, sign
     from sympy.core.function import AppliedUndef
 
     if not (isinstance(left, Expr) and isinstance(right, Expr)):
@@ -62,25 +82,19 @@ def equal_values(left: Any, right: Any) -> bool | None:
     if difference.is_Rational:
         return bool(difference == 0)
     whole = difference.has(floor, ceiling, factorial, binomial)
-    points: list[list[Any]] = [
-        [Integer(number) for number in row] for row in ((8, 4, 3, 2), (15, 9, 6, 5), (10, 7, 5, 3))
-    ]
-    if not whole:
-        points = [
-            [Rational(n, 97) for n in row] for row in ((131, 59, 83, 149), (71, 113, -41, -67), (-103, 37, 61, -89))
-        ]
+    signed = left.has(Abs, sign, Max, Min) or right.has(Abs, sign, Max, Min)
+    rows = INTEGERS if whole else POSITIVE + (SIGNED if signed else ())
     agreed = 0
-    for row in points:
+    for row in rows[: None if names else 1]:
+        point = [Integer(n) if whole else Rational(n, 97) for n in row]
         # more variables than numbers: the row goes on, shifted, so that no two are equal
-        values = {name: row[i % 4] + i // 4 for i, name in enumerate(names)}
+        values = {name: point[i % 4] + i // 4 for i, name in enumerate(names)}
         gap, size = (abs(side.evalf(30, subs=values)) for side in (difference, left))
         if not (gap.is_number and size.is_number and gap.is_finite and size.is_finite):
             continue
         if gap > Rational(1, 10**20) * max(size, Rational(1, 10**300)):
             return False
         agreed += 1
-        if not names:
-            break
     return True if agreed else None
 
 

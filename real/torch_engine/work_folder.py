@@ -15,9 +15,10 @@ import torch
 from filelock import FileLock, Timeout
 
 from real.chunks import write_atomically
+from real.errors import ExpectedError
 
 
-class FolderInUseError(RuntimeError):
+class FolderInUseError(ExpectedError):
     """Another process holds the folder; the message names it."""
 
 
