@@ -348,6 +348,23 @@ def test_grading_works_inside_asyncio():
     assert {g.correct for grades in asyncio.run(main()) for g in grades} == {True}
 
 
+@pytest.mark.slow
+def test_grading_works_inside_ray_actors_with_threads():
+    ray = pytest.importorskip("ray", reason="Ray comes with the environment of the verl engine")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+
+        @ray.remote(max_concurrency=2)
+        class Grader:
+            def grade(self, response, truth):
+                return grade(response, truth).status
+
+        grader = Grader.remote()
+        assert ray.get([grader.grade.remote(*pair) for pair in BATCH], timeout=300) == ["symbolic"] * len(BATCH)
+    finally:
+        ray.shutdown()
+
+
 SCRIPT = "from real.grading import grade\nprint(grade(r'\\boxed{\\sqrt{625}}', '25').status, flush=True)\n"
 
 
