@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real.grading import Grade, GradingError, final_answer, grade, grade_many, pool
+from real.grading.equivalence import compare
 from real.grading.forms import readings
 from real.grading.normal import normal
 from real.grading.worker import equivalent
@@ -250,6 +252,32 @@ def test_normal_form_of_any_text_exists_and_is_stable(text):
     assert " " not in once or "\\" in once
 
 
+PIECES = re.split(
+    " ",
+    r"\frac \sqrt { } ( ) [ ] \{ \} , ; = < > \le \pm \mp 1 2 33 0.5 . x E e \pi \infty \cup \in _ ^ 8 % \text{ cm} "
+    r"\mathrm and or \begin{pmatrix} \end{pmatrix} \\ & | ' \circ \cdot / - + ! \boxed{ $ \$ \left \right. \mid \dot "
+    r"\max 1,000 A)",
+)
+TRUTHS = [
+    "5",
+    "(1,2)",
+    "1,-2",
+    "x=5",
+    r"\begin{pmatrix}1\\2\end{pmatrix}",
+    "52_8",
+    "(2,\\infty)",
+    "y=2x+3",
+    r"\{1\pm 3\}",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), st.sampled_from(TRUTHS))
+def test_no_fragments_of_latex_make_a_comparison_fail(answer, truth):
+    for verdict in (None, False, True):
+        for pair in product(readings(truth), readings(answer)):
+            assert compare(*pair, lambda *_, verdict=verdict: verdict) in (None, False, True)
+
+
 HOSTILE = [
     "__import__('os').system('touch {marker}')",
     "\\_\\_import\\_\\_('os').system('touch {marker}')",
@@ -290,6 +318,8 @@ def test_pathological_answers_end_at_their_deadline_and_their_neighbours_are_gra
         "1\x002",
         "1e1000000",
         r"\frac{" * 300 + "1" + "}{2}" * 300,
+        "(" * 450 + "1" + ")" * 450,
+        r"\{" * 300 + r"\}" * 300,
     ]
     answers = [*slow, *refused, "5.0", r"\sqrt{25}"]
     grades = grade_many([f"\\boxed{{{a}}}" for a in answers], ["5"] * len(answers), processes=2, deadline_s=1.5)
@@ -315,6 +345,15 @@ def test_a_worker_that_dies_twice_on_a_pair_is_reported_and_never_scored_as_wron
     statuses = [g.status for g in grade_many(responses, ["3", "4", "8"])]
     pool.end_idle_workers()
     assert statuses == ["worker_died", "symbolic", "wrong"]
+
+
+def test_a_response_that_repeats_its_box_costs_no_more_than_another():
+    """Quadratic work would be 10^10 steps here, and nested calls would exhaust the stack."""
+    assert final_answer("\\boxed{" * 100_000) is None
+    assert final_answer("\\boxed{" * 100_000 + "5}") == "5"
+    nested = "\\boxed{" * 50_000 + "5" + "}" * 50_000
+    assert final_answer(nested) == nested.removeprefix("\\boxed{").removesuffix("}")
+    assert grade(nested, "5").status == "wrong"
 
 
 def test_an_unfinished_verdict_is_not_remembered(monkeypatch):

@@ -3,7 +3,8 @@ r"""Where the final answer of a response stands: the last balanced ``\boxed{}`` 
 import re
 
 THINK, END_THINK = "<think>", "</think>"
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
+# an opened box, an escaped character (so that \\{ is no brace), a brace
+_TOKEN = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\.|[{}]", re.DOTALL)
 
 
 def final_answer(response: str, strict_format: bool = False) -> str | None:
@@ -27,24 +28,24 @@ def final_answer(response: str, strict_format: bool = False) -> str | None:
     _, closed, final = response.rpartition(END_THINK)
     if not closed and THINK in response:
         return None
-    # the last box is nearly always balanced, so look from the end
-    at = len(final)
-    while (at := max(final.rfind("\\boxed", 0, at), final.rfind("\\fbox", 0, at))) >= 0:
-        match = _BOX.match(final, at)
-        content = braced(final, match.end()) if match else None
-        if content is not None:
-            return _outermost(final, at, content).strip() or None
-    return None
+    return (_last_box(final) or "").strip() or None
 
 
-def _outermost(text: str, at: int, content: str) -> str:
-    r"""Content of the box itself, or of the one around it: ``\boxed{\boxed{5} \text{ cm}}`` is read from outside."""
-    outer = text.rfind("\\boxed", 0, at)
-    if outer >= 0 and (match := _BOX.match(text, outer)):
-        around = braced(text, match.end())
-        if around is not None and match.end() + len(around) > at:
-            return _outermost(text, outer, around)
-    return content
+def _last_box(text: str) -> str | None:
+    r"""Content of the box that is closed last: of two boxes side by side the second, of nested ones the outer.
+
+    One pass, so that a response that repeats ``\boxed{`` a thousand times costs no more than another.
+    """
+    first = min((at for at in (text.find("\\boxed"), text.find("\\fbox")) if at >= 0), default=len(text))
+    last, opened = None, []
+    for token in _TOKEN.finditer(text, first):
+        if token["box"]:
+            opened.append(token.end())
+        elif token[0] == "{":
+            opened.append(-1)
+        elif token[0] == "}" and opened and (start := opened.pop()) >= 0:
+            last = slice(start, token.start())
+    return None if last is None else text[last]
 
 
 def braced(text: str, opening: int) -> str | None:

@@ -14,6 +14,7 @@ from real.grading.normal import normal
 # beyond these, text is compared as text alone
 MAX_CHARACTERS = 1000
 MAX_EXPONENT = 2000
+MAX_DEPTH = 40
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _DECIMAL = r"(?:\d+\.?\d*|\.\d+)"
@@ -109,7 +110,7 @@ def readings(text: str) -> tuple[Form, ...]:
     """All trees that ``text`` may mean, the likelier first: 1,234 is a number or a list of two."""
     if _INTEGER.fullmatch(text):  # most answers; the rest of this function would say the same
         return (Number(text, Fraction(int(text)), False),)
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > MAX_CHARACTERS or _depth(text) > MAX_DEPTH:
         return (Words(text, " ".join(text.split())),)
     s = normal(text)
     if _GROUPED_BY_COMMAS.fullmatch(s):
@@ -263,6 +264,15 @@ def _balanced(s: str) -> bool:
         if depth < 0:
             return False
     return depth == 0
+
+
+def _depth(s: str) -> int:
+    """How deeply brackets are nested."""
+    depth = deepest = 0
+    for character in s:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _signs(s: str) -> list[str]:
