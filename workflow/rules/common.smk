@@ -32,6 +32,7 @@ if scale.datasets.mirror:
     os.environ.setdefault(MIRROR_VARIABLE, scale.datasets.mirror)
 trains = isinstance(scale, TorchScale)
 BASE = "base"
+WORK = os.path.join(experiment.results, "work")
 SEEDS = scale.seeds if trains else []
 BENCHMARKS = scale.evaluation.benchmarks if trains else []
 DATASETS = [name for name in BENCHMARKS if name in MATH_BENCHMARKS]

@@ -25,7 +25,7 @@ if trains:
             config=CONFIG_OPTION,
             folder=subpath(output.about, parent=True),
             # undeclared, so that Snakemake doesn't delete the finished chunks of a failed job
-            work=f"{experiment.results}/work/evaluations/base",
+            work=f"{WORK}/evaluations/base",
             settings=digest(scale.task, scale.evaluation, scale.device),
             code=code_digest("real.evaluate", "real.torch_engine.transformers_sampler"),
         message:
@@ -49,6 +49,6 @@ if trains:
         benchmark:
             "<results>/benchmarks/evaluate/{method}/seed{seed}.jsonl"
         params:
-            work=f"{experiment.results}/work/evaluations/{{method}}/seed{{seed}}",
+            work=f"{WORK}/evaluations/{{method}}/seed{{seed}}",
         message:
             "evaluating {wildcards.method}, seed {wildcards.seed}, on {BENCHMARKS}"
