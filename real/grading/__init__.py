@@ -1,10 +1,10 @@
 r"""Grades of mathematical answers: ``grade(response, ground_truths)`` and ``grade_many`` for batches.
 
 The answer is the last balanced ``\boxed{}`` after the last ``</think>``. Numbers, lists, intervals, words, units and
-bases are compared exactly, by pattern; expressions go to math-verify in isolated processes with a hard deadline and a
-memory limit. No text from a model is ever evaluated as code.
+bases are compared exactly, by pattern; expressions by sympy and math-verify in isolated processes with a hard deadline
+and a memory limit. No text from a model is ever evaluated as code.
 
-Statuses: ``exact`` and ``symbolic`` (correct, without and with math-verify), ``wrong``, ``no_answer``, ``timeout`` and
+Statuses: ``exact`` and ``symbolic`` (correct, without and with a worker), ``wrong``, ``no_answer``, ``timeout`` and
 ``worker_died`` (not correct, because the comparison didn't end; a death is tried again once before it is reported).
 """
 
@@ -69,9 +69,9 @@ def grade_many(
     Args:
         ground_truths: one entry per response; a response is correct if its answer equals any text of its entry. An
             entry without text has no correct answer: real.data refuses such problems when a dataset is prepared.
-        processes: worker processes at most; none is started unless a pair needs math-verify.
+        processes: worker processes at most; none is started unless a pair of expressions needs one.
         strict_format: the released code's format rules (:func:`final_answer`).
-        deadline_s: seconds one comparison by math-verify may take.
+        deadline_s: seconds that the comparison of one pair may take.
 
     Raises:
         ValueError: the two sequences differ in length.

@@ -1,7 +1,7 @@
 r"""Whether an answer equals a ground truth: by exact comparison where possible, else by asking about pairs of LaTeX.
 
 :func:`compare` is three-valued: True, False, or None where it needs a pair that ``ask`` has no verdict on yet. The
-caller collects those pairs, has math-verify decide them in isolated workers, and calls again.
+caller collects those pairs, has isolated workers decide them, and calls again.
 
 Conventions: percentages equal the bare number (8 % is 8 and 0.08); units and a missing base subscript are forgiven;
 lists are unordered, tuples ordered; an unreduced fraction is correct; a rounded decimal is not.
@@ -53,7 +53,7 @@ def compare(truth: Form, answer: Form, ask: Ask) -> bool | None:
                 return False
             pairs = zip(truth.rows, answer.rows, strict=True)
             return every(compare(t, a, ask) for rows in pairs for t, a in zip(*rows, strict=True))
-        case Group(items=(Symbolic(text=letter),), opening="("), Symbolic(text=text) if (
+        case Group(items=(Symbolic(latex=letter),), opening="("), Symbolic(latex=text) if (
             text.upper() == letter or re.match(rf"\({letter}\)(?![-+*/^=])", text)
         ):
             return True  # a choice in small letters, or followed by what it says

@@ -1,6 +1,7 @@
 r"""One spelling for answers: LaTeX decorations, units, thousands separators and typography removed.
 
-Nothing here knows mathematics: :func:`normal` rewrites text, and what it returns still means what its input meant.
+Nothing here knows mathematics: :func:`normal` rewrites text, and what it returns still means what its input meant, but
+for units, which are dropped.
 """
 
 import re
@@ -30,6 +31,7 @@ _SAME = [
         (r"\\(?:left|right)\s*\.", ""),
         (r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|limits|mathop)(?![a-zA-Z])", ""),
         (r"(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
+        (r"(?<=\d)\s*\^\s*(?:\{\s*(?:\\prime\s*)+\}|\\prime(?![a-zA-Z]))", ""),  # minutes and seconds of arc
         (r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![a-zA-Z]))", "'"),
         (r"\\(dot|ddot|hat|bar|vec|tilde)(?:\s+([a-zA-Z])|\s*(\\[a-zA-Z]+))", r"\\\1{\2\3}"),
         (r"_\s*(?:\{\s*\\(max|min)\s*\}|\\(max|min)(?![a-zA-Z]))", r"_{\1\2}"),
@@ -40,7 +42,6 @@ _SAME = [
         (r"\\(?:infin)(?![a-zA-Z])", r"\\infty "),
         (r"\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\(?:circ|degree)(?![a-zA-Z]))\s*(?:[CF](?![a-zA-Z]))?", ""),
         (r"\\degree(?:s)?(?![a-zA-Z])", ""),
-        (r"(?<=\d)\s*\^\s*\{\s*(?:\\prime\s*)+\}", ""),
     ]
 ]
 _BOLD = re.compile(r"\\(?:textbf|mathbf|boldsymbol|bm|pmb|textit|mathit|emph|underline|mathsf|textsf)\s*(?=\{)")

@@ -81,7 +81,7 @@ class Worker:
 
 
 def decide(pairs: Sequence[Pair], processes: int, deadline_s: float = DEADLINE_S) -> dict[Pair, bool | str]:
-    """A verdict for every distinct pair: True, False, ``"timeout"`` or ``"worker_died"`` (twice, in fresh workers).
+    """A verdict for every distinct pair: True, False, ``"timeout"`` or ``"worker_died"`` (twice on this pair).
 
     Args:
         processes: workers at most.
@@ -153,9 +153,14 @@ def _check_started(worker: Worker, line: str | None) -> None:
 
 
 def _checked_out() -> Worker:
-    """An idle worker, or a new one."""
+    """An idle worker that is still alive, or a new one."""
     with _lock:
-        return _idle.pop() if _idle else Worker()
+        while _idle:
+            worker = _idle.pop()
+            if worker.process.poll() is None:
+                return worker
+            worker.end()
+    return Worker()
 
 
 def _give_back(worker: Worker) -> None:

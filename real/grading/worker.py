@@ -1,8 +1,9 @@
-"""One isolated process that has math-verify compare pairs of LaTeX; run by real.grading.pool, never imported by it.
+"""One isolated process that compares pairs of LaTeX; run by real.grading.pool, never imported by it.
 
 It reads one JSON list ``[truth, answer]`` per line and writes one JSON line per verdict. It has no time limit of its
-own: the parent kills it at the deadline. math-verify is asked to read LaTeX only; its reader of plain expressions,
-which goes through sympy's ``parse_expr`` and thereby ``eval``, is never configured.
+own: the parent kills it at the deadline. LaTeX is read by the grammar that math-verify reads it by
+(latex2sympy2_extended). math-verify's reader of plain expressions isn't used, and sympy's way from text to code is
+closed before anything is read.
 """
 
 import json
@@ -10,6 +11,7 @@ import logging
 import os
 import re
 import sys
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +21,7 @@ def main(memory_bytes: int) -> None:
     verdicts = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints stays out of the protocol
     limit_memory(memory_bytes)
+    forbid_evaluation()
     logging.disable(logging.CRITICAL)
     equivalent("1+1", "2")  # loads the parser's tables before the first deadline runs
     verdicts.write("ready\n")
@@ -122,6 +125,27 @@ def _parsed(latex: str) -> Any:
     if hasattr(expression, "has") and expression.has(nan, zoo):
         raise ValueError(f"{latex} is undefined")
     return expression.subs(Symbol("i"), I) if hasattr(expression, "subs") else expression
+
+
+def forbid_evaluation() -> None:
+    """Let sympy turn no text into code: ``sympify`` reads digits and refuses all else, ``parse_expr`` refuses all.
+
+    Digits it must read: latex2sympy2_extended makes its numbers by ``sympy.Number(text)``, which is ``sympify``, which
+    would evaluate the text as Python.
+    """
+    from sympy import Rational
+    from sympy.parsing import sympy_parser
+
+    def digits(text: str, *_: Any, **__: Any) -> Any:
+        if not re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+            raise ValueError(f"{text!r} is not evaluated")
+        return Rational(*Fraction(text).as_integer_ratio())
+
+    def refuse(code: str, *_: Any) -> None:
+        raise ValueError(f"{code!r} is not evaluated")
+
+    sympy_parser.parse_expr = digits  # which sympify looks up at every call
+    sympy_parser.eval_expr = refuse  # which parse_expr, where it was imported before, looks up at every call
 
 
 def limit_memory(memory_bytes: int) -> None:
