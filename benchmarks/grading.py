@@ -140,9 +140,7 @@ def evaluation_mix(peer: bool) -> None:
     asked = len(set(pairs_asked))
     warm, again = rate(responses, truths)
     assert [g.correct for g in grades] == [g.correct for g in again]
-    print(
-        f"  cold {cold:,.0f} grades/s per core; {asked} distinct pairs went to a worker, {asked / len(grades):.1%}"
-    )
+    print(f"  cold {cold:,.0f} grades/s per core; {asked} distinct pairs went to a worker, {asked / len(grades):.1%}")
     print(f"  from the memo {warm:,.0f} grades/s; statuses {dict(Counter(g.status for g in grades))}")
     if peer:
         some = rng.sample(range(len(responses)), 1000)
