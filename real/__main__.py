@@ -11,10 +11,15 @@ import yaml
 
 from real.config import (
     PAPER_EVALUATION,
+    ArithmeticScale,
     ConfigError,
     Evaluation,
     Experiment,
+    ReportedScale,
+    TorchRun,
     TorchScale,
+    VerlArithmeticScale,
+    VerlScale,
     changed,
     json_schema,
     load,
@@ -26,24 +31,36 @@ SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
 
 def base(arguments: argparse.Namespace) -> None:
-    """train the base model of a scale"""
-    from real.torch_engine.supervised import train_base
-
+    """train the base model of a scale, or find the checkpoint that it names"""
     experiment, started = load(arguments.config), time.time()
     folder = Path(experiment.results)
-    train_base(_torch_scale(experiment), folder)
+    scale = _trained_scale(experiment)
+    if isinstance(scale, ArithmeticScale):
+        from real.torch_engine.supervised import train_base
+
+        train_base(scale, folder)
+    else:
+        from real.checkpoints import link_checkpoint
+
+        link_checkpoint(scale.model.name, scale.model.revision, folder / "base" / "model")
     _write_provenance(folder / "base", started, arguments.config)
 
 
 def train(arguments: argparse.Namespace) -> None:
     """train one method with one seed"""
-    from real.torch_engine.train import train as train_run
-
     experiment, started = load(arguments.config), time.time()
     run = resolve(experiment, arguments.method, arguments.seed)
     results, part = Path(experiment.results), Path(run.method) / f"seed{run.seed}"
     output = results / "runs" / part
-    train_run(run, results / "base" / "model", output, results / "work" / part)
+    places = (results / "base" / "model", output, results / "work" / part)
+    if isinstance(run, TorchRun):
+        from real.torch_engine.train import train as train_torch
+
+        train_torch(run, *places)
+    else:
+        from real.verl_engine.train import train as train_verl
+
+        train_verl(run, *places)
     (output / "config.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
     _write_provenance(output, started, arguments.config)
 
@@ -56,11 +73,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from real.evaluate import problems_of
     from real.torch_engine.transformers_sampler import TransformersSampler
 
-    scale = _torch_scale(load(arguments.config)) if arguments.config else None
+    scale = _trained_scale(load(arguments.config)) if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
     settings = changed(scale.evaluation if scale else PAPER_EVALUATION, given, "command line")
-    problems = problems_of(settings.benchmarks, scale.task if scale else None)
-    device = arguments.device or (scale.device if scale else "cuda" if torch.cuda.is_available() else "cpu")
+    problems = problems_of(settings.benchmarks, scale.task if isinstance(scale, ArithmeticScale) else None)
+    device = arguments.device or (
+        scale.device if isinstance(scale, TorchScale) else "cuda" if torch.cuda.is_available() else "cpu"
+    )
     output = arguments.output or Path("results/evaluations", Path(arguments.model).name)
     sampler = TransformersSampler(arguments.model, settings, device)
     evaluate_with(sampler, problems, settings, output, arguments.work or output / ".partial", arguments.processes)
@@ -79,7 +98,7 @@ def differences(arguments: argparse.Namespace) -> None:
     from real.tables import write_differences
 
     experiment = load(arguments.config)
-    _torch_scale(experiment)
+    _trained_scale(experiment)
     write_differences(experiment, Path(experiment.results) / "tables")
 
 
@@ -88,7 +107,7 @@ def pass_at_k(arguments: argparse.Namespace) -> None:
     from real.tables import write_pass_at_k
 
     experiment = load(arguments.config)
-    _torch_scale(experiment)
+    _trained_scale(experiment)
     write_pass_at_k(experiment, Path(experiment.results) / "tables")
 
 
@@ -213,8 +232,8 @@ def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
         evaluator.add_argument(flag, dest=key, action="store_const", const=False, help=what)
 
 
-def _torch_scale(experiment: Experiment) -> TorchScale:
-    if not isinstance(experiment.scale, TorchScale):
+def _trained_scale(experiment: Experiment) -> TorchScale | VerlScale | VerlArithmeticScale:
+    if isinstance(experiment.scale, ReportedScale):
         raise ConfigError(f"{experiment.files[0]}: the scale '{experiment.scale.scale}' trains and evaluates nothing")
     return experiment.scale
 

@@ -40,6 +40,8 @@ FAMILIES: dict[str, tuple[int, str]] = {
     "mix6": (6, "+-*"),
 }
 BENCHMARKS = tuple(family for family in FAMILIES if family != "add2")
+# operands, operators and the question mark
+LONGEST_PROMPT = max(2 * operands for operands, _ in FAMILIES.values())
 SPLITS = ("test", "validation")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,46 @@ def find_checkpoint(name: str) -> Checkpoint:
             "the name and the network, or download the checkpoint elsewhere and name its folder"
         ) from None
     return Checkpoint(name, commit, f"commit:{commit}")
+
+
+def link_checkpoint(name: str, revision: str | None, target: Path) -> None:
+    """Make ``target`` a folder of links to the files of a checkpoint, fetched from the hub first if it is a hub id.
+
+    Args:
+        revision: commit of the hub; None for a folder.
+
+    Raises:
+        CheckpointError: neither a folder with a checkpoint nor a repository that can be fetched.
+    """
+    folder = Path(name)
+    if not (folder / "config.json").exists():
+        if folder.exists() or not _HUB_ID.fullmatch(name):
+            find_checkpoint(name)  # raises, with what is wrong
+        folder = _fetch(name, revision)
+    unfinished = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for path in folder.iterdir():
+        if path.suffix in CONTENT:
+            (unfinished / path.name).symlink_to(path.resolve())
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
+
+
+def _fetch(name: str, revision: str | None) -> Path:
+    """Folder of a hub repository's files in the hub's own cache."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(name, revision=revision, allow_patterns=[f"*{suffix}" for suffix in CONTENT])
+    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise CheckpointError(
+            f"model.name: {name} at revision {revision} could not be fetched from the Hugging Face hub "
+            f"({first_line(error)}); check the network and the names, or download it elsewhere and name its folder in "
+            "paper_configs/local.yaml"
+        ) from None
+    return Path(found)
 
 
 def content_digest(folder: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from real.config import Experiment, ReportedScale, TorchScale
+from real.config import Experiment, ReportedScale, TrainedScale
 from real.errors import ExpectedError
 from real.statistics import pass_at_k
 
@@ -61,7 +61,7 @@ def curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:
     return pd.DataFrame(runs).dropna(how="all")
 
 
-def trained(experiment: Experiment) -> TorchScale:
+def trained(experiment: Experiment) -> TrainedScale:
     """The scale of an experiment that trains."""
     assert not isinstance(experiment.scale, ReportedScale)
     return experiment.scale

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from real.config import Experiment, ReportedScale, TorchScale, resolve
+from real.config import Experiment, ReportedScale, TrainedScale, resolve
 from real.reported import MEAN, PROVENANCE, benchmarks, provenance_note, read_benchmarks
 from real.results import BASE, problem_rates, run_metrics, trained
 from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1
@@ -136,7 +136,7 @@ def learning_rate_scores(experiment: Experiment) -> pd.DataFrame:
 
     Test problems are not read.
     """
-    assert isinstance(experiment.scale, TorchScale)
+    assert isinstance(experiment.scale, TrainedScale)
     rows: list[dict[str, Any]] = []
     for method in experiment.scale.methods:
         finals = []
@@ -171,10 +171,10 @@ def write_learning_rate_sweep(experiment: Experiment, folder: Path) -> None:
     order = [f"{rate:.1e}" for rate in sorted(scores["learning_rate"].unique())]
     table = table[order].rename_axis(index="method", columns=None).reset_index()
     scale = experiment.scale
-    assert isinstance(scale, TorchScale)
+    assert isinstance(scale, TrainedScale)
     note = (
         f"pass@1 on validation problems alone, step {scale.training.steps}, seeds {', '.join(map(str, scale.seeds))}; "
-        f"{scale.training.validation_samples} samples of {scale.task.validation_problems} problems per benchmark; "
+        f"{scale.training.validation_samples} samples of each of {scale.validation}; "
         f"one number per seed where there are fewer than three."
     )
     write_readable(folder / "learning_rate_sweep", "Learning-rate sweep", {scale.evidence: table}, note)

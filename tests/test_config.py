@@ -138,7 +138,7 @@ def test_digest_follows_values_only():
         ("seeds", [-1], "seeds.0 is -1"),
         ("seeds", [True], "seeds.0 is True"),
         ("evaluation.samples", 0, "evaluation.samples is 0"),
-        ("engine", "verll", "engine must be 'torch' or 'reported', found 'verll'"),
+        ("engine", "verll", "engine must be 'torch', 'verl' or 'reported', found 'verll'"),
         ("device", "gpu", "device is 'gpu'"),
         ("protected", "no", "protected is 'no'"),
     ],

@@ -14,13 +14,19 @@ from packaging.specifiers import SpecifierSet
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_FILES = [ROOT / "environment.yml", *sorted((ROOT / "workflow" / "envs").glob("*.yaml"))]
 # conda name -> PyPI name, where they differ
-PYPI_NAME = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+PYPI_NAME = {
+    "pytorch": "torch",
+    "huggingface_hub": "huggingface-hub",
+    "matplotlib-base": "matplotlib",
+    "snakemake-minimal": "snakemake",
+}
 # imported name -> PyPI name, where they differ
 DISTRIBUTION = {
     "yaml": "pyyaml",
     "math_verify": "math-verify",
     "latex2sympy2_extended": "latex2sympy2-extended",
     "packaging": "packaging",
+    "huggingface_hub": "huggingface-hub",
 }
 OWN = {"real", "figures", "tests", "benchmarks"}
 SPEC = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9-]+\])?(?: (?P<versions>[<>=!][^ ]*))?$")

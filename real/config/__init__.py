@@ -8,24 +8,27 @@ text is an error of one sentence that names file and key. ``python -m real schem
 """
 
 from real.config.loading import changed, digest, load, read, read_checked, resolve
+from real.config.paper_scale import Cluster, VerlTraining
 from real.config.schema import (
-    PAPER_EVALUATION,
-    Evaluation,
+    ArithmeticScale,
     Experiment,
-    Method,
-    Phase,
-    Policy,
     ReportedScale,
     Run,
-    Task,
+    TorchRun,
     TorchScale,
-    Training,
+    TrainedScale,
+    VerlArithmeticScale,
+    VerlRun,
+    VerlScale,
     json_schema,
 )
+from real.config.sections import PAPER_EVALUATION, Evaluation, Method, Phase, Policy, Task, Training
 from real.config.sentences import ConfigError
 
 __all__ = [
     "PAPER_EVALUATION",
+    "ArithmeticScale",
+    "Cluster",
     "ConfigError",
     "Evaluation",
     "Experiment",
@@ -35,8 +38,14 @@ __all__ = [
     "ReportedScale",
     "Run",
     "Task",
+    "TorchRun",
     "TorchScale",
+    "TrainedScale",
     "Training",
+    "VerlArithmeticScale",
+    "VerlRun",
+    "VerlScale",
+    "VerlTraining",
     "changed",
     "digest",
     "json_schema",

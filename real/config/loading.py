@@ -11,16 +11,17 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from real.config.files import read_yaml
 from real.config.schema import (
     SCALE,
-    Evaluation,
     Experiment,
-    Method,
-    Run,
+    ReportedScale,
     Scale,
+    TorchRun,
     TorchScale,
-    Training,
-    Variant,
+    TrainedScale,
+    VerlRun,
+    VerlScale,
     known_keys,
 )
+from real.config.sections import Evaluation, Method, Training, Variant
 from real.config.sentences import ConfigError, sentence, unknown
 
 METHODS_FILE = Path("paper_configs/methods.yaml")
@@ -65,30 +66,32 @@ def read(files: Sequence[str | Path]) -> dict[str, Any]:
     return merged
 
 
-def resolve(experiment: Experiment, method: str, seed: int) -> Run:
+def resolve(experiment: Experiment, method: str, seed: int) -> TorchRun | VerlRun:
     """The one run (method, seed) of an experiment.
 
     Raises:
         ConfigError: unknown method, or a scale that trains nothing.
     """
     scale = experiment.scale
-    if not isinstance(scale, TorchScale):
+    if isinstance(scale, ReportedScale):
         raise ConfigError(f"{experiment.files[0]}: the scale '{scale.scale}' trains nothing, so it has no runs")
     if method not in experiment.methods:
         raise ConfigError(unknown("method", method, experiment.methods))
-    training = scale.training
+    training: Any = scale.training
     if method in scale.variants:
         training = _merged_training(training, scale.variants[method], f"variants.{method}")
-    return Run(
-        experiment=experiment.name,
-        method=method,
-        seed=seed,
-        device=scale.device,
-        settings=experiment.methods[method],
-        task=scale.task,
-        policy=scale.policy,
-        training=training,
-    )
+    common: dict[str, Any] = {
+        "experiment": experiment.name,
+        "method": method,
+        "seed": seed,
+        "settings": experiment.methods[method],
+        "training": training,
+    }
+    if isinstance(scale, TorchScale):
+        return TorchRun(**common, device=scale.device, task=scale.task, policy=scale.policy)
+    if isinstance(scale, VerlScale):
+        return VerlRun(**common, model=scale.model, data=scale.data, task=None, cluster=scale.cluster)
+    return VerlRun(**common, model=None, data=None, task=scale.task, cluster=scale.cluster)
 
 
 def changed(settings: Evaluation, changes: dict[str, Any], source: str) -> Evaluation:
@@ -128,13 +131,13 @@ def _method(name: str, scale: Scale, known: dict[str, Method], source: str) -> M
         raise ConfigError(f"{source}: variants.{name}: {unknown('method', variant.method, known)}")
     base = known[variant.method].model_dump()
     base["hyperparameters"] |= variant.hyperparameters
-    if isinstance(scale, TorchScale):
+    if isinstance(scale, TrainedScale):
         _merged_training(scale.training, variant, f"{source}: variants.{name}")
     return _check(TypeAdapter(Method), base, f"{source}: variants.{name}")
 
 
 def _merged_training(training: Training, variant: Variant, source: str) -> Training:
-    return _check(TypeAdapter(Training), {**training.model_dump(), **variant.training}, f"{source}.training")
+    return _check(TypeAdapter(type(training)), {**training.model_dump(), **variant.training}, f"{source}.training")
 
 
 def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:

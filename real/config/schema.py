@@ -1,236 +1,24 @@
-"""The sections of a scale file as pydantic models: one doc line per key, no defaults, no conversions."""
+"""Scale files and what is resolved from them, as pydantic models; sections.py and paper_scale.py hold the parts."""
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from real.arithmetic import BENCHMARKS, FAMILIES, longest_solution
-from real.config.sentences import unknown
-from real.problems import MATH_BENCHMARKS
-
-
-class Strict(BaseModel):
-    """Base of all sections: unknown keys and silent type conversions are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
-
-
-class Method(Strict):
-    """One row of methods.yaml: an objective with its hyper-parameters."""
-
-    label: str
-    """name in tables and figures"""
-    objective: str
-    """one of real.objectives.OBJECTIVES"""
-    hyperparameters: dict[str, float | str]
-    """what make_objective takes"""
-    kl_coefficient: float = Field(ge=0)
-    """weight of the k3 penalty to the base model (0: no reference model is loaded)"""
-    source: str
-    """where the values come from"""
-
-    @model_validator(mode="after")
-    def _objective_accepts_hyperparameters(self) -> Self:
-        # imported here: an edit of an objective must rerun training, not everything that reads a config
-        from real.objectives import make_objective
-
-        make_objective(self.objective, **self.hyperparameters)
-        return self
-
-
-class Variant(Strict):
-    """A further method declared by an overlay: a method with some keys changed."""
-
-    method: str
-    """name of the method in methods.yaml"""
-    hyperparameters: dict[str, float | str] = {}
-    """hyper-parameters to change"""
-    training: dict[str, float | int] = {}
-    """keys of the section `training` to change"""
-
-
-class Task(Strict):
-    """Last-digit arithmetic (real/arithmetic.py)."""
-
-    seed: int = Field(ge=0)
-    """fixes problems and splits"""
-    training_families: list[str] = Field(min_length=1)
-    """families that training prompts are drawn from"""
-    test_problems: int = Field(ge=1, le=400)
-    """problems per benchmark for the tables"""
-    validation_problems: int = Field(ge=1, le=400)
-    """problems per benchmark for validation while training"""
-
-    @model_validator(mode="after")
-    def _families_exist(self) -> Self:
-        for family in self.training_families:
-            if family not in FAMILIES:
-                raise ValueError(f"task.training_families: {unknown('family', family, FAMILIES)}")
-        return self
-
-
-class Policy(Strict):
-    """Shape of the Qwen2 policy."""
-
-    hidden_size: int = Field(ge=8)
-    """width of the residual stream"""
-    layers: int = Field(ge=1)
-    """transformer blocks"""
-    attention_heads: int = Field(ge=1)
-    """heads; must divide hidden_size"""
-    feed_forward_size: int = Field(ge=8)
-    """width of the gated MLP"""
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
-        if self.hidden_size % (2 * self.attention_heads):
-            raise ValueError(
-                f"policy.hidden_size {self.hidden_size} must be an even multiple of "
-                f"policy.attention_heads {self.attention_heads}"
-            )
-        return self
-
-
-class Phase(Strict):
-    """One phase of supervised training on worked solutions."""
-
-    steps: int = Field(ge=1)
-    """optimizer steps"""
-    learning_rate: float = Field(gt=0)
-    """peak learning rate"""
-    warmup_steps: int = Field(ge=0)
-    """linear warm-up"""
-    final_fraction: float = Field(ge=0, le=1)
-    """cosine decay ends at this fraction of the peak"""
-    easy_fraction: float = Field(ge=0, le=1)
-    """first share of the steps, drawn from families of at most three operands"""
-    direct: float = Field(ge=0, le=1)
-    """share of solutions without a derivation"""
-    skip: float = Field(ge=0, le=1)
-    """share of solutions with one step left out"""
-    left_to_right: float = Field(ge=0, le=1)
-    """share of solutions that ignore precedence"""
-    misconception: float = Field(ge=0, le=1)
-    """scale of the fixed errors per operation"""
-
-
-class Base(Strict):
-    """Supervised training of the base model."""
-
-    seed: int = Field(ge=0)
-    """initialisation and data order"""
-    batch_rows: int = Field(ge=1)
-    """solutions per step"""
-    phases: list[Phase] = Field(min_length=1)
-    """run one after the other, each with a fresh optimizer"""
-
-
-class Training(Strict):
-    """One RL run; P prompts x G rollouts a step, cut into optimizer mini-batches of whole groups."""
-
-    steps: int = Field(ge=1)
-    """outer steps"""
-    prompts: int = Field(ge=1)
-    """P, prompts per step"""
-    rollouts: int = Field(ge=1)
-    """G, rollouts per prompt"""
-    mini_batch_prompts: int = Field(ge=1)
-    """prompts per optimizer update; divides P"""
-    micro_batch_rows: int = Field(ge=1)
-    """rows back-propagated at once; any value gives the same gradient (real.exact)"""
-    temperature: float = Field(gt=0)
-    """of sampling, log-probs and entropy"""
-    max_response_tokens: int = Field(ge=1)
-    """response limit T"""
-    learning_rate: float = Field(gt=0)
-    """AdamW, constant after warm-up"""
-    warmup_steps: int = Field(ge=0)
-    """linear from 0 in the first outer step"""
-    weight_decay: float = Field(ge=0)
-    """AdamW"""
-    gradient_clip: float = Field(gt=0)
-    """global norm"""
-    checkpoint_every: int = Field(ge=1)
-    """outer steps between saved states to resume from"""
-    validation_every: int = Field(ge=1)
-    """outer steps between validations; step 0 and the last step are always validated"""
-    validation_samples: int = Field(ge=1)
-    """samples per validation problem"""
-    gradient_sample_steps: list[int]
-    """outer steps whose rollouts go to gradient_samples.parquet"""
-
-    @model_validator(mode="after")
-    def _geometry_fits(self) -> Self:
-        if self.prompts % self.mini_batch_prompts:
-            raise ValueError(
-                f"training.mini_batch_prompts {self.mini_batch_prompts} must divide training.prompts {self.prompts}"
-            )
-        for step in self.gradient_sample_steps:
-            if not 1 <= step <= self.steps:
-                raise ValueError(f"training.gradient_sample_steps has {step}, outside 1 to training.steps {self.steps}")
-        return self
-
-
-class Evaluation(Strict):
-    """Sampling and grading of the test problems from the last checkpoint."""
-
-    benchmarks: list[str] = Field(min_length=1)
-    """columns of the table, in order: families of the task, or the paper's test sets"""
-    samples: int = Field(ge=1)
-    """samples per problem"""
-    temperature: float = Field(gt=0)
-    """of sampling"""
-    top_p: float = Field(gt=0, le=1)
-    """nucleus of sampling"""
-    max_response_tokens: int = Field(ge=1)
-    """response limit"""
-    chunk_problems: int = Field(ge=1)
-    """problems sampled at once, all samples of each; what is saved and resumed (batch shapes change rounding)"""
-    seed: int = Field(ge=0)
-    """of sampling; each (problem, sample) has a seed of its own derived from it"""
-    strict_format: bool
-    """true: the released grader's rules, </think> required; false: a response without </think> is read whole"""
-    keep_responses: bool
-    """false: the column `response` is null"""
-
-    @model_validator(mode="after")
-    def _benchmarks_exist(self) -> Self:
-        known = [*BENCHMARKS, *MATH_BENCHMARKS]
-        for benchmark in self.benchmarks:
-            if benchmark not in known:
-                raise ValueError(f"evaluation.benchmarks: {unknown('benchmark', benchmark, known)}")
-            if self.benchmarks.count(benchmark) > 1:
-                raise ValueError(f"evaluation.benchmarks names {benchmark!r} more than once; name each benchmark once")
-        return self
-
-
-# for a checkpoint that no scale describes; source: the released scripts/eval/run_eval.sh, which has no seed and
-# samples 1,024 prompts at once: eight problems, 128 rows, are our choice
-PAPER_EVALUATION = Evaluation(
-    benchmarks=list(MATH_BENCHMARKS),
-    samples=16,
-    temperature=0.6,
-    top_p=0.95,
-    max_response_tokens=8192,
-    chunk_problems=8,
-    seed=0,
-    strict_format=True,
-    keep_responses=True,
+from real.arithmetic import FAMILIES, LONGEST_PROMPT, longest_solution
+from real.config.paper_scale import Cluster, Data, Model, VerlTraining
+from real.config.sections import (
+    Base,
+    Datasets,
+    Evaluation,
+    Figures,
+    Method,
+    Policy,
+    Reported,
+    Strict,
+    Task,
+    Training,
+    Variant,
 )
-
-
-class Datasets(Strict):
-    """Where the verified data comes from; nothing here changes a result, so nothing reruns when it changes."""
-
-    mirror: str | None
-    """folder that holds the files of datasets/sources.yaml, tried before the network (REAL_DATASETS_MIRROR wins)"""
-
-
-class Figures(Strict):
-    """How the curves are drawn; nothing here changes a number in a table."""
-
-    smoothing_steps: int = Field(ge=1)
-    """window, in steps, of the centred moving average drawn strong"""
 
 
 class Scale(Strict):
@@ -250,20 +38,48 @@ class Scale(Strict):
     figures: Figures
 
 
-class TorchScale(Scale):
-    """A scale trained by real.torch_engine in one process per run."""
+class ReportedScale(Scale):
+    """A scale that trains nothing: the paper's printed numbers through the same rules."""
 
-    engine: Literal["torch"]
-    """which engine trains"""
-    device: Literal["cpu", "cuda"]
-    """where tensors live; results are byte-identical from run to run on cpu"""
+    engine: Literal["reported"]
+    """nothing is trained"""
+    reported: Reported
+
+
+class TrainedScale(Scale):
+    """A scale that trains and evaluates; what is common to the engines."""
+
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     """one run per method and seed"""
+    training: Training
+    evaluation: Evaluation
+
+    @property
+    def training_set(self) -> str | None:
+        """Dataset of the training prompts; None where they are generated."""
+        return None
+
+    @property
+    def validation(self) -> str:
+        """What is validated on while training, for captions."""
+        raise NotImplementedError
+
+
+class ArithmeticScale(TrainedScale):
+    """A scale on last-digit arithmetic, whose base model it trains itself."""
+
     task: Task
     policy: Policy
     base: Base
-    training: Training
-    evaluation: Evaluation
+
+    @property
+    def base_device(self) -> Literal["cpu", "cuda"]:
+        """Where the base model is trained."""
+        return "cpu"
+
+    @property
+    def validation(self) -> str:
+        return f"{len(self.evaluation.benchmarks) * self.task.validation_problems} problems"
 
     @model_validator(mode="after")
     def _responses_fit(self) -> Self:
@@ -280,27 +96,90 @@ class TorchScale(Scale):
         return self
 
 
-class Reported(Strict):
-    """Numbers of the paper, copied as data."""
+class TorchScale(ArithmeticScale):
+    """A scale trained by real.torch_engine in one process per run."""
 
-    benchmarks: list[str] = Field(min_length=1)
-    """CSVs of printed tables, the paper's first"""
-    training_dynamics: str
-    """CSV of the digitised curves"""
-    prompts: int = Field(ge=1)
-    """prompts per step, of which solve_all counts"""
+    engine: Literal["torch"]
+    """which engine trains"""
+    device: Literal["cpu", "cuda"]
+    """where tensors live; results are byte-identical from run to run on cpu"""
 
-
-class ReportedScale(Scale):
-    """A scale that trains nothing: the paper's printed numbers through the same rules."""
-
-    engine: Literal["reported"]
-    """nothing is trained"""
-    reported: Reported
+    @property
+    def base_device(self) -> Literal["cpu", "cuda"]:
+        return self.device
 
 
-AnyScale = Annotated[TorchScale | ReportedScale, Field(discriminator="engine")]
-SCALE: TypeAdapter[TorchScale | ReportedScale] = TypeAdapter(AnyScale)
+class VerlScale(TrainedScale):
+    """A scale trained by real.verl_engine from a published checkpoint on published prompts."""
+
+    engine: Literal["verl"]
+    """which engine trains"""
+    model: Model
+    data: Data
+    training: VerlTraining
+    cluster: Cluster
+
+    @property
+    def training_set(self) -> str:
+        return self.data.train
+
+    @property
+    def validation(self) -> str:
+        return self.data.validation
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> Self:
+        check_rows(self.training, self.cluster, self.data.max_prompt_tokens)
+        return self
+
+
+class VerlArithmeticScale(ArithmeticScale):
+    """A scale trained by real.verl_engine on the laptop's task: proves that both engines run one experiment."""
+
+    engine: Literal["verl"]
+    """which engine trains"""
+    training: VerlTraining
+    cluster: Cluster
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> Self:
+        check_rows(self.training, self.cluster, LONGEST_PROMPT)
+        return self
+
+
+def check_rows(training: VerlTraining, cluster: Cluster, max_prompt_tokens: int) -> None:
+    """Raise ValueError where a mini-batch can't be cut over the GPUs, or a row exceeds a micro-batch."""
+    rows = training.mini_batch_prompts * training.rollouts
+    if rows % cluster.gpus:
+        raise ValueError(
+            f"training.mini_batch_prompts {training.mini_batch_prompts} times training.rollouts {training.rollouts} "
+            f"must be a multiple of the run's {cluster.gpus} GPUs (cluster.nodes times cluster.gpus_per_node)"
+        )
+    longest = max_prompt_tokens + training.max_response_tokens
+    if cluster.micro_batch_tokens is not None and cluster.micro_batch_tokens < longest:
+        raise ValueError(
+            f"cluster.micro_batch_tokens {cluster.micro_batch_tokens} can't hold the longest row of {longest} tokens "
+            "(prompt and response limits); raise it to at least that"
+        )
+
+
+def _kind(content: Any) -> str | None:
+    """Which model a scale file is: its engine, and for verl whether it brings the laptop's task."""
+    read = content.get if isinstance(content, dict) else lambda key: getattr(content, key, None)
+    engine = read("engine")
+    if engine == "verl":
+        return "verl_arithmetic" if read("task") is not None else "verl"
+    return engine if engine in ("torch", "reported") else None
+
+
+AnyScale = Annotated[
+    Annotated[TorchScale, Tag("torch")]
+    | Annotated[ReportedScale, Tag("reported")]
+    | Annotated[VerlScale, Tag("verl")]
+    | Annotated[VerlArithmeticScale, Tag("verl_arithmetic")],
+    Discriminator(_kind),
+]
+SCALE: TypeAdapter[TorchScale | ReportedScale | VerlScale | VerlArithmeticScale] = TypeAdapter(AnyScale)
 
 
 class Experiment(Strict):
@@ -310,7 +189,7 @@ class Experiment(Strict):
     """scale, or scale+overlay: the results folder"""
     files: list[str]
     """the YAML files it was read from"""
-    scale: TorchScale | ReportedScale
+    scale: AnyScale
     methods: dict[str, Method]
     """resolved methods by name"""
 
@@ -321,22 +200,45 @@ class Experiment(Strict):
 
 
 class Run(Strict):
-    """Everything one training job of the torch engine needs; written beside its results as config.yaml."""
+    """Everything one training job needs; written beside its results as config.yaml."""
 
     experiment: str
     method: str
     seed: int
-    device: Literal["cpu", "cuda"]
     settings: Method
+
+
+class TorchRun(Run):
+    """A run of the torch engine."""
+
+    device: Literal["cpu", "cuda"]
     task: Task
     policy: Policy
     training: Training
 
 
+class VerlRun(Run):
+    """A run of the verl engine, either from a published checkpoint (model, data) or on the laptop's task."""
+
+    model: Model | None
+    data: Data | None
+    task: Task | None
+    training: VerlTraining
+    cluster: Cluster
+
+    @property
+    def max_prompt_tokens(self) -> int:
+        """Longest prompt that is trained on."""
+        return self.data.max_prompt_tokens if self.data else LONGEST_PROMPT
+
+
 def known_keys() -> set[str]:
     """All keys of all sections."""
-    sections = [*Strict.__subclasses__(), *Scale.__subclasses__()]
-    return {key for section in sections for key in section.model_fields}
+
+    def below(section: type[Strict]) -> set[type[Strict]]:
+        return {section, *(model for child in section.__subclasses__() for model in below(child))}
+
+    return {key for section in below(Strict) for key in section.model_fields}
 
 
 def json_schema() -> dict[str, Any]:

@@ -8,6 +8,9 @@ import yaml
 
 from real.errors import ExpectedError
 
+# tags of the union of scales (schema.py)
+SCALE_KINDS = ("torch", "reported", "verl", "verl_arithmetic")
+
 
 class ConfigError(ExpectedError, ValueError):
     """A configuration that can't be used; the message is one sentence per problem."""
@@ -21,8 +24,9 @@ def sentence(problem: Any, known_keys: Iterable[str], if_missing: str = "every s
         known_keys: all keys of all sections, to guess what a misspelt one meant.
         if_missing: what to do about a key that is missing.
     """
-    # the discriminator's value ("torch") heads each location of a scale
-    key = ".".join(str(part) for part in problem["loc"] if part not in ("torch", "reported"))
+    # the kind of scale heads each location
+    parts = problem["loc"][1:] if problem["loc"] and problem["loc"][0] in SCALE_KINDS else problem["loc"]
+    key = ".".join(map(str, parts))
     value, kind = problem["input"], problem["type"]
     if kind == "extra_forbidden":
         return f"{key} is not a known key{_did_you_mean(key.rpartition('.')[2], known_keys)}"
@@ -30,7 +34,8 @@ def sentence(problem: Any, known_keys: Iterable[str], if_missing: str = "every s
         return f"{key} is missing; {if_missing}"
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         return (
-            f"engine must be 'torch' or 'reported', found {value.get('engine') if isinstance(value, dict) else value!r}"
+            "engine must be 'torch', 'verl' or 'reported', found "
+            f"{value.get('engine') if isinstance(value, dict) else value!r}"
         )
     if isinstance(value, str) and _is_number(value):
         return (

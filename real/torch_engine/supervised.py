@@ -12,19 +12,22 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from real.arithmetic import FAMILIES, Teacher, TrainingPrompts, encode, longest_solution, worked_solution
-from real.config import Phase, TorchScale, digest
+from real.arithmetic import (
+    FAMILIES,
+    LONGEST_PROMPT,
+    Teacher,
+    TrainingPrompts,
+    encode,
+    longest_solution,
+    worked_solution,
+)
+from real.config import ArithmeticScale, Phase, digest
 from real.provenance import code_digest
 from real.torch_engine.policy import build_policy, move, prepare_torch, save_checkpoint, token_log_probs
 from real.torch_engine.work_folder import open_work_folder
 
 EASY_OPERANDS = 3
 LOG_EVERY = 50
-
-
-def max_sequence_tokens(max_response_tokens: int) -> int:
-    """Longest prompt (operands, operators, question mark) plus the response limit."""
-    return max(2 * operands for operands, _ in FAMILIES.values()) + max_response_tokens
 
 
 def learning_rate_at(phase: Phase, step: int) -> float:
@@ -37,7 +40,7 @@ def learning_rate_at(phase: Phase, step: int) -> float:
 
 
 def draw_solutions(
-    scale: TorchScale, prompts: TrainingPrompts, phase_index: int, step: int
+    scale: ArithmeticScale, prompts: TrainingPrompts, phase_index: int, step: int
 ) -> tuple[list[list[int]], Tensor, Tensor]:
     """One step's rows, a function of (base.seed, phase, step) alone: prompt ids, (N, T) response, (N, T) mask."""
     phase = scale.base.phases[phase_index]
@@ -55,15 +58,15 @@ def draw_solutions(
     return [encode(text) for text in texts], response, mask
 
 
-def train_base(scale: TorchScale, results: Path, checkpoint_every: int = 200) -> None:
+def train_base(scale: ArithmeticScale, results: Path, checkpoint_every: int = 200) -> None:
     """Train the base model into ``results/base``: ``model/``, ``metrics.jsonl`` (step, phase, loss, learning_rate).
 
     Resumes from ``results/work/base`` after an interruption, with the same result.
     """
-    device = prepare_torch(scale.device)
+    device = prepare_torch(scale.base_device)
     limit = max(scale.training.max_response_tokens, scale.evaluation.max_response_tokens)
     assert longest_solution(scale.task.training_families) <= limit, "checked by the config"
-    model = move(build_policy(scale.policy, max_sequence_tokens(limit), scale.base.seed), device).train()
+    model = move(build_policy(scale.policy, LONGEST_PROMPT + limit, scale.base.seed), device).train()
     task = scale.task
     prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
     schedule = [(i, step) for i, phase in enumerate(scale.base.phases) for step in range(phase.steps)]

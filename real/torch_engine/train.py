@@ -21,7 +21,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from real.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out_problems, text_of
-from real.config import Run, Training, digest
+from real.config import TorchRun, Training, digest
 from real.exact import sequence_weights
 from real.grading import grade_many
 from real.objectives import Objective, make_objective
@@ -43,7 +43,7 @@ def learning_rate_at(training: Training, step: int) -> float:
     return training.learning_rate * min(1.0, (step - 1) / max(1, training.warmup_steps))
 
 
-def train(run: Run, base: Path, output: Path, work_folder: Path) -> None:
+def train(run: TorchRun, base: Path, output: Path, work_folder: Path) -> None:
     """Train one (method, seed) from the checkpoint ``base`` into ``output``.
 
     Writes ``metrics.jsonl``, ``timings.jsonl``, ``gradient_samples.parquet`` and, last, ``model/``. After an
@@ -100,7 +100,7 @@ def train(run: Run, base: Path, output: Path, work_folder: Path) -> None:
 
 
 def collect(
-    model: PreTrainedModel, reference: PreTrainedModel | None, prompts: TrainingPrompts, run: Run, step: int
+    model: PreTrainedModel, reference: PreTrainedModel | None, prompts: TrainingPrompts, run: TorchRun, step: int
 ) -> tuple[Batch, Rollouts]:
     """Rollouts of one outer step, graded; rows are grouped by prompt."""
     training = run.training
@@ -124,7 +124,12 @@ def collect(
 
 
 def update(
-    model: PreTrainedModel, optimizer: torch.optim.Optimizer, objective: Objective, batch: Batch, run: Run, step: int
+    model: PreTrainedModel,
+    optimizer: torch.optim.Optimizer,
+    objective: Objective,
+    batch: Batch,
+    run: TorchRun,
+    step: int,
 ) -> list[tuple[Batch, Gradient]]:
     """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw."""
     training = run.training
@@ -151,7 +156,7 @@ def update(
     return seen
 
 
-def validate(model: PreTrainedModel, run: Run, step: int) -> float:
+def validate(model: PreTrainedModel, run: TorchRun, step: int) -> float:
     """pass@1 on the validation problems: mean correctness over problems and samples."""
     task, training = run.task, run.training
     held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
@@ -168,7 +173,7 @@ def validate(model: PreTrainedModel, run: Run, step: int) -> float:
 
 
 def step_metrics(
-    rollouts: Rollouts, batch: Batch, seen: list[tuple[Batch, Gradient]], run: Run, step: int
+    rollouts: Rollouts, batch: Batch, seen: list[tuple[Batch, Gradient]], run: TorchRun, step: int
 ) -> dict[str, Any]:
     """One line of metrics.jsonl; the definitions are those of the paper's Figure 4 (see docs/metrics.md)."""
     group_size = run.training.rollouts
@@ -263,7 +268,7 @@ def _write_results(
     pd.concat([empty, *samples]).to_parquet(output / "gradient_samples.parquet", index=False)
 
 
-def _log_line(run: Run, line: dict[str, Any]) -> str:
+def _log_line(run: TorchRun, line: dict[str, Any]) -> str:
     text = f"{run.method} seed {run.seed}: step {line['step']}/{run.training.steps} reward {line['reward_mean']:.3f}"
     if line["val_pass_at_1"] is not None:
         text += f" validation {line['val_pass_at_1']:.3f}"

@@ -1,0 +1,116 @@
+"""The sections that only scales of the verl engine have."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from real.config.sections import Strict, Training
+from real.config.sentences import unknown
+from real.problems import MATH_BENCHMARKS
+
+TRAINING_SETS = ("deepscaler", "dapo_math_17k")
+
+
+class Model(Strict):
+    """The checkpoint that RL starts from."""
+
+    name: str
+    """a Hugging Face hub id, or a folder (this machine's paths belong in paper_configs/local.yaml)"""
+    revision: str | None
+    """commit of the hub; null for a folder"""
+
+
+class Data(Strict):
+    """Prompts of training and of validation, from datasets/sources.yaml."""
+
+    train: Literal["deepscaler", "dapo_math_17k"]
+    """training set"""
+    validation: str
+    """one of the paper's test sets; validation while training chooses nothing, the last step is evaluated"""
+    max_prompt_tokens: Annotated[int, Field(ge=1)]
+    """longer training prompts are left out"""
+
+    @model_validator(mode="after")
+    def _validation_exists(self) -> Self:
+        if self.validation not in MATH_BENCHMARKS:
+            raise ValueError(f"data.validation: {unknown('benchmark', self.validation, MATH_BENCHMARKS)}")
+        return self
+
+
+class VerlTraining(Training):
+    """One RL run of the verl engine: what every engine takes, and full DAPO's two additions."""
+
+    dynamic_sampling: bool
+    """true: one-sided groups are replaced by fresh prompts before the update (full DAPO)"""
+    overlong_buffer_tokens: int = Field(ge=0)
+    """last tokens before the limit over which the reward falls linearly by 1 (full DAPO's shaping); 0: no shaping"""
+
+    @model_validator(mode="after")
+    def _buffer_fits(self) -> Self:
+        if self.overlong_buffer_tokens >= self.max_response_tokens:
+            raise ValueError(
+                f"training.overlong_buffer_tokens {self.overlong_buffer_tokens} must be smaller than "
+                f"training.max_response_tokens {self.max_response_tokens}"
+            )
+        return self
+
+
+class Cluster(Strict):
+    """The machines of one run, and what of them verl, vLLM and Ray may use; no key changes the objective."""
+
+    device: Literal["cuda", "cpu"]
+    """cpu: only under the platform of the tests (make test-verl)"""
+    nodes: int = Field(ge=1)
+    """machines"""
+    gpus_per_node: int = Field(ge=1)
+    """GPUs (on a CPU: processes) of each, all of them data-parallel ranks"""
+    ray_address: str | None
+    """an existing Ray cluster; null: a private one on this machine, ended with the job"""
+    ray_cpus: int | None = Field(ge=1)
+    """CPUs that a private Ray schedules; null: those of the machine"""
+    precision: Literal["bfloat16", "float32"]
+    """of forward and backward passes and of vLLM; master weights and reductions are float32"""
+    attention: Literal["flash_attention_2", "sdpa"]
+    """of the trainer; flash_attention_2 needs the package flash-attn, sdpa needs more memory"""
+    micro_batch_tokens: int | None = Field(ge=1)
+    """tokens per GPU back-propagated at once, in whole rows; null: training.micro_batch_rows rows"""
+    gradient_checkpointing: bool
+    """recompute activations in the backward pass"""
+    offload: bool
+    """keep weights and optimizer state in host memory while vLLM samples"""
+    tensor_parallel: int = Field(ge=1)
+    """GPUs of one vLLM replica"""
+    vllm_memory: float = Field(gt=0, lt=1)
+    """share of a GPU's memory given to vLLM"""
+    vllm_batched_tokens: int = Field(ge=1)
+    """tokens that vLLM runs through the model at once"""
+    vllm_sequences: int = Field(ge=1)
+    """responses that vLLM samples at once"""
+    vllm_eager: bool
+    """true: no CUDA graphs (slower, less memory)"""
+    reward_workers: int = Field(ge=1)
+    """processes that grade rollouts while others are sampled"""
+    keep_checkpoints: int = Field(ge=1)
+    """states to resume from that are kept"""
+    wandb: Literal["off", "offline", "online"]
+    """Weights & Biases; its key comes from the environment alone"""
+    trust_remote_code: bool
+    """true: run Python code that a checkpoint brings along"""
+
+    @property
+    def gpus(self) -> int:
+        """All GPUs of a run."""
+        return self.nodes * self.gpus_per_node
+
+    @model_validator(mode="after")
+    def _replicas_fit(self) -> Self:
+        if self.gpus_per_node % self.tensor_parallel:
+            raise ValueError(
+                f"cluster.tensor_parallel {self.tensor_parallel} must divide cluster.gpus_per_node {self.gpus_per_node}"
+            )
+        if self.nodes > 1 and self.ray_address is None:
+            raise ValueError(
+                f"cluster.ray_address is null with cluster.nodes {self.nodes}; start Ray on the nodes and give its "
+                "address (docs/paper_scale.md), or set cluster.nodes to 1"
+            )
+        return self
