@@ -167,10 +167,14 @@ def held_out_problems(seed: int, test: int, validation: int) -> dict[tuple[str, 
                 prompt = draw_prompt(benchmark, rng)
                 if prompt not in seen:
                     seen.add(prompt)
-                    name, message = f"{benchmark}-{split}-{len(drawn)}", {"role": "user", "content": prompt}
-                    drawn.append(Problem(name, benchmark, (message,), (answer_of(prompt),), split))
+                    drawn.append(problem_of(prompt, f"{benchmark}-{split}-{len(drawn)}", benchmark, split))
             problems[benchmark, split] = tuple(drawn)
     return problems
+
+
+def problem_of(prompt: str, problem_id: str, benchmark: str, split: str) -> Problem:
+    """The problem that a prompt of the task poses."""
+    return Problem(problem_id, benchmark, ({"role": "user", "content": prompt},), (answer_of(prompt),), split)
 
 
 def text_of(problem: Problem) -> str:

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real.arithmetic import FAMILIES, TrainingPrompts, encode
 from real.config import ConfigError, Phase, resolve
+from real.metrics import METRICS
 from real.objectives import OBJECTIVES, make_objective
 from real.torch_engine import policy as policy_module
 from real.torch_engine import supervised, train
@@ -319,7 +320,7 @@ def test_an_interrupted_run_resumes_to_identical_bytes(base_folder, smoke, tmp_p
 
     lines = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(run.training.steps + 1))
-    assert all(list(line) == list(train.METRICS) for line in lines)
+    assert all(list(line) == list(METRICS) for line in lines)
     assert [line["step"] for line in lines if line["val_pass_at_1"] is not None] == [0, 3, 6]
     samples = pd.read_parquet(tmp_path / "whole" / "gradient_samples.parquet")
     assert list(samples) == ["step", "method", "score", "reward", "weight"]

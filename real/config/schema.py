@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from real.arithmetic import FAMILIES, LONGEST_PROMPT, longest_solution
+from real.arithmetic import BENCHMARKS, FAMILIES, LONGEST_PROMPT, longest_solution
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
 from real.config.sections import (
     Base,
@@ -79,7 +79,7 @@ class ArithmeticScale(TrainedScale):
 
     @property
     def validation(self) -> str:
-        return f"{len(self.evaluation.benchmarks) * self.task.validation_problems} problems"
+        return f"{len(BENCHMARKS) * self.task.validation_problems} problems"
 
     @model_validator(mode="after")
     def _responses_fit(self) -> Self:
@@ -154,6 +154,11 @@ def check_rows(training: VerlTraining, cluster: Cluster, max_prompt_tokens: int)
         raise ValueError(
             f"training.mini_batch_prompts {training.mini_batch_prompts} times training.rollouts {training.rollouts} "
             f"must be a multiple of the run's {cluster.gpus} GPUs (cluster.nodes times cluster.gpus_per_node)"
+        )
+    if cluster.micro_batch_tokens is None and rows // cluster.gpus % training.micro_batch_rows:
+        raise ValueError(
+            f"training.micro_batch_rows {training.micro_batch_rows} must divide the {rows // cluster.gpus} rows that each "
+            "GPU has of a mini-batch; or set cluster.micro_batch_tokens, which cuts them by length"
         )
     longest = max_prompt_tokens + training.max_response_tokens
     if cluster.micro_batch_tokens is not None and cluster.micro_batch_tokens < longest:

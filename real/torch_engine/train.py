@@ -24,6 +24,7 @@ from real.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out
 from real.config import TorchRun, Training, digest
 from real.exact import sequence_weights
 from real.grading import grade_many
+from real.metrics import metrics_line, samples_frame
 from real.objectives import Objective, make_objective
 from real.provenance import code_digest
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
@@ -69,7 +70,11 @@ def train(run: TorchRun, base: Path, output: Path, work_folder: Path) -> None:
     with open_work_folder(work_folder, fingerprint) as work:
         state = work.load()
         if state is None:
-            state = {"metrics": [_line(step=0, val_pass_at_1=validate(model, run, 0))], "timings": [], "samples": []}
+            state = {
+                "metrics": [metrics_line(step=0, val_pass_at_1=validate(model, run, 0))],
+                "timings": [],
+                "samples": [],
+            }
         else:
             model.load_state_dict(state.pop("model"))
             optimizer.load_state_dict(state.pop("optimizer"))
@@ -182,7 +187,7 @@ def step_metrics(
     reward = torch.cat([mini_batch.reward for mini_batch, _ in seen])
     tokens = rollouts.mask.sum()
     clipped = [clipped_fraction(g, b) * float(b.mask.sum()) for b, g in seen]
-    return _line(
+    return metrics_line(
         step=step,
         reward_mean=batch.reward.mean().item(),
         solve_all=int((solved == group_size).sum()),
@@ -199,39 +204,10 @@ def step_metrics(
     )
 
 
-METRICS = [
-    "step",
-    "reward_mean",
-    "solve_all",
-    "solve_none",
-    "prompts",
-    "entropy",
-    "response_length_mean",
-    "clipped_fraction",
-    "grad_norm",
-    "score_positive_mean",
-    "score_negative_mean",
-    "score_abs_max",
-    "learning_rate",
-    "val_pass_at_1",
-]
-
-
-def _line(**values: Any) -> dict[str, Any]:
-    """A metrics line with every key, null where nothing was measured."""
-    return {key: values.get(key) for key in METRICS}
-
-
 def _gradient_samples(step: int, method: str, objective: Objective, batch: Batch, gradient: Gradient) -> pd.DataFrame:
     weight = sequence_weights(objective, gradient.log_ratio, batch.mask, batch.group, batch.reward)
-    return pd.DataFrame(
-        {
-            "step": step,
-            "method": method,
-            "score": scores(gradient, batch).double().cpu().numpy(),
-            "reward": batch.reward.long().cpu().numpy(),
-            "weight": weight.double().cpu().numpy(),
-        }
+    return samples_frame(
+        step, method, scores(gradient, batch).double().tolist(), batch.reward.tolist(), weight.double().tolist()
     )
 
 
@@ -263,9 +239,7 @@ def _write_results(
     output.mkdir(parents=True, exist_ok=True)
     for name, lines in (("metrics", metrics), ("timings", timings)):
         (output / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    columns = {"step": "int64", "method": "str", "score": "float64", "reward": "int64", "weight": "float64"}
-    empty = pd.DataFrame({name: [] for name in columns}).astype(columns)
-    pd.concat([empty, *samples]).to_parquet(output / "gradient_samples.parquet", index=False)
+    pd.concat([samples_frame(0, "", (), (), ()), *samples]).to_parquet(output / "gradient_samples.parquet", index=False)
 
 
 def _log_line(run: TorchRun, line: dict[str, Any]) -> str:

@@ -1,0 +1,37 @@
+"""The files that every engine writes for every run (docs/metrics.md)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+METRICS = (
+    "step",
+    "reward_mean",
+    "solve_all",
+    "solve_none",
+    "prompts",
+    "entropy",
+    "response_length_mean",
+    "clipped_fraction",
+    "grad_norm",
+    "score_positive_mean",
+    "score_negative_mean",
+    "score_abs_max",
+    "learning_rate",
+    "val_pass_at_1",
+)
+
+
+def metrics_line(**values: Any) -> dict[str, Any]:
+    """A line of metrics.jsonl with every key, null where nothing was measured."""
+    return {key: values.get(key) for key in METRICS}
+
+
+def samples_frame(
+    step: int, method: str, score: Sequence[float], reward: Sequence[float], weight: Sequence[float]
+) -> pd.DataFrame:
+    """Rows of gradient_samples.parquet: one per rollout, (N,) each."""
+    columns = {"step": "int64", "method": "str", "score": "float64", "reward": "int64", "weight": "float64"}
+    rows = {"step": step, "method": method, "score": score, "reward": reward, "weight": weight}
+    return pd.DataFrame(rows, index=range(len(score))).astype(columns)

@@ -1,0 +1,51 @@
+"""What of verl this engine builds on, and for which version.
+
+Registered, which verl invites: the policy loss ``real_surrogate`` (losses.py), the trainer ``real_sync`` (trainer.py),
+a reward function (reward.py), a task runner handed to ``run_ppo`` (task_runner.py), and ``actor_worker_cls`` of the
+worker that holds the model (worker.py).
+
+Overridden, which verl 0.9.1 does not promise to keep (files below its ``verl/``):
+
+====================================  =========================================  =======================================
+method                                of                                         why
+====================================  =========================================  =======================================
+``PPOTrainer._init_resource_pool_mgr``  trainer/ppo/v1/trainer_base.py:805       names our worker class
+``PPOTrainer._balance_batch``           trainer_base.py:1608                     groups stay whole in a mini-batch
+``PPOTrainer._compute_old_log_prob``    trainer_base.py:1635                     entropy as a token mean
+``PPOTrainer._update_actor``            trainer_base.py:1827                     hands the objective to the workers
+``PPOTrainer._compute_metrics``         trainer_base.py:1870                     writes metrics.jsonl
+``PPOTrainer._validate``                trainer_base.py:1000                     validation of step 0
+``PPOTrainer._load_checkpoint``         trainer_base.py:848                      metrics.jsonl goes on where it was
+``PPOTrainer.trainer_mode``             trainer_base.py:124                      compared with "sync" in several places
+``TrainingWorker.train_mini_batch``     workers/engine_workers.py:243            which update of the step it is
+``TrainingWorker.train_batch``          engine_workers.py:343                    the pass without gradients
+``TrainingWorker.set_loss_fn``          engine_workers.py:161                    records what each row's gradient was
+====================================  =========================================  =======================================
+
+Any other version is refused: it may have renamed one of these, and would then train something else.
+"""
+
+import importlib.metadata
+
+from real.errors import ExpectedError
+
+VERL_VERSION = "0.9.1"
+
+
+class VerlError(ExpectedError):
+    """verl can't run this; the message says what to do."""
+
+
+def check_version() -> None:
+    """Raise VerlError unless verl 0.9.1 is installed."""
+    try:
+        found = importlib.metadata.version("verl")
+    except importlib.metadata.PackageNotFoundError:
+        raise VerlError(
+            "engine 'verl' needs packages that this environment lacks; build theirs with `make gpu-env` and activate it"
+        ) from None
+    if found != VERL_VERSION:
+        raise VerlError(
+            f"verl {found} is installed, but the engine overrides methods of {VERL_VERSION} (real/verl_engine/hooks.py)"
+            f"; install verl=={VERL_VERSION}"
+        )

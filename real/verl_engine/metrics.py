@@ -1,0 +1,116 @@
+"""One step of verl as one line of metrics.jsonl (docs/metrics.md), and the files a running job appends to."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from real.chunks import write_atomically
+from real.metrics import metrics_line, samples_frame
+
+# of verl's timers, in seconds; what they hold is said in docs/metrics.md
+TIMERS = {
+    "gen": "sample_seconds",
+    "update_actor": "update_seconds",
+    "testing": "validate_seconds",
+    "step": "step_seconds",
+}
+
+
+def step_line(
+    step: int,
+    group: Sequence[int],
+    label: Sequence[int],
+    length: Sequence[int],
+    entropy: float,
+    verl: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The metrics of one outer step.
+
+    Args:
+        group: (N,) number of each rollout's prompt; label: (N,) 0/1 correctness; length: (N,) response tokens.
+        entropy: token mean over all rollouts, in nats.
+        verl: the step's metrics by verl's names, with the ``update/`` sums of worker.py averaged over mini-batches.
+    """
+    solved: Counter[int] = Counter()
+    size = Counter(group)
+    for name, value in zip(group, label, strict=True):
+        solved[name] += value
+    return metrics_line(
+        step=step,
+        reward_mean=sum(label) / len(label),
+        solve_all=sum(solved[name] == size[name] for name in size),
+        solve_none=sum(solved[name] == 0 for name in size),
+        prompts=len(size),
+        entropy=entropy,
+        response_length_mean=sum(length) / len(length),
+        # a ratio of means over equally many mini-batches is the ratio of the sums
+        clipped_fraction=verl["update/clipped_tokens"] / verl["update/tokens"],
+        grad_norm=float(verl["actor/grad_norm"]),
+        score_positive_mean=_ratio(verl["update/positive_sum"], verl["update/positive_count"]),
+        score_negative_mean=_ratio(verl["update/negative_sum"], verl["update/negative_count"]),
+        score_abs_max=float(verl["update/score_abs_max"]),
+        learning_rate=float(verl["update/learning_rate"]),
+        val_pass_at_1=validation_score(verl),
+    )
+
+
+def validation_score(verl: Mapping[str, Any]) -> float | None:
+    """Mean correctness over validation problems and samples; None where the step was not validated."""
+    found = [float(value) for name, value in verl.items() if name.startswith("val-core/") and "/acc/mean@" in name]
+    return found[0] if found else None
+
+
+class Journal:
+    """``metrics.jsonl``, ``timings.jsonl`` and gradient samples of a job, in its work folder.
+
+    Lines are on disk as soon as their step is done. A resumed job drops those of steps that it does again.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def lines(self, name: str = "metrics") -> list[dict[str, Any]]:
+        """The lines written so far."""
+        path = self.folder / f"{name}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def append(self, line: Mapping[str, Any], timings: Mapping[str, float] | None = None) -> None:
+        """Write one step."""
+        for name, content in (("metrics", line), ("timings", timings)):
+            if content is not None:
+                with (self.folder / f"{name}.jsonl").open("a") as file:
+                    file.write(json.dumps(content) + "\n")
+
+    def keep_samples(self, step: int, method: str, rows: Sequence[Sequence[float]]) -> None:
+        """Write a step's (score, label, weight) rows."""
+        frame = samples_frame(step, method, *zip(*rows, strict=True))
+        write_atomically(self.folder / f"samples-{step}.parquet", lambda path: frame.to_parquet(path, index=False))
+
+    def rewind(self, step: int) -> None:
+        """Drop what belongs to steps after ``step``, the last one whose checkpoint is complete."""
+        for name in ("metrics", "timings"):
+            kept = [line for line in self.lines(name) if line["step"] <= step]
+            text = "".join(json.dumps(line) + "\n" for line in kept)
+            write_atomically(self.folder / f"{name}.jsonl", partial(Path.write_text, data=text))
+        for path in self.folder.glob("samples-*.parquet"):
+            if int(path.stem.removeprefix("samples-")) > step:
+                path.unlink()
+
+    def samples(self) -> pd.DataFrame:
+        """All gradient samples, in the order of their steps."""
+        paths = sorted(self.folder.glob("samples-*.parquet"), key=lambda path: int(path.stem.removeprefix("samples-")))
+        return pd.concat([samples_frame(0, "", (), (), ()), *map(pd.read_parquet, paths)], ignore_index=True)
+
+
+def timings_line(step: int, timers: Mapping[str, float]) -> dict[str, float]:
+    """Seconds of a step by phase."""
+    return {"step": step, **{name: float(timers[timer]) for timer, name in TIMERS.items() if timer in timers}}
+
+
+def _ratio(total: float, count: float) -> float | None:
+    return float(total / count) if count else None

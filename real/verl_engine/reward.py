@@ -1,0 +1,23 @@
+"""The reward function that verl's reward workers call: real.grading under the released format rules."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from real.grading import grade
+
+
+def compute_score(
+    data_source: str, solution_str: str, ground_truth: Sequence[str], extra_info: Any = None, **_: Any
+) -> dict[str, float]:
+    """0/1 correctness of one response.
+
+    It can't hang a step: what needs a worker process is compared there under a deadline, and counts as wrong past it.
+
+    Args:
+        solution_str: the decoded response; ground_truth: every answer that counts as correct.
+
+    Returns:
+        ``score``, what is trained on (full DAPO's shaping is added to it), and ``acc``, which nothing is added to.
+    """
+    correct = float(grade(solution_str, list(ground_truth), strict_format=True).correct)
+    return {"score": correct, "acc": correct}

@@ -1,0 +1,115 @@
+"""One run on verl: prompts and configuration written, ``run_ppo`` called, the last checkpoint made a Hugging Face one.
+
+Interrupted, it resumes from its last checkpoint when it is called again. Left out, and why: vLLM's rollouts arrive in
+an order that depends on timing, so a run is not reproducible bit by bit; seeds and versions are recorded all the same.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from real.config import VerlRun, digest
+from real.torch_engine.work_folder import hold
+from real.verl_engine.hooks import VerlError, check_version
+
+FINGERPRINT = "run.yaml"
+
+
+def train(run: VerlRun, base: Path, output: Path, work_folder: Path) -> None:
+    """Train one (method, seed) from the checkpoint ``base`` into ``output``.
+
+    Writes ``metrics.jsonl``, ``timings.jsonl``, ``gradient_samples.parquet`` and, last, ``model/``.
+
+    Raises:
+        FolderInUseError: another process holds ``work_folder``.
+        VerlError: another version of verl, a configuration that it can't run, or a work folder of another run.
+        DatasetError: a dataset that is not prepared.
+    """
+    check_version()
+    check_platform(run)
+    with hold(work_folder):
+        check_same_run(run, work_folder)
+        config_environment(run)
+        # imported here: verl takes half a minute to import, and the checks above need none of it
+        import ray
+        from verl.trainer.main_ppo import run_ppo
+
+        from real.verl_engine.metrics import Journal
+        from real.verl_engine.prompts import write_prompts
+        from real.verl_engine.settings import compose_config
+        from real.verl_engine.task_runner import TaskRunner
+
+        config = compose_config(run, base, write_prompts(run, work_folder / "prompts"), work_folder)
+        try:
+            run_ppo(config, TaskRunner)
+        finally:
+            ray.shutdown()
+        last = work_folder / "checkpoints" / f"global_step_{run.training.steps}" / "actor"
+        merge_checkpoint(last, work_folder / "model")
+        journal = Journal(work_folder)
+        output.mkdir(parents=True, exist_ok=True)
+        for name in ("metrics.jsonl", "timings.jsonl"):
+            shutil.copyfile(work_folder / name, output / name)
+        journal.samples().to_parquet(output / "gradient_samples.parquet", index=False)
+        shutil.rmtree(output / "model", ignore_errors=True)
+        shutil.move(work_folder / "model", output / "model")
+        shutil.rmtree(work_folder)
+
+
+def check_platform(run: VerlRun) -> None:
+    """Raise VerlError for a CPU outside the tests: verl 0.9.1 has no CPU platform of its own."""
+    if run.cluster.device == "cpu" and os.environ.get("VERL_PLATFORM") != "cpu":
+        raise VerlError(
+            "cluster.device is 'cpu', which verl runs on only under the platform of the tests; use `make test-verl`, "
+            "or set cluster.device: cuda"
+        )
+
+
+def check_same_run(run: VerlRun, work_folder: Path) -> None:
+    """Raise VerlError if the folder holds the state of another configuration; else note this one's there."""
+    path = work_folder / FINGERPRINT
+    if path.exists() and yaml.safe_load(path.read_text()) != run.model_dump(mode="json"):
+        raise VerlError(
+            f"{work_folder}: holds the state of this run with another configuration ({FINGERPRINT} there says which); "
+            "go on with that one, or delete the folder to start anew"
+        )
+    path.write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
+
+
+def config_environment(run: VerlRun) -> None:
+    """Set the environment variables that verl's processes inherit."""
+    if run.cluster.wandb != "off":
+        os.environ["WANDB_MODE"] = run.cluster.wandb
+        # one W&B run for all attempts of one job
+        os.environ.setdefault("WANDB_RUN_ID", digest(run))
+        os.environ.setdefault("WANDB_RESUME", "allow")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if run.cluster.ray_address is None:
+        # despite its name, off means on every system: Ray and vLLM bind to loopback, not to the machine's address,
+        # where anybody could run code through them
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    # Ray's workers start in another folder; `real` is imported from here
+    root = str(Path(__file__).resolve().parents[2])
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if root not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, paths)])
+
+
+def merge_checkpoint(actor: Path, target: Path) -> None:
+    """Make the shards of a verl checkpoint one Hugging Face checkpoint, by verl's own merger.
+
+    Raises:
+        VerlError: the merger failed; its last line says why. The shards are untouched.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    command = [sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp"]
+    done = subprocess.run(
+        [*command, "--local_dir", str(actor), "--target_dir", str(target)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0 or not (target / "config.json").exists():
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise VerlError(f"{actor}: could not be merged ({reason}); its shards are intact, run the same command again")

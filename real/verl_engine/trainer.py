@@ -1,0 +1,158 @@
+"""verl's synchronous trainer with whole groups, our metrics and resumable files; registered as ``real_sync``."""
+
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+import transfer_queue as tq
+from omegaconf import OmegaConf
+from tensordict import TensorDict
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils import tensordict_utils as tu
+from verl.utils.metric import reduce_metrics
+from verl.utils.py_functional import rename_dict
+from verl.utils.seqlen_balancing import log_seqlen_unbalance
+
+from real.alarms import Alarms
+from real.metrics import metrics_line
+from real.verl_engine.balance import mini_batches, order_rows
+from real.verl_engine.metrics import Journal, step_line, timings_line, validation_score
+from real.verl_engine.worker import RealActorRolloutRefWorker, check_groups
+
+TRAINER = "real_sync"
+
+
+@register_trainer(TRAINER)
+class RealTrainer(PPOTrainerSync):
+    """Reads its settings from ``config.trainer.v1.real_sync`` (settings.py); hooks.py lists what it overrides."""
+
+    def __init__(self, config: Any):
+        super().__init__(config)
+        self.ours = OmegaConf.to_container(config.trainer.v1[TRAINER], resolve=True)
+        self.journal = Journal(Path(self.ours["work_folder"]))
+        self.step_rows: dict[str, Any] = {}
+
+    @property
+    def trainer_mode(self) -> str:
+        """verl asks in several places whether this is its synchronous trainer; it is."""
+        return "sync"
+
+    @trainer_mode.setter
+    def trainer_mode(self, _: str) -> None:
+        """The registered name, which only finds the class."""
+
+    def _init_resource_pool_mgr(self) -> None:
+        super()._init_resource_pool_mgr()
+        for role in self.role_worker_mapping:
+            self.role_worker_mapping[role] = ray.remote(RealActorRolloutRefWorker)
+
+    def _load_checkpoint(self) -> None:
+        super()._load_checkpoint()
+        self.journal.rewind(self.global_steps)
+        lines = self.journal.lines()
+        self.alarms = Alarms.resumed(lines)
+        if self.global_steps:
+            print(f"{self._name()}: resumes after step {self.global_steps} of {self.total_training_steps}", flush=True)
+
+    def _validate(self) -> dict[str, float]:
+        found = super()._validate()
+        if not self.journal.lines():
+            self.journal.append(metrics_line(step=0, val_pass_at_1=validation_score(found)))
+        return found
+
+    def _balance_batch(self, batch: KVBatchMeta, metrics: dict, *_: Any, **__: Any) -> KVBatchMeta:
+        """Order the rows so that groups stay whole in a mini-batch, and give each its ``group`` and ``label``."""
+        fields = ["uid", "index", "extra_fields"]
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+        uid, index, extra = (tu.get(data, field) for field in fields)
+        prompts = sorted(set(zip(index, uid, strict=True)))
+        group = [prompts.index(prompt) for prompt in zip(index, uid, strict=True)]
+        label = [int(extra_fields["reward_extra_info"]["acc"]) for extra_fields in extra]
+        check_groups(group, self.ours["rollouts"])
+        columns = TensorDict({"group": torch.tensor(group), "label": torch.tensor(label)}, batch_size=len(group))
+        batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=columns) or batch
+
+        lengths = [tag["seq_len"] for tag in batch.tags]
+        batches = mini_batches(
+            sorted(set(group)), self.ours["mini_batch_prompts"], f"mini-batches {self.ours['seed']} {self.global_steps}"
+        )
+        ranks = self._ranks()
+        order = order_rows(group, lengths, batches, ranks)
+        batch.reorder(order)
+        block = len(order) // ranks
+        parts = [order[start : start + block] for start in range(0, len(order), block)]
+        metrics.update(log_seqlen_unbalance(seqlen_list=lengths, partitions=parts, prefix="global_seqlen"))
+        return batch
+
+    def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        batch = super()._compute_old_log_prob(batch, metrics)
+        fields = ["entropy", "response_mask", "group", "label"]
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+        mask = data["response_mask"].values().double()
+        self.step_rows = {
+            "group": data["group"].tolist(),
+            "label": data["label"].tolist(),
+            "length": data["response_mask"].offsets().diff().tolist(),
+            "entropy": float((data["entropy"].values().double() * mask).sum() / mask.sum()),
+        }
+        return batch
+
+    def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        rows = self.ours["mini_batch_prompts"] * self.ours["rollouts"]
+        actor = self.config.actor_rollout_ref.actor
+        keep = self.global_steps in self.ours["gradient_sample_steps"]
+        batch.extra_info |= {
+            "calculate_entropy": False,
+            "global_batch_size": rows,
+            "mini_batch_size": rows,
+            "epochs": actor.ppo_epochs,
+            "seed": actor.data_loader_seed,
+            "dataloader_kwargs": {"shuffle": actor.shuffle},
+            "temperature": self.config.actor_rollout_ref.rollout.temperature,
+            "objective": self.ours["objective"],
+            "hyperparameters": self.ours["hyperparameters"],
+            "rollouts": self.ours["rollouts"],
+            "keep_rows": keep,
+        }
+        output = tu.get(self.actor_rollout_wg.update_actor(batch), "metrics")
+        if keep:
+            self.journal.keep_samples(self.global_steps, self.ours["method"], output.pop("rows"))
+        ours = {name: output.pop(name) for name in list(output) if name.startswith("update/")}
+        found = rename_dict(output, "actor/")
+        found["perf/mfu/actor"] = found.pop("actor/mfu")
+        metrics.update(reduce_metrics({**found, **ours}))
+        return batch
+
+    def _compute_metrics(
+        self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
+    ) -> None:
+        super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
+        line = step_line(global_steps, **self.step_rows, verl=metrics)
+        self.journal.append(line, timings_line(global_steps, timing_raw))
+        print(self._log_line(line), flush=True)
+        truncated = sum(length >= self.ours["max_response_tokens"] for length in self.step_rows["length"])
+        for sentence in self.alarms.see(
+            line,
+            truncated_fraction=truncated / len(self.step_rows["length"]),
+            mismatch=metrics.get("training/rollout_probs_diff_mean"),
+        ):
+            print(f"{self._name()}: ALARM: {sentence}", flush=True)
+
+    def _ranks(self) -> int:
+        """Data-parallel size of the policy's workers."""
+        workers = self.actor_rollout_wg
+        if "actor" not in workers._dispatch_info:
+            workers._dispatch_info["actor"] = workers._query_dispatch_info("actor")
+        return max(workers._dispatch_info["actor"]) + 1
+
+    def _name(self) -> str:
+        return f"{self.ours['method']} seed {self.ours['seed']}"
+
+    def _log_line(self, line: dict[str, Any]) -> str:
+        text = f"{self._name()}: step {line['step']}/{self.total_training_steps} reward {line['reward_mean']:.3f}"
+        if line["val_pass_at_1"] is not None:
+            text += f" validation {line['val_pass_at_1']:.3f}"
+        return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"
