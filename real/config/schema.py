@@ -157,8 +157,8 @@ def check_rows(training: VerlTraining, cluster: Cluster, max_prompt_tokens: int)
         )
     if cluster.micro_batch_tokens is None and rows // cluster.gpus % training.micro_batch_rows:
         raise ValueError(
-            f"training.micro_batch_rows {training.micro_batch_rows} must divide the {rows // cluster.gpus} rows that each "
-            "GPU has of a mini-batch; or set cluster.micro_batch_tokens, which cuts them by length"
+            f"training.micro_batch_rows {training.micro_batch_rows} must divide the {rows // cluster.gpus} rows that "
+            "each GPU has of a mini-batch; or set cluster.micro_batch_tokens, which cuts them by length"
         )
     longest = max_prompt_tokens + training.max_response_tokens
     if cluster.micro_batch_tokens is not None and cluster.micro_batch_tokens < longest:

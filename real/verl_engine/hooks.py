@@ -15,6 +15,7 @@ method                                of                                        
 ``PPOTrainer._update_actor``            trainer_base.py:1827                     hands the objective to the workers
 ``PPOTrainer._compute_metrics``         trainer_base.py:1870                     writes metrics.jsonl
 ``PPOTrainer._validate``                trainer_base.py:1000                     validation of step 0
+``PPOTrainer._save_checkpoint``         trainer_base.py:930                      a step's line is written before it
 ``PPOTrainer._load_checkpoint``         trainer_base.py:848                      metrics.jsonl goes on where it was
 ``PPOTrainer.trainer_mode``             trainer_base.py:124                      compared with "sync" in several places
 ``TrainingWorker.train_mini_batch``     workers/engine_workers.py:243            which update of the step it is

@@ -55,7 +55,6 @@ def step_line(
         score_negative_mean=_ratio(verl["update/negative_sum"], verl["update/negative_count"]),
         score_abs_max=float(verl["update/score_abs_max"]),
         learning_rate=float(verl["update/learning_rate"]),
-        val_pass_at_1=validation_score(verl),
     )
 
 
@@ -68,7 +67,8 @@ def validation_score(verl: Mapping[str, Any]) -> float | None:
 class Journal:
     """``metrics.jsonl``, ``timings.jsonl`` and gradient samples of a job, in its work folder.
 
-    Lines are on disk as soon as their step is done. A resumed job drops those of steps that it does again.
+    A step's line is on disk before its checkpoint is complete, so that a job that resumes from there has it; validation,
+    which comes after the checkpoint, is filled in. A resumed job drops the lines of steps that it does again.
     """
 
     def __init__(self, folder: Path):
@@ -79,12 +79,10 @@ class Journal:
         path = self.folder / f"{name}.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def append(self, line: Mapping[str, Any], timings: Mapping[str, float] | None = None) -> None:
-        """Write one step."""
-        for name, content in (("metrics", line), ("timings", timings)):
-            if content is not None:
-                with (self.folder / f"{name}.jsonl").open("a") as file:
-                    file.write(json.dumps(content) + "\n")
+    def write(self, line: Mapping[str, Any], name: str = "metrics") -> None:
+        """Append the line of a step, in the place of one that it has already."""
+        lines = [*(other for other in self.lines(name) if other["step"] != line["step"]), line]
+        self._replace(name, lines)
 
     def keep_samples(self, step: int, method: str, rows: Sequence[Sequence[float]]) -> None:
         """Write a step's (score, label, weight) rows."""
@@ -94,12 +92,14 @@ class Journal:
     def rewind(self, step: int) -> None:
         """Drop what belongs to steps after ``step``, the last one whose checkpoint is complete."""
         for name in ("metrics", "timings"):
-            kept = [line for line in self.lines(name) if line["step"] <= step]
-            text = "".join(json.dumps(line) + "\n" for line in kept)
-            write_atomically(self.folder / f"{name}.jsonl", partial(Path.write_text, data=text))
+            self._replace(name, [line for line in self.lines(name) if line["step"] <= step])
         for path in self.folder.glob("samples-*.parquet"):
             if int(path.stem.removeprefix("samples-")) > step:
                 path.unlink()
+
+    def _replace(self, name: str, lines: Sequence[Mapping[str, Any]]) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_atomically(self.folder / f"{name}.jsonl", partial(Path.write_text, data=text))
 
     def samples(self) -> pd.DataFrame:
         """All gradient samples, in the order of their steps."""

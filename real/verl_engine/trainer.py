@@ -33,7 +33,10 @@ class RealTrainer(PPOTrainerSync):
         super().__init__(config)
         self.ours = OmegaConf.to_container(config.trainer.v1[TRAINER], resolve=True)
         self.journal = Journal(Path(self.ours["work_folder"]))
+        self.alarms = Alarms()
         self.step_rows: dict[str, Any] = {}
+        self.line: dict[str, Any] = {}
+        self.mismatch: float | None = None
 
     @property
     def trainer_mode(self) -> str:
@@ -52,16 +55,27 @@ class RealTrainer(PPOTrainerSync):
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
         self.journal.rewind(self.global_steps)
-        lines = self.journal.lines()
-        self.alarms = Alarms.resumed(lines)
+        self.alarms.replay(self.journal.lines())
         if self.global_steps:
             print(f"{self._name()}: resumes after step {self.global_steps} of {self.total_training_steps}", flush=True)
 
     def _validate(self) -> dict[str, float]:
         found = super()._validate()
-        if not self.journal.lines():
-            self.journal.append(metrics_line(step=0, val_pass_at_1=validation_score(found)))
+        lines = self.journal.lines()
+        if self.global_steps == 0:
+            self.journal.write(metrics_line(step=0, val_pass_at_1=validation_score(found)))
+        elif lines[-1]["step"] == self.global_steps and self._validates(self.global_steps):
+            # killed between the checkpoint and its validation; these are the same weights
+            self.journal.write({**lines[-1], "val_pass_at_1": validation_score(found)})
         return found
+
+    def _validates(self, step: int) -> bool:
+        """Whether a step is one of those that are validated."""
+        return step % self.config.trainer.test_freq == 0 or step == self.total_training_steps
+
+    def _save_checkpoint(self) -> None:
+        self.journal.write(self.line)
+        super()._save_checkpoint()
 
     def _balance_batch(self, batch: KVBatchMeta, metrics: dict, *_: Any, **__: Any) -> KVBatchMeta:
         """Order the rows so that groups stay whole in a mini-batch, and give each its ``group`` and ``label``."""
@@ -89,7 +103,7 @@ class RealTrainer(PPOTrainerSync):
 
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         batch = super()._compute_old_log_prob(batch, metrics)
-        fields = ["entropy", "response_mask", "group", "label"]
+        fields = ["entropy", "response_mask", "group", "label", "old_log_probs", "rollout_log_probs"]
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
         mask = data["response_mask"].values().double()
         self.step_rows = {
@@ -98,6 +112,7 @@ class RealTrainer(PPOTrainerSync):
             "length": data["response_mask"].offsets().diff().tolist(),
             "entropy": float((data["entropy"].values().double() * mask).sum() / mask.sum()),
         }
+        self.mismatch = kl_divergence(data["old_log_probs"].values(), data["rollout_log_probs"].values(), mask)
         return batch
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
@@ -124,22 +139,24 @@ class RealTrainer(PPOTrainerSync):
         found = rename_dict(output, "actor/")
         found["perf/mfu/actor"] = found.pop("actor/mfu")
         metrics.update(reduce_metrics({**found, **ours}))
+        self.line = step_line(self.global_steps, **self.step_rows, verl=metrics)
         return batch
 
     def _compute_metrics(
         self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
     ) -> None:
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
-        line = step_line(global_steps, **self.step_rows, verl=metrics)
-        self.journal.append(line, timings_line(global_steps, timing_raw))
+        line = {**self.line, "val_pass_at_1": validation_score(metrics)}
+        self.journal.write(line)
+        self.journal.write(timings_line(global_steps, timing_raw), "timings")
         print(self._log_line(line), flush=True)
         truncated = sum(length >= self.ours["max_response_tokens"] for length in self.step_rows["length"])
         for sentence in self.alarms.see(
             line,
             truncated_fraction=truncated / len(self.step_rows["length"]),
-            mismatch=metrics.get("training/rollout_probs_diff_mean"),
+            mismatch=self.mismatch,
         ):
-            print(f"{self._name()}: ALARM: {sentence}", flush=True)
+            print(f"{self._name()}: {sentence}", flush=True)
 
     def _ranks(self) -> int:
         """Data-parallel size of the policy's workers."""
@@ -156,3 +173,13 @@ class RealTrainer(PPOTrainerSync):
         if line["val_pass_at_1"] is not None:
             text += f" validation {line['val_pass_at_1']:.3f}"
         return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"
+
+
+def kl_divergence(trainer: torch.Tensor, sampler: torch.Tensor, mask: torch.Tensor) -> float:
+    """Estimate of the KL divergence of the trainer's policy from the sampler's: the mean over tokens of e^d - d - 1.
+
+    Args:
+        trainer, sampler, mask: (tokens,) log-probs that each gives to the sampled tokens, and 1 where one counts.
+    """
+    d = (trainer.double() - sampler.double()) * mask
+    return float((d.exp() - d - 1).sum() / mask.sum())

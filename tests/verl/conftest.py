@@ -1,0 +1,91 @@
+"""These tests need verl, vLLM and Ray, and the CPU platform: `make test-verl`."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# a launch takes about a minute on two idle cores
+LAUNCH_SECONDS = 420
+
+
+def pytest_configure(config):
+    if os.environ.get("VERL_PLATFORM") != "cpu":
+        raise pytest.UsageError("tests/verl runs in an environment of its own; use `make test-verl`")
+
+
+class Project:
+    """A copy of the project's code with results of its own, driven by its command line."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def start(self, *command: str, log: Path) -> subprocess.Popen:
+        """Begin `python COMMAND` in a session of its own, so that all of its processes can be found."""
+        with log.open("a") as file:
+            return subprocess.Popen(
+                [sys.executable, *command],
+                cwd=self.folder,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self, *command: str, timeout: int = LAUNCH_SECONDS) -> str:
+        """`python COMMAND` to its end; what it printed. Fails unless it succeeds and leaves no process behind."""
+        log = self.folder / "log.txt"
+        log.unlink(missing_ok=True)
+        process = self.start(*command, log=log)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            end(process)
+            raise
+        text = log.read_text()
+        assert code == 0, text[-4000:]
+        assert left_behind(process) == []
+        return text
+
+
+def left_behind(process: subprocess.Popen, patience: float = 20) -> list[str]:
+    """Command lines of processes that ``process`` started and that outlive it by more than ``patience`` seconds."""
+    deadline = time.time() + patience
+    while True:
+        alive = [p for p in psutil.process_iter(["cmdline", "status"]) if _session(p) == process.pid]
+        alive = [p for p in alive if p.info["status"] != psutil.STATUS_ZOMBIE]
+        if not alive or time.time() > deadline:
+            return [" ".join(p.info["cmdline"] or ["?"]) for p in alive]
+        time.sleep(0.5)
+
+
+def end(process: subprocess.Popen) -> None:
+    """Kill a started command with every process of its session."""
+    for found in [p for p in psutil.process_iter() if _session(p) == process.pid]:
+        found.kill()
+    process.wait(30)
+
+
+def _session(process: psutil.Process) -> int | None:
+    """The session that a process belongs to: the pid of the command that started it."""
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    """The project with the base model of verl_smoke.yaml."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("real", "paper_configs", "tests", "datasets"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "raw", "prepared"))
+    (folder / "paper_configs" / "local.yaml").unlink(missing_ok=True)
+    copy = Project(folder)
+    copy.run("-m", "real", "base", "--config", "paper_configs/verl_smoke.yaml")
+    return copy

@@ -1,0 +1,113 @@
+"""The real stack on a CPU: Ray, vLLM rollouts, FSDP2, weight sync, checkpoints, merge, evaluation."""
+
+import json
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import LAUNCH_SECONDS, end, left_behind
+
+from real.metrics import METRICS
+from real.torch_engine.policy import load_checkpoint
+
+SCALE = "paper_configs/verl_smoke.yaml"
+
+
+def overlay(project, name: str, content: dict) -> tuple[list[str], Path]:
+    """Config arguments with an overlay of this test, and the results folder they lead to."""
+    path = project.folder / f"{name}.yaml"
+    base = yaml.safe_load((project.folder / "tests" / "verl" / "all_methods.yaml").read_text())
+    path.write_text(yaml.safe_dump({**base, **content}))
+    results = project.folder / "results" / f"verl_smoke+{name}"
+    if not (results / "base").exists():
+        (results / "base").parent.mkdir(parents=True, exist_ok=True)
+        (results / "base").symlink_to(project.folder / "results" / "verl_smoke" / "base")
+    return ["--config", SCALE, path.name], results
+
+
+def train(config: list[str], method: str) -> list[str]:
+    return ["-m", "real", "train", *config, "--method", method, "--seed", "0"]
+
+
+def lines(folder: Path, name: str = "metrics") -> list[dict]:
+    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
+
+
+def test_a_killed_run_resumes_and_its_checkpoint_is_evaluated(project):
+    """Killed after step 2's checkpoint, it goes on with step 3: metrics, learning rate and weights continue."""
+    config, results = overlay(project, "resumed", {"training": {"steps": 3, "gradient_sample_steps": [1, 3]}})
+    work, output = results / "work" / "real" / "seed0", results / "runs" / "real" / "seed0"
+    first = project.start(*train(config, "real"), log=project.folder / "first.log")
+    tracker, deadline = work / "checkpoints" / "latest_checkpointed_iteration.txt", time.time() + LAUNCH_SECONDS
+    while not (tracker.exists() and tracker.read_text() == "2"):
+        assert first.poll() is None, (project.folder / "first.log").read_text()[-4000:]
+        assert time.time() < deadline, "no checkpoint of step 2"
+        time.sleep(0.2)
+    end(first)
+    assert left_behind(first) == []
+    before = {line["step"]: line for line in lines(work)}
+
+    log = project.run(*train(config, "real"))
+    assert "resumes after step 2 of 3" in log
+    after = lines(output)
+    assert [line["step"] for line in after] == [0, 1, 2, 3][:1] + [line["step"] for line in after[1:]]
+    assert all(tuple(line) == METRICS for line in after)
+    assert {line["step"] for line in after} >= {0, 1, 3}
+    for line in after:
+        if line["step"] in before and line["step"] < 2:
+            assert line == before[line["step"]], "what was measured before the kill is kept"
+    rates = {line["step"]: line["learning_rate"] for line in after}
+    assert (rates[1], rates[3]) == (0.0, 1.0e-3)
+    assert after[-1]["score_abs_max"] > 0, "the last mini-batches of a step are off-policy"
+    assert all(line["prompts"] == 8 and 0 <= line["val_pass_at_1"] <= 1 for line in after[1:])
+    samples = pd.read_parquet(output / "gradient_samples.parquet")
+    assert samples.groupby("step").size().to_dict() == {1: 64, 3: 64}
+    assert set(samples["reward"]) <= {0, 1}
+    assert not work.exists()
+
+    trained, _ = load_checkpoint(output / "model", "cpu")
+    start, _ = load_checkpoint(results / "base" / "model", "cpu")
+    moved = [float((a - b).abs().max()) for a, b in zip(trained.parameters(), start.parameters(), strict=True)]
+    assert max(moved) > 1e-3, "two updates at 1e-3 move some parameter by about that"
+
+    evaluations = results / "evaluations" / "real" / "seed0"
+    project.run("-m", "real", "evaluate", *config, "--model", str(output / "model"), "--output", str(evaluations))
+    for benchmark in ("add3", "mix4"):
+        rows = pd.read_parquet(evaluations / f"{benchmark}.parquet")
+        assert len(rows) == 8 * 4
+        assert rows["tokens"].between(1, 40).all()
+    assert json.loads((evaluations / "evaluation.json").read_text())["sampler"]["library"] == "vllm"
+
+
+@pytest.mark.parametrize("method", ["grpo", "dapo_full", "gspo"])
+def test_a_baseline_makes_a_step(project, method):
+    """GRPO with its reference model, full DAPO with dynamic sampling and shaped rewards, GSPO; one step each."""
+    config, results = overlay(
+        project, "one_step", {"training": {"steps": 1, "validation_every": 1, "gradient_sample_steps": [1]}}
+    )
+    project.run(*train(config, method))
+    line = lines(results / "runs" / method / "seed0")[-1]
+    assert line["step"] == 1
+    assert line["prompts"] == 8
+    assert line["grad_norm"] > 0
+    assert line["reward_mean"] * 64 == int(line["reward_mean"] * 64), "0/1 correctness, whatever is trained on"
+    if method == "dapo_full":
+        assert line["solve_all"] == line["solve_none"] == 0, "one-sided groups were replaced"
+
+
+def test_two_ranks_train_together(project):
+    """Two FSDP2 ranks and two vLLM replicas: groups stay whole in a mini-batch and are spread over the ranks."""
+    config, results = overlay(
+        project,
+        "two_ranks",
+        {"training": {"steps": 1, "gradient_sample_steps": [1]}, "cluster": {"gpus_per_node": 2}},
+    )
+    project.run(*train(config, "real"))
+    output = results / "runs" / "real" / "seed0"
+    line = lines(output)[-1]
+    assert (line["step"], line["prompts"]) == (1, 8)
+    assert line["grad_norm"] > 0
+    assert len(pd.read_parquet(output / "gradient_samples.parquet")) == 64
+    load_checkpoint(output / "model", "cpu")
