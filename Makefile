@@ -8,18 +8,27 @@ TORCH_INDEX_URL ?=
 CORES ?= all
 
 BIN := .venv/bin
+VERL_BIN := .venv-verl/bin
+# what the engines read where there is no GPU, in this one place: no network, a small cache, the environment's own python
+VERL_ENVIRONMENT = env -u CUDA_VISIBLE_DEVICES PATH="$(CURDIR)/$(VERL_BIN):$$PATH" VLLM_CPU_KVCACHE_SPACE=1 \
+	VLLM_NO_USAGE_STATS=1 RAY_USAGE_STATS_ENABLED=0 HF_HUB_OFFLINE=1 WANDB_MODE=offline
 # the rules call `python`, whichever environment is active
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python $(INSTALL)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env laptop smoke published learning_rate_sweep datasets test lint format clean
+.PHONY: help env gpu-env verl-env test-verl laptop smoke published learning_rate_sweep datasets test lint format clean
 
 help:  ## print this help
-	@awk -F ':.*## ' '/^[a-z_]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
 
 env: .venv/complete  ## create .venv from the pinned lock
+
+gpu-env: .venv-gpu/complete  ## create .venv-gpu for GPU machines (verl, vLLM, Ray; Linux x86-64); PYTHON=python3.12 preferred
+
+verl-env: .venv-verl/complete  ## create .venv-verl: the same engines without a GPU, for test-verl
 
 laptop: env  ## the whole paper at laptop scale, about ten minutes on two cores; ends with the claims table
 	$(SNAKEMAKE)
@@ -41,6 +50,9 @@ test: env lint  ## lint, format check, tests, and the smoke DAG
 	$(BIN)/python -m pytest
 	$(SNAKEMAKE) --configfile paper_configs/smoke.yaml
 
+test-verl: verl-env  ## the real verl, vLLM and Ray on the CPU (Linux x86-64)
+	$(VERL_ENVIRONMENT) $(VERL_BIN)/python -m pytest tests/verl
+
 lint: env  ## ruff, mypy, snakefmt and snakemake --lint, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,19 +65,40 @@ format: env  ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-clean:  ## remove the environment and every result
-	rm -rf .venv .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove the environments and every result
+	rm -rf .venv .venv-gpu .venv-verl .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
 
-.venv/complete: requirements/cpu.lock Makefile
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-		{ echo "make: needs Python 3.11 or later, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -n 1); install one and run 'make $(MAKECMDGOALS) PYTHON=python3.11'"; exit 1; }
+# $(call new_venv,FOLDER,VERSION TEST,ITS WORDS,A VERSION THAT PASSES)
+define new_venv
+	@$(PYTHON) -c 'import sys; sys.exit(not ($(2)))' 2>/dev/null || \
+		{ echo "make: needs $(3), but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -n 1); install one and run 'make $(MAKECMDGOALS) PYTHON=$(4)'"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 		{ echo "make: $(PYTHON) lacks the venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(1)
+endef
+
+.venv/complete: requirements/cpu.lock Makefile
+	$(call new_venv,.venv,sys.version_info >= (3, 11),Python 3.11 or later,python3.11)
 	@# torch comes first, by a line of its own: its CPU and CUDA builds have different hashes, so no lock can hold it
 	$(PIP) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) torch==$(TORCH_VERSION) || \
 		{ echo "make: could not install torch $(TORCH_VERSION); check the network, or name another index with TORCH_INDEX_URL"; exit 1; }
 	$(PIP) --require-hashes -r requirements/cpu.lock || \
 		{ echo "make: could not install requirements/cpu.lock; check the network and run the same command again"; exit 1; }
+	@touch $@
+
+# --no-deps: the lock is complete, and it holds one package to another's wish (requirements/gpu.overrides)
+.venv-gpu/complete: requirements/gpu.lock Makefile
+	$(call new_venv,.venv-gpu,(3, 11) <= sys.version_info[:2] <= (3, 12),Python 3.12 or 3.11 (verl allows no later one),python3.12)
+	.venv-gpu/bin/python $(INSTALL) --no-deps --require-hashes -r requirements/gpu.lock || \
+		{ echo "make: could not install requirements/gpu.lock (Linux on x86-64 only); check the network and the disk and run the same command again"; exit 1; }
+	@touch $@
+
+# vLLM's CPU build is linked against torch's CPU build, so no other will do here
+.venv-verl/complete: requirements/verl_cpu.lock Makefile
+	$(call new_venv,.venv-verl,(3, 11) <= sys.version_info[:2] <= (3, 12),Python 3.11 or 3.12 (verl allows no later one),python3.11)
+	$(VERL_BIN)/python $(INSTALL) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) torch==$(TORCH_VERSION)+cpu || \
+		{ echo "make: found no CPU build of torch $(TORCH_VERSION); name an index that has one: make $(MAKECMDGOALS) TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu"; exit 1; }
+	$(VERL_BIN)/python $(INSTALL) --no-deps --require-hashes -r requirements/verl_cpu.lock || \
+		{ echo "make: could not install requirements/verl_cpu.lock (Linux on x86-64 only); check the network and run the same command again"; exit 1; }
 	@touch $@

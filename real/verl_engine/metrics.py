@@ -67,7 +67,7 @@ def validation_score(verl: Mapping[str, Any]) -> float | None:
 class Journal:
     """``metrics.jsonl``, ``timings.jsonl`` and gradient samples of a job, in its work folder.
 
-    A step's line is on disk before its checkpoint is complete, so that a job that resumes from there has it; validation,
+    A step's line is on disk before its checkpoint is complete, so that a job that resumes there has it; validation,
     which comes after the checkpoint, is filled in. A resumed job drops the lines of steps that it does again.
     """
 
