@@ -160,6 +160,21 @@ def contamination(arguments: argparse.Namespace) -> None:
     write_report(arguments.train, Path("results/datasets"))
 
 
+def plan(arguments: argparse.Namespace) -> None:
+    """say what a scale costs, or with --check what its jobs lack here"""
+    from real.planning import plan as make_plan
+    from real.planning_text import text
+    from real.preflight import require
+
+    files = ([f"paper_configs/{arguments.scale}.yaml"] if arguments.scale else []) + (arguments.config or [])
+    experiment = load(files)
+    if arguments.check:
+        require(experiment, arguments.gpus)
+        print("ready")
+    else:
+        print(text(make_plan(experiment), arguments.rate))
+
+
 def schema(arguments: argparse.Namespace) -> None:
     """regenerate the JSON schema of the config"""
     SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=2) + "\n")
@@ -187,7 +202,8 @@ def _parser() -> argparse.ArgumentParser:
         added = verbs.add_parser(verb.__name__, help=verb.__doc__)
         added.set_defaults(verb=verb)
         if verb not in (download, prepare, contamination, schema):
-            added.add_argument("--config", nargs="+", required=verb is not evaluate, help="a scale file, then overlays")
+            required = verb not in (evaluate, plan)
+            added.add_argument("--config", nargs="+", required=required, help="a scale file, then overlays")
         return added
 
     add(base)
@@ -197,10 +213,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluation_arguments(add(evaluate))
     for verb in (tables, differences, pass_at_k, claims, curves, sweep, schema):
         add(verb)
+    _add_plan_arguments(add(plan))
     for verb in (download, prepare):
         add(verb).add_argument("dataset", help="a name of datasets/sources.yaml")
     add(contamination).add_argument("train", help="a training set of datasets/sources.yaml")
     return parser
+
+
+def _add_plan_arguments(planner: argparse.ArgumentParser) -> None:
+    planner.add_argument("--scale", help="short for --config paper_configs/SCALE.yaml; --config then names overlays")
+    planner.add_argument("--rate", type=float, help="price of a GPU-hour, in any currency (default: no costs)")
+    planner.add_argument("--check", action="store_true", help="list what is missing here; exit code 1 if anything is")
+    planner.add_argument("--gpus", type=int, help="with --check: GPUs that the job was granted (resources.gpu)")
 
 
 def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:

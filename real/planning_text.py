@@ -1,0 +1,129 @@
+"""A plan as text: one table, what its marks mean, where its estimates come from."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from real.config import VerlRun, VerlScale, resolve
+from real.costs import COSTS_FILE, Range, facts_of
+from real.measured import Amount
+from real.planning import Plan, Row, device_of, trained_scale
+
+MARKS = {"estimated": "", "extrapolated": " →", "measured": " ✓"}
+UNKNOWN = "–"
+PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+# upper end of a wall time in seconds -> its unit
+UNITS = ((120, 1, "s"), (7200, 60, "min"), (72 * 3600, 3600, "h"), (float("inf"), 86400, "d"))
+NOT_COUNTED = (
+    "Not counted: start-up, weight transfer and checkpointing beyond what the facts hold; REAL's forward pass without "
+    "gradients (none of the facts has one); GRPO's reference model where a fact has none; failed and repeated jobs."
+)
+
+
+def text(plan: Plan, rate: float | None = None) -> str:
+    """The plan for a terminal.
+
+    Args:
+        rate: price of a GPU-hour, in any currency; None: no column of costs.
+    """
+    scale = trained_scale(plan.experiment)
+    on_gpus = device_of(scale) == "cuda"
+    hours = "GPU-hours" if on_gpus else "CPU-hours"
+    rows = [_cells(row, row.device_hours, hours, rate if on_gpus else None) for row in plan.rows]
+    rows.append(_cells(plan.total, plan.device_hours, hours, rate if on_gpus else None))
+    table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return "\n".join([f"{plan.experiment.name}: {scale.evidence}", "", table, "", *_notes(plan, rate, on_gpus)])
+
+
+def _cells(row: Row, device_hours: Amount | None, hours: str, rate: float | None) -> dict[str, str]:
+    steps = UNKNOWN if row.steps is None else f"{row.steps:,}"
+    cells = {
+        "job": row.name,
+        "steps": steps if row.steps_done is None else f"{row.steps_done:,} of {steps}",
+        "tokens": _cell(row.tokens, _count),
+        hours: _cell(device_hours, _plain),
+        "wall time": _cell(row.seconds, _duration),
+        "disk": _cell(row.peak, _bytes),
+        "stays": _cell(row.kept, _bytes),
+    }
+    if rate is not None:
+        cells["cost"] = _cell(device_hours, lambda amount: _plain(amount * rate))
+    return cells
+
+
+def _notes(plan: Plan, rate: float | None, on_gpus: bool) -> list[str]:
+    unknown = [row.name for row in plan.rows if row.seconds is None and row.devices]
+    lines = [
+        "low–high; ✓ measured, → extrapolated from the run's own steps, no mark: estimated",
+        "disk: the most that a job holds while it runs; stays: what it leaves; total: one job after the other",
+    ]
+    if on_gpus:
+        lines.append(
+            "no cost: name a price per GPU-hour with --rate" if rate is None else f"cost: at {rate:g} per GPU-hour"
+        )
+    if unknown:
+        lines.append(f"{UNKNOWN}: nobody has measured it; the time of {len(unknown)} jobs is unknown and in no total")
+    estimated = any(row.seconds and row.seconds.kind != "measured" for row in plan.rows)
+    sources = estimate_sources(plan)
+    if sources and estimated:
+        lines += ["", f"Estimated from ({COSTS_FILE}):", *(f"  {line}" for line in sources)]
+    return [*lines, *([NOT_COUNTED] if on_gpus and estimated else [])]
+
+
+def estimate_sources(plan: Plan) -> list[str]:
+    """Where the estimates of a plan come from, one line each; none where nothing could be estimated."""
+    scale, costs = trained_scale(plan.experiment), plan.costs
+    if not isinstance(scale, VerlScale):
+        stated = costs.stated.get(scale.scale)
+        return [f"jobs: {stated.source}"] if stated else []
+    facts = facts_of(scale.model, costs)
+    steps = [
+        f"steps: {fact.seconds:g} s on {fact.hardware} for {fact.prompts} x {fact.rollouts} rollouts of at most "
+        f"{fact.max_response_tokens:,} tokens: {fact.source}"
+        for fact in facts.steps
+    ]
+    runs = [resolve(plan.experiment, method, scale.seeds[0]) for method in scale.methods]
+    dynamic = any(isinstance(run, VerlRun) and run.training.dynamic_sampling for run in runs)
+    slow, fast = facts.one_response.tokens_per_second
+    return [
+        *steps,
+        f"evaluation and validation: {facts.evaluation.source}",
+        f"one response: {slow:g} to {fast:g} tokens per second: {facts.one_response.source}",
+        f"tokens: {costs.response_tokens.source}",
+        *([f"dynamic sampling: {costs.dynamic_sampling.source}"] if dynamic else []),
+        f"checkpoints: {costs.checkpoint_bytes.source}",
+        f"stored responses: {costs.response_bytes.source}",
+    ]
+
+
+def _cell(amount: Amount | None, form: Callable[[Range], str]) -> str:
+    return UNKNOWN if amount is None else f"{form(amount.range)}{MARKS[amount.kind]}"
+
+
+def _plain(amount: Range) -> str:
+    low, high = three_digits(amount.low), three_digits(amount.high)
+    return low if low == high else f"{low}–{high}"
+
+
+def _bytes(amount: Range) -> str:
+    return f"{_count(amount)}B"
+
+
+def _count(amount: Range) -> str:
+    """With the prefix that suits the high end, after a space that is there without a prefix too."""
+    size, prefix = next(((size, prefix) for size, prefix in PREFIXES if amount.high >= size), (1, ""))
+    return f"{_plain(amount * (1 / size))} {prefix}"
+
+
+def _duration(amount: Range) -> str:
+    length, name = next((length, name) for below, length, name in UNITS if amount.high < below)
+    return f"{_plain(amount * (1 / length))} {name}"
+
+
+def three_digits(value: float) -> str:
+    """About three significant digits, without an exponent: 1,240, 12.3, 0.0056."""
+    if value == 0:
+        return "0"
+    if value >= 1000:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{float(f'{value:.3g}'):.10f}".rstrip("0").rstrip(".") if value < 1 else f"{value:.3g}"
