@@ -31,7 +31,7 @@ DISTRIBUTION = {
     "hydra": "hydra-core",
     "transfer_queue": "transferqueue",
 }
-OWN = {"real", "figures", "tests", "benchmarks"}
+OWN = {"real", "figures", "tests", "benchmarks", "conftest", "cpu_platform"}
 ENGINE_FOLDERS = {"verl_engine", "verl"}  # in real/ and tests/: read only where verl is installed
 LOCKS = ["cpu", "gpu", "verl_cpu"]
 # what each lock's environment has from elsewhere: a line of its own in the Makefile, or a build by another name
