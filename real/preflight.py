@@ -27,8 +27,8 @@ from real.machine import (
 from real.planning import device_of, plan, requested_gpus, trained_scale
 from real.provenance import versions
 from real.sources import DatasetError
+from real.verl_engine.hooks import VERL_VERSION
 
-VERL_VERSION = "0.9.1"
 PLATFORM_VARIABLE = "VERL_PLATFORM"
 # by device: the lock, the make target that installs it, and what of it the engine needs besides verl
 LOCKS = {

@@ -1,7 +1,7 @@
 """A CPU platform for verl 0.9.1, which has none: for the tests alone, loaded by VERL_USE_EXTERNAL_MODULES.
 
 Everything that runs is the real thing (verl, vLLM, Ray, FSDP2, gloo); replaced are only the questions about a GPU, and
-four assumptions that hold on GPUs alone. Each says below what it replaces and why.
+five assumptions that hold on GPUs alone. Each says below what it replaces and why.
 """
 
 import importlib.metadata
@@ -150,3 +150,10 @@ def _keep_weights(module):
         layer.cpu_linear = torch.nn.functional.linear
 
     module.dispatch_cpu_unquantized_gemm = plain_linear
+
+
+@wrapt.when_imported("verl.workers.engine.fsdp.transformer_impl")
+def _offload_to_ordinary_memory(module):
+    """The reference model is offloaded to page-locked memory, which only an accelerator can lock."""
+    offload = module.CPUOffloadPolicy
+    module.CPUOffloadPolicy = lambda pin_memory=True: offload(pin_memory=False)
