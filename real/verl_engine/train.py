@@ -4,6 +4,7 @@ Interrupted, it resumes from its last checkpoint when it is called again. Left o
 an order that depends on timing, so a run is not reproducible bit by bit; seeds and versions are recorded all the same.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ def train(run: VerlRun, base: Path, output: Path, work_folder: Path) -> None:
     """
     check_version()
     check_platform(run)
+    check_remote_code(run, base)
     with hold(work_folder):
         check_same_run(run, work_folder)
         config_environment(run)
@@ -67,6 +69,20 @@ def check_platform(run: VerlRun) -> None:
             "cluster.device is 'cpu', which verl runs on only under the platform of the tests; use `make test-verl`, "
             "or set cluster.device: cuda"
         )
+
+
+def check_remote_code(run: VerlRun, base: Path) -> None:
+    """Raise VerlError if the checkpoint brings Python code and the config doesn't allow it.
+
+    verl's reward workers load the tokenizer with ``trust_remote_code=True``, whatever its configuration says.
+    """
+    for name in ("config.json", "tokenizer_config.json"):
+        path = base / name
+        if not run.cluster.trust_remote_code and path.exists() and "auto_map" in json.loads(path.read_text()):
+            raise VerlError(
+                f"{path}: names Python code of the checkpoint's own (auto_map), which would be run; read it and set "
+                "cluster.trust_remote_code: true, or choose a checkpoint without"
+            )
 
 
 def check_same_run(run: VerlRun, work_folder: Path) -> None:
