@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import yaml
@@ -21,6 +23,8 @@ from real.config import (
     resolve,
 )
 from real.errors import ExpectedError
+from real.gpus import default_device, lease
+from real.sampling import Sampler
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
@@ -30,8 +34,9 @@ def base(arguments: argparse.Namespace) -> None:
     from real.torch_engine.supervised import train_base
 
     experiment, started = load(arguments.config), time.time()
-    folder = Path(experiment.results)
-    train_base(_torch_scale(experiment), folder)
+    folder, scale = Path(experiment.results), _torch_scale(experiment)
+    with _gpus(scale.device):
+        train_base(scale, folder)
     _write_provenance(folder / "base", started, arguments.config)
 
 
@@ -43,27 +48,30 @@ def train(arguments: argparse.Namespace) -> None:
     run = resolve(experiment, arguments.method, arguments.seed)
     results, part = Path(experiment.results), Path(run.method) / f"seed{run.seed}"
     output = results / "runs" / part
-    train_run(run, results / "base" / "model", output, results / "work" / part)
+    with _gpus(run.device):
+        train_run(run, results / "base" / "model", output, results / "work" / part)
     (output / "config.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
     _write_provenance(output, started, arguments.config)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """sample and grade any checkpoint on the benchmarks"""
-    import torch
-
     from real.evaluate import evaluate as evaluate_with
     from real.evaluate import problems_of
-    from real.torch_engine.transformers_sampler import TransformersSampler
 
     scale = _torch_scale(load(arguments.config)) if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
     settings = changed(scale.evaluation if scale else PAPER_EVALUATION, given, "command line")
     problems = problems_of(settings.benchmarks, scale.task if scale else None)
-    device = arguments.device or (scale.device if scale else "cuda" if torch.cuda.is_available() else "cpu")
+    device = arguments.device or (scale.device if scale else default_device())
     output = arguments.output or Path("results/evaluations", Path(arguments.model).name)
-    sampler = TransformersSampler(arguments.model, settings, device)
-    evaluate_with(sampler, problems, settings, output, arguments.work or output / ".partial", arguments.processes)
+    library = _library(arguments, scale)
+    with (
+        _interrupted_by_sigterm(),
+        _gpus(device, arguments.gpus),
+        _sampler(library, arguments.model, settings, device, arguments.gpus) as sampler,
+    ):
+        evaluate_with(sampler, problems, settings, output, arguments.work or output / ".partial", arguments.processes)
 
 
 def tables(arguments: argparse.Namespace) -> None:
@@ -199,7 +207,13 @@ def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
     add("--max-response-tokens", int, "response limit", paper.max_response_tokens)
     add("--chunk-problems", int, "problems sampled at once: less needs less memory", paper.chunk_problems)
     add("--seed", int, "of sampling", paper.seed)
-    add("--device", str, "cpu or cuda", "cuda where torch finds it")
+    add("--device", str, "cpu or cuda", "cuda where a GPU is visible")
+    evaluator.add_argument(
+        "--sampler",
+        choices=("transformers", "vllm"),
+        help="library that samples (default: transformers, or vllm for a scale of the verl engine)",
+    )
+    evaluator.add_argument("--gpus", type=int, default=1, help="copies of the model, a GPU each, by vllm (default: 1)")
     for flag, what, default in (
         ("--output", "one parquet per benchmark", "results/evaluations/<name of the model>"),
         ("--work", "finished chunks, to go on from", "<output>/.partial"),
@@ -211,6 +225,46 @@ def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
         ("--drop-responses", "keep_responses", "leave the response texts out of the parquet files"),
     ):
         evaluator.add_argument(flag, dest=key, action="store_const", const=False, help=what)
+
+
+def _library(arguments: argparse.Namespace, scale: TorchScale | None) -> str:
+    """Which library samples: the command line's, else the one of the scale's engine.
+
+    Raises:
+        ConfigError: it can't use that number of GPUs.
+    """
+    library: str = arguments.sampler or ("vllm" if scale is not None and scale.engine == "verl" else "transformers")
+    if arguments.gpus < 1:
+        raise ConfigError(f"--gpus is {arguments.gpus}; give 1 or more")
+    if arguments.gpus > 1 and library == "transformers":
+        raise ConfigError(f"--gpus is {arguments.gpus}, but transformers samples on one; give --sampler vllm")
+    return library
+
+
+def _sampler(library: str, model: str, settings: Evaluation, device: str, gpus: int) -> AbstractContextManager[Sampler]:
+    """The sampler, with what must be closed at its end."""
+    if library == "vllm":
+        from real.verl_engine.vllm_sampler import VllmSampler
+
+        return VllmSampler(model, settings, device, gpus)
+    from real.torch_engine.transformers_sampler import TransformersSampler
+
+    return nullcontext(TransformersSampler(model, settings, device))
+
+
+def _gpus(device: str, count: int = 1) -> AbstractContextManager[object]:
+    """GPUs of this job's own, where it needs any."""
+    return lease(count) if device == "cuda" else nullcontext()
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, which schedulers send, end the job as Ctrl-C does: with its own processes ended first."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _torch_scale(experiment: Experiment) -> TorchScale:

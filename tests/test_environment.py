@@ -22,6 +22,8 @@ DISTRIBUTION = {
     "latex2sympy2_extended": "latex2sympy2-extended",
     "packaging": "packaging",
 }
+# imported by an engine when a job needs it, and by its tests: of the GPU environment, not of the laptop's
+OF_THE_ENGINE = {"vllm", "psutil"}
 OWN = {"real", "figures", "tests", "benchmarks"}
 SPEC = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9-]+\])?(?: (?P<versions>[<>=!][^ ]*))?$")
 
@@ -58,7 +60,7 @@ def imported(*folders: str) -> set[str]:
                     names |= {alias.name.split(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
                     names.add(node.module.split(".")[0])
-    return {DISTRIBUTION.get(name, name) for name in names - OWN - set(sys.stdlib_module_names)}
+    return {DISTRIBUTION.get(name, name) for name in names - OWN - OF_THE_ENGINE - set(sys.stdlib_module_names)}
 
 
 @pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.name)
