@@ -3,28 +3,10 @@
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
-from real.config import (
-    PAPER_EVALUATION,
-    ArithmeticScale,
-    ConfigError,
-    Evaluation,
-    Experiment,
-    ReportedScale,
-    TorchRun,
-    TorchScale,
-    VerlArithmeticScale,
-    VerlScale,
-    changed,
-    json_schema,
-    load,
-    resolve,
-)
+from real.config import PAPER_EVALUATION, Evaluation, changed, json_schema, load
 from real.errors import ExpectedError
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
@@ -32,57 +14,35 @@ SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
 def base(arguments: argparse.Namespace) -> None:
     """train the base model of a scale, or find the checkpoint that it names"""
-    experiment, started = load(arguments.config), time.time()
-    folder = Path(experiment.results)
-    scale = _trained_scale(experiment)
-    if isinstance(scale, ArithmeticScale):
-        from real.torch_engine.supervised import train_base
+    from real.jobs import make_base
 
-        train_base(scale, folder)
-    else:
-        from real.checkpoints import link_checkpoint
-
-        link_checkpoint(scale.model.name, scale.model.revision, folder / "base" / "model")
-    _write_provenance(folder / "base", started, arguments.config)
+    make_base(load(arguments.config))
 
 
 def train(arguments: argparse.Namespace) -> None:
     """train one method with one seed"""
-    experiment, started = load(arguments.config), time.time()
-    run = resolve(experiment, arguments.method, arguments.seed)
-    results, part = Path(experiment.results), Path(run.method) / f"seed{run.seed}"
-    output = results / "runs" / part
-    places = (results / "base" / "model", output, results / "work" / part)
-    if isinstance(run, TorchRun):
-        from real.torch_engine.train import train as train_torch
+    from real.jobs import train as train_run
 
-        train_torch(run, *places)
-    else:
-        from real.verl_engine.train import train as train_verl
-
-        train_verl(run, *places)
-    (output / "config.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
-    _write_provenance(output, started, arguments.config)
+    train_run(load(arguments.config), arguments.method, arguments.seed, arguments.gpus)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """sample and grade any checkpoint on the benchmarks"""
-    import torch
+    from real.jobs import evaluate as evaluate_model
 
-    from real.evaluate import evaluate as evaluate_with
-    from real.evaluate import problems_of
-    from real.torch_engine.transformers_sampler import TransformersSampler
-
-    scale = _trained_scale(load(arguments.config)) if arguments.config else None
+    scale = load(arguments.config).trained if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
-    settings = changed(scale.evaluation if scale else PAPER_EVALUATION, given, "command line")
-    problems = problems_of(settings.benchmarks, scale.task if isinstance(scale, ArithmeticScale) else None)
-    device = arguments.device or (
-        scale.device if isinstance(scale, TorchScale) else "cuda" if torch.cuda.is_available() else "cpu"
+    evaluate_model(
+        arguments.model,
+        changed(scale.evaluation if scale else PAPER_EVALUATION, given, "command line"),
+        scale,
+        arguments.output or Path("results/evaluations", Path(arguments.model).name),
+        arguments.work,
+        arguments.processes,
+        arguments.sampler,
+        arguments.device,
+        arguments.gpus,
     )
-    output = arguments.output or Path("results/evaluations", Path(arguments.model).name)
-    sampler = TransformersSampler(arguments.model, settings, device)
-    evaluate_with(sampler, problems, settings, output, arguments.work or output / ".partial", arguments.processes)
 
 
 def tables(arguments: argparse.Namespace) -> None:
@@ -98,7 +58,6 @@ def differences(arguments: argparse.Namespace) -> None:
     from real.tables import write_differences
 
     experiment = load(arguments.config)
-    _trained_scale(experiment)
     write_differences(experiment, Path(experiment.results) / "tables")
 
 
@@ -107,7 +66,6 @@ def pass_at_k(arguments: argparse.Namespace) -> None:
     from real.tables import write_pass_at_k
 
     experiment = load(arguments.config)
-    _trained_scale(experiment)
     write_pass_at_k(experiment, Path(experiment.results) / "tables")
 
 
@@ -210,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     trainer = add(train)
     trainer.add_argument("--method", required=True)
     trainer.add_argument("--seed", type=int, required=True)
+    trainer.add_argument("--gpus", type=int, help="GPUs that the workflow granted, to compare with what the run needs")
     _add_evaluation_arguments(add(evaluate))
     for verb in (tables, differences, pass_at_k, claims, curves, sweep, schema):
         add(verb)
@@ -242,7 +201,13 @@ def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
     add("--max-response-tokens", int, "response limit", paper.max_response_tokens)
     add("--chunk-problems", int, "problems sampled at once: less needs less memory", paper.chunk_problems)
     add("--seed", int, "of sampling", paper.seed)
-    add("--device", str, "cpu or cuda", "cuda where torch finds it")
+    add("--device", str, "cpu or cuda", "cuda where a GPU is visible")
+    evaluator.add_argument(
+        "--sampler",
+        choices=("transformers", "vllm"),
+        help="library that samples (default: transformers, or vllm for a scale of the verl engine)",
+    )
+    evaluator.add_argument("--gpus", type=int, default=1, help="copies of the model, a GPU each, by vllm (default: 1)")
     for flag, what, default in (
         ("--output", "one parquet per benchmark", "results/evaluations/<name of the model>"),
         ("--work", "finished chunks, to go on from", "<output>/.partial"),
@@ -254,18 +219,6 @@ def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
         ("--drop-responses", "keep_responses", "leave the response texts out of the parquet files"),
     ):
         evaluator.add_argument(flag, dest=key, action="store_const", const=False, help=what)
-
-
-def _trained_scale(experiment: Experiment) -> TorchScale | VerlScale | VerlArithmeticScale:
-    if isinstance(experiment.scale, ReportedScale):
-        raise ConfigError(f"{experiment.files[0]}: the scale '{experiment.scale.scale}' trains and evaluates nothing")
-    return experiment.scale
-
-
-def _write_provenance(folder: Path, started: float, config: list[str]) -> None:
-    from real.provenance import describe
-
-    folder.joinpath("provenance.json").write_text(json.dumps(describe(started, config=config), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from real.config import (
-    ConfigError,
     Experiment,
-    ReportedScale,
     TorchRun,
     TorchScale,
     VerlArithmeticScale,
@@ -127,7 +125,7 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
         ConfigError: a scale that trains nothing.
         CostError: no facts about the scale's model.
     """
-    scale, costs = trained_scale(experiment), costs or load_costs()
+    scale, costs = experiment.trained, costs or load_costs()
     folder = results or Path(experiment.results)
     runs = [resolve(experiment, method, seed) for method in scale.methods for seed in scale.seeds]
     benchmarks = scale.evaluation.benchmarks
@@ -142,33 +140,6 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
         evaluated = evaluation_taken(folder, part, benchmarks)
         rows.append(_measured(_evaluation_row(scale, f"{run.method}, seed {run.seed}", costs), evaluated))
     return Plan(experiment, rows, costs)
-
-
-def trained_scale(experiment: Experiment) -> Trained:
-    """The scale of an experiment that trains.
-
-    Raises:
-        ConfigError: it doesn't.
-    """
-    if isinstance(experiment.scale, ReportedScale):
-        raise ConfigError(
-            f"{experiment.files[0]}: the scale '{experiment.scale.scale}' trains nothing, so there is nothing to plan"
-        )
-    return experiment.scale
-
-
-def device_of(scale: Trained) -> str:
-    """cuda or cpu."""
-    return scale.device if isinstance(scale, TorchScale) else scale.cluster.device
-
-
-def requested_gpus(scale: Trained) -> int:
-    """GPUs of one run; 0 on a CPU."""
-    return _devices(scale) if device_of(scale) == "cuda" else 0
-
-
-def _devices(scale: Trained) -> int:
-    return 1 if isinstance(scale, TorchScale) else scale.cluster.gpus
 
 
 def _base_row(scale: Trained, costs: Costs) -> Row:
@@ -190,7 +161,7 @@ def _run_row(scale: Trained, run: TorchRun | VerlRun, costs: Costs) -> Row:
         kept_states = scale.cluster.keep_checkpoints
         return Row(
             name,
-            _devices(scale),
+            max(1, scale.gpus),
             training.steps,
             tokens=_estimate(tokens * mean_tokens(training.max_response_tokens, costs.response_tokens)),
             seconds=_estimate(_run_seconds(scale, run, facts, costs)),
@@ -200,7 +171,7 @@ def _run_row(scale: Trained, run: TorchRun | VerlRun, costs: Costs) -> Row:
     stated = costs.stated.get(scale.scale)
     rollouts = training.steps * training.prompts * training.rollouts
     seconds = _estimate(Range(*stated.train) * (rollouts / stated.rollouts)) if stated else None
-    return Row(name, _devices(scale), training.steps, seconds=seconds)
+    return Row(name, max(1, scale.gpus), training.steps, seconds=seconds)
 
 
 def _run_seconds(scale: VerlScale, run: VerlRun, facts: ModelCosts, costs: Costs) -> Range:
@@ -217,7 +188,7 @@ def _evaluation_row(scale: Trained, whose: str, costs: Costs) -> Row:
     name, evaluation = f"evaluate {whose}", scale.evaluation
     if not isinstance(scale, VerlScale):
         stated = costs.stated.get(scale.scale)
-        return Row(name, _devices(scale), seconds=_estimate(Range(*stated.evaluate)) if stated else None)
+        return Row(name, max(1, scale.gpus), seconds=_estimate(Range(*stated.evaluate)) if stated else None)
     problems = _problems(evaluation.benchmarks)
     responses, batches = sum(problems) * evaluation.samples, evaluation_batches(problems, evaluation)
     limit, gpus = evaluation.max_response_tokens, scale.cluster.gpus

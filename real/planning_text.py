@@ -7,7 +7,7 @@ import pandas as pd
 from real.config import VerlRun, VerlScale, resolve
 from real.costs import COSTS_FILE, Range, facts_of
 from real.measured import Amount
-from real.planning import Plan, Row, device_of, trained_scale
+from real.planning import Plan, Row
 
 MARKS = {"estimated": "", "extrapolated": " →", "measured": " ✓"}
 UNKNOWN = "–"
@@ -26,8 +26,8 @@ def text(plan: Plan, rate: float | None = None) -> str:
     Args:
         rate: price of a GPU-hour, in any currency; None: no column of costs.
     """
-    scale = trained_scale(plan.experiment)
-    on_gpus = device_of(scale) == "cuda"
+    scale = plan.experiment.trained
+    on_gpus = scale.device == "cuda"
     hours = "GPU-hours" if on_gpus else "CPU-hours"
     rows = [_cells(row, row.device_hours, hours, rate if on_gpus else None) for row in plan.rows]
     rows.append(_cells(plan.total, plan.device_hours, hours, rate if on_gpus else None))
@@ -72,7 +72,7 @@ def _notes(plan: Plan, rate: float | None, on_gpus: bool) -> list[str]:
 
 def estimate_sources(plan: Plan) -> list[str]:
     """Where the estimates of a plan come from, one line each; none where nothing could be estimated."""
-    scale, costs = trained_scale(plan.experiment), plan.costs
+    scale, costs = plan.experiment.trained, plan.costs
     if not isinstance(scale, VerlScale):
         stated = costs.stated.get(scale.scale)
         return [f"jobs: {stated.source}"] if stated else []

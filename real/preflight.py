@@ -24,7 +24,7 @@ from real.machine import (
     read_pins,
     visible,
 )
-from real.planning import device_of, plan, requested_gpus, trained_scale
+from real.planning import plan
 from real.provenance import versions
 from real.sources import DatasetError
 from real.verl_engine.hooks import VERL_VERSION
@@ -43,24 +43,25 @@ class PreflightError(ExpectedError):
     """A job that would fail here; the message is one sentence per problem."""
 
 
-def require(experiment: Experiment, granted_gpus: int | None = None) -> None:
+def require(experiment: Experiment, granted_gpus: int | None = None, inputs: bool = True) -> None:
     """Raise PreflightError with all problems of :func:`check`, one per line; return where there are none."""
-    if problems := check(experiment, granted_gpus):
+    if problems := check(experiment, granted_gpus, inputs):
         raise PreflightError("\n".join(problems))
 
 
-def check(experiment: Experiment, granted_gpus: int | None = None) -> list[str]:
+def check(experiment: Experiment, granted_gpus: int | None = None, inputs: bool = True) -> list[str]:
     """All problems that a job of this scale would meet on this machine, one sentence each; empty: ready.
 
     Args:
         granted_gpus: ``resources.gpu`` of the job as the workflow granted it; None: not under the workflow.
+        inputs: whether model and datasets are asked for; a job of the workflow is given them.
 
     Raises:
         ConfigError: a scale that trains nothing.
     """
-    scale = trained_scale(experiment)
-    problems = grant_problems(requested_gpus(scale), granted_gpus)
-    if device_of(scale) == "cuda":
+    scale = experiment.trained
+    problems = grant_problems(scale.gpus, granted_gpus)
+    if scale.device == "cuda":
         gpus = visible(read_gpus(), os.environ.get(VISIBLE_VARIABLE))
         problems += gpu_problems(gpus, None if isinstance(scale, TorchScale) else scale.cluster)
     try:
@@ -69,7 +70,7 @@ def check(experiment: Experiment, granted_gpus: int | None = None) -> list[str]:
         problems.append(str(error))
     if not isinstance(scale, TorchScale):
         problems += engine_problems(scale.cluster)
-    if isinstance(scale, VerlScale):
+    if inputs and isinstance(scale, VerlScale):
         problems += model_problems(scale.model, read_hub)
         problems += dataset_problems([scale.data.train, scale.data.validation, *scale.evaluation.benchmarks])
     return problems

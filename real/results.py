@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from real.config import Experiment, ReportedScale, TrainedScale
+from real.config import Experiment
 from real.errors import ExpectedError
 from real.statistics import pass_at_k
 
@@ -26,7 +26,7 @@ def problem_rates(experiment: Experiment, method: str, k: int = 1) -> dict[str, 
         FileNotFoundError: an evaluation is missing, with what to run.
         ResultsError: two seeds' files hold other problems, or fewer than k samples of one.
     """
-    scale = trained(experiment)
+    scale = experiment.trained
     folder = Path(experiment.results) / "evaluations" / method
     seeds: dict[str, Path] = (
         {BASE: folder} if method == BASE else {f"seed{seed}": folder / f"seed{seed}" for seed in scale.seeds}
@@ -56,15 +56,9 @@ def curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:
     """One metric of every run of a method: rows are measured steps, columns seeds."""
     runs = {
         f"seed{seed}": run_metrics(experiment, method, seed).set_index("step")[metric]
-        for seed in trained(experiment).seeds
+        for seed in experiment.trained.seeds
     }
     return pd.DataFrame(runs).dropna(how="all")
-
-
-def trained(experiment: Experiment) -> TrainedScale:
-    """The scale of an experiment that trains."""
-    assert not isinstance(experiment.scale, ReportedScale)
-    return experiment.scale
 
 
 def _rates(path: Path, k: int) -> pd.Series:

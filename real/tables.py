@@ -12,7 +12,7 @@ import pandas as pd
 
 from real.config import Experiment, ReportedScale, TrainedScale, resolve
 from real.reported import MEAN, PROVENANCE, benchmarks, provenance_note, read_benchmarks
-from real.results import BASE, problem_rates, run_metrics, trained
+from real.results import BASE, problem_rates, run_metrics
 from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1
 
 BASE_LABEL = "Base model"
@@ -64,7 +64,7 @@ def differences(experiment: Experiment) -> pd.DataFrame:
 
     Columns: method (the other), label, benchmark, value, low, high, seeds, problems, samples, covers.
     """
-    scale = trained(experiment)
+    scale = experiment.trained
     first = _arrays(problem_rates(experiment, scale.methods[0]))
     rows = []
     for method in (BASE, *scale.methods[1:]):
@@ -79,7 +79,7 @@ def write_differences(experiment: Experiment, folder: Path) -> None:
     scores = differences(experiment)
     folder.mkdir(parents=True, exist_ok=True)
     scores.to_csv(folder / "differences.csv", index=False)
-    first = _label(experiment, trained(experiment).methods[0])
+    first = _label(experiment, experiment.trained.methods[0])
     scores["cell"] = [_cell(row, "+.3f") for row in scores.itertuples()]
     scores["name"] = f"{first} − " + scores["label"]
     note = (
@@ -93,7 +93,7 @@ def write_differences(experiment: Experiment, folder: Path) -> None:
 
 def pass_at_k_scores(experiment: Experiment) -> pd.DataFrame:
     """One row per (method, k): mean of the benchmarks' unbiased pass@k for k = 1, 2, 4, … up to the samples."""
-    samples = trained(experiment).evaluation.samples
+    samples = experiment.trained.evaluation.samples
     rows = []
     for method in (BASE, *experiment.scale.methods):
         for k in (2**power for power in range(samples.bit_length())):
@@ -224,7 +224,7 @@ def _score_row(
         "high": interval.high,
         "seeds": len(rates[0]),
         "problems": sum(part.shape[1] for part in rates),
-        "samples": trained(experiment).evaluation.samples,
+        "samples": experiment.trained.evaluation.samples,
         "covers": interval.covers,
     }
 
@@ -244,7 +244,7 @@ def _label(experiment: Experiment, method: str) -> str:
 
 
 def _sampling(experiment: Experiment, scores: pd.DataFrame) -> str:
-    scale = trained(experiment)
+    scale = experiment.trained
     return (
         f"{scale.evaluation.samples} samples per problem, {scores['problems'].max()} problems in all, "
         f"temperature {scale.evaluation.temperature}, top-p {scale.evaluation.top_p}, "

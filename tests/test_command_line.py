@@ -1,5 +1,6 @@
 """The command line: expected failures end in one sentence, on standard error, with exit code 1."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from real.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
+LAPTOP_EVALUATION = ["evaluate", "--config", "paper_configs/smoke.yaml", "--model", "m", "--output", "unused"]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,13 @@ ROOT = Path(__file__).resolve().parent.parent
         (["evaluate", "--model", "m", "--benchmarks", "mix4"], "'mix4' belongs to the laptop's task"),
         (["evaluate", "--model", "m", "--samples", "0"], "command line: samples is 0"),
         (["evaluate", "--model", "m", "--config", "paper_configs/published.yaml"], "trains and evaluates nothing"),
+        ([*LAPTOP_EVALUATION, "--gpus", "0"], "--gpus is 0; give 1 or more"),
+        ([*LAPTOP_EVALUATION, "--gpus", "2"], "transformers samples on one; give --sampler vllm"),
+        pytest.param(
+            [*LAPTOP_EVALUATION, "--sampler", "vllm"],
+            "vLLM is not installed in this environment; build one that has it by `make gpu-env`",
+            marks=pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here"),
+        ),
         (["download", "amie"], "unknown dataset 'amie'; choose from aime, aime25,"),
         (["contamination", "amc"], "amc is a benchmark; name a training set of datasets/sources.yaml"),
     ],

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from real.config import load
+from real.metrics import METRICS
 from real.reported import benchmarks
 from real.statistics import paired_difference, pass_at_1, pass_at_k
 from real.tables import (
@@ -20,7 +21,6 @@ from real.tables import (
     write_learning_rate_sweep,
     write_pass_at_k,
 )
-from real.torch_engine.train import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPER_AVERAGES = {  # Tables 1 and 2 of the paper

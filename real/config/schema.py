@@ -19,6 +19,7 @@ from real.config.sections import (
     Training,
     Variant,
 )
+from real.config.sentences import ConfigError
 
 
 class Scale(Strict):
@@ -108,16 +109,36 @@ class TorchScale(ArithmeticScale):
     def base_device(self) -> Literal["cpu", "cuda"]:
         return self.device
 
+    @property
+    def gpus(self) -> int:
+        """GPUs of one run."""
+        return int(self.device == "cuda")
 
-class VerlScale(TrainedScale):
-    """A scale trained by real.verl_engine from a published checkpoint on published prompts."""
+
+class OnCluster(TrainedScale):
+    """A scale of the verl engine, whatever it trains."""
 
     engine: Literal["verl"]
     """which engine trains"""
-    model: Model
-    data: Data
     training: VerlTraining
     cluster: Cluster
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where tensors live."""
+        return self.cluster.device
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one run, over all nodes."""
+        return self.cluster.gpus if self.device == "cuda" else 0
+
+
+class VerlScale(OnCluster):
+    """A scale trained by real.verl_engine from a published checkpoint on published prompts."""
+
+    model: Model
+    data: Data
 
     @property
     def training_set(self) -> str:
@@ -133,13 +154,8 @@ class VerlScale(TrainedScale):
         return self
 
 
-class VerlArithmeticScale(ArithmeticScale):
+class VerlArithmeticScale(OnCluster, ArithmeticScale):
     """A scale trained by real.verl_engine on the laptop's task: proves that both engines run one experiment."""
-
-    engine: Literal["verl"]
-    """which engine trains"""
-    training: VerlTraining
-    cluster: Cluster
 
     @model_validator(mode="after")
     def _rows_fit(self) -> Self:
@@ -202,6 +218,17 @@ class Experiment(Strict):
     def results(self) -> str:
         """Folder of all outputs."""
         return f"results/{self.name}"
+
+    @property
+    def trained(self) -> TorchScale | VerlScale | VerlArithmeticScale:
+        """The scale of an experiment that trains.
+
+        Raises:
+            ConfigError: it doesn't.
+        """
+        if isinstance(self.scale, ReportedScale):
+            raise ConfigError(f"{self.files[0]}: the scale '{self.scale.scale}' trains nothing, so there is nothing to run or evaluate")
+        return self.scale
 
 
 class Run(Strict):

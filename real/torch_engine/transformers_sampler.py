@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.models.auto import AutoModelForCausalLM, AutoTokenizer
+from transformers import PreTrainedModel
+from transformers.models.auto import AutoModelForCausalLM
 
-from real.checkpoints import Checkpoint, CheckpointError, find_checkpoint, first_line
+from real.chat import ChatSampler, load_tokenizer, loading
+from real.checkpoints import Checkpoint, CheckpointError, find_checkpoint
 from real.config import ConfigError, Evaluation
 from real.problems import Problem
 from real.provenance import code_digest, versions
@@ -16,7 +17,7 @@ from real.torch_engine.policy import move, prepare_torch
 from real.torch_engine.sampler import end_tokens, pad_token, sample
 
 
-class TransformersSampler:
+class TransformersSampler(ChatSampler):
     """A :class:`real.sampling.Sampler` of one checkpoint on one device."""
 
     def __init__(self, name: str, settings: Evaluation, device: str):
@@ -28,7 +29,8 @@ class TransformersSampler:
         """
         self.name, self.settings, self.device = name, settings, prepare_torch(device)
         checkpoint = find_checkpoint(name)
-        self.model, self.tokenizer = _load(checkpoint, self.device)
+        self.model, self.tokenizer = _load(checkpoint, self.device), load_tokenizer(checkpoint)
+        self.config, self.pad = self.model.config, pad_token(self.model)
         self.ends = sorted({*end_tokens(self.model), self.tokenizer.eos_token_id} - {None})
         self.identity: dict[str, Any] = {
             "checkpoint": checkpoint.content,
@@ -38,30 +40,6 @@ class TransformersSampler:
             "packages": versions("torch", "transformers"),
             "code": code_digest(__name__),
         }
-
-    def check(self, problems: Sequence[Problem]) -> None:
-        """Refuse a prompt that the tokenizer or the context can't hold; none is ever cut.
-
-        Raises:
-            ConfigError: prompt and response limit exceed the model's context.
-            CheckpointError: the tokenizer yields ids that the model has no embedding for.
-        """
-        config = self.model.config.get_text_config()
-        context, vocabulary = getattr(config, "max_position_embeddings", None), config.vocab_size
-        limit = self.settings.max_response_tokens
-        for problem in problems:
-            ids = self._prompt(problem)
-            if max(ids) >= vocabulary:
-                raise CheckpointError(
-                    f"{self.name}: its tokenizer writes {problem.problem_id} with token {max(ids)}, but its model has "
-                    f"{vocabulary} embeddings; give the checkpoint the tokenizer it was trained with"
-                )
-            if context is not None and len(ids) + limit > context:
-                raise ConfigError(
-                    f"{self.name}: the prompt of {problem.problem_id} has {len(ids)} tokens and the response limit is "
-                    f"{limit}, together more than the model's context of {context}; set evaluation.max_response_tokens "
-                    f"(--max-response-tokens) to at most {context - len(ids)}"
-                )
 
     def sample(self, problems: Sequence[Problem], samples: int) -> list[Response]:
         """``samples`` responses to each problem, side by side; see :class:`real.sampling.Sampler`.
@@ -86,30 +64,14 @@ class TransformersSampler:
         texts = [self._text(ids[:length]) for ids, length in zip(rollouts.response.tolist(), lengths, strict=True)]
         return [Response(*row) for row in zip(texts, lengths, truncated, strict=True)]
 
-    def _prompt(self, problem: Problem) -> list[int]:
-        messages = [dict(message) for message in problem.prompt]
-        text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        # the template has written the special tokens already
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    def _text(self, ids: list[int]) -> str:
-        hidden = {*self.ends, pad_token(self.model)}
-        kept = [token for token in ids if token not in hidden]
-        return str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
-
-
-def _load(checkpoint: Checkpoint, device: torch.device) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model (evaluation mode) and tokenizer; float32 on a CPU, the stored precision on a GPU."""
-    where: dict[str, Any] = {"revision": checkpoint.revision or "main"}
+def _load(checkpoint: Checkpoint, device: torch.device) -> PreTrainedModel:
+    """The model in evaluation mode; float32 on a CPU, the stored precision on a GPU."""
     options = {"dtype": torch.float32 if device.type == "cpu" else "auto", "output_loading_info": True}
-    try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(checkpoint.name, **where, **options)
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.name, **where)
-    except Exception as error:  # transformers, safetensors and tokenizers each have their own
-        raise CheckpointError(
-            f"{checkpoint.name}: could not be loaded as a causal language model with its tokenizer "
-            f"({first_line(error)}); check that the checkpoint is complete"
-        ) from None
+    with loading(checkpoint):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            checkpoint.name, revision=checkpoint.revision or "main", **options
+        )
     model, info = loaded
     if info["missing_keys"]:
         # transformers would fill them with random numbers and go on
@@ -117,9 +79,4 @@ def _load(checkpoint: Checkpoint, device: torch.device) -> tuple[PreTrainedModel
             f"{checkpoint.name}: holds no weights for {len(info['missing_keys'])} of the model's parameters, "
             f"{min(info['missing_keys'])} among them; check that the checkpoint is complete"
         )
-    if tokenizer.chat_template is None:
-        raise CheckpointError(
-            f"{checkpoint.name}: its tokenizer has no chat template, so no prompt can be written; add the template of "
-            "the model family as chat_template.jinja to a copy of the checkpoint"
-        )
-    return move(model, device).eval(), tokenizer
+    return move(model, device).eval()

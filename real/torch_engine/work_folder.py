@@ -3,19 +3,18 @@
 Snakemake deletes the declared outputs of a failed job; this folder is undeclared and therefore survives.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from real.chunks import write_atomically
 from real.errors import ExpectedError
+from real.locks import HeldError, exclusive
 
 
 class FolderInUseError(ExpectedError):
@@ -60,19 +59,13 @@ def hold(folder: Path) -> Iterator[None]:
         FolderInUseError: another process holds it; the message names its pid.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # beside the folder, so that the folder can be removed while the lock is held
-    lock = FileLock(folder.with_name(folder.name + ".lock"))
-    holder = folder.with_name(folder.name + ".pid")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        pid = holder.read_text().strip() if holder.exists() else "unknown"
-        raise FolderInUseError(
-            f"{folder}: is in use by process {pid}; wait for it to finish, or end it, and run the same command again"
-        ) from None
-    try:
-        holder.write_text(f"{os.getpid()}\n")
+    with ExitStack() as held:
+        try:
+            # beside the folder, so that the folder can be removed while the lock is held
+            held.enter_context(exclusive(folder))
+        except HeldError as error:
+            raise FolderInUseError(
+                f"{folder}: is in use by process {error.pid}; wait for it to finish, or end it, and run the same "
+                "command again"
+            ) from None
         yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()

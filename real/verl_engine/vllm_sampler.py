@@ -1,0 +1,195 @@
+"""Sampling of problems by vLLM, on one GPU or data-parallel over several: one engine per GPU, one client.
+
+vLLM's own client gives each request to the engine with the least to do. Only what vLLM 0.24 and 0.30 have in common is
+called: ``AsyncLLM.from_engine_args``, ``generate`` and ``shutdown``.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
+from types import TracebackType
+from typing import Any, Self
+
+from transformers import GenerationConfig
+from transformers.models.auto import AutoConfig
+
+from real.chat import ChatSampler, load_tokenizer, loading
+from real.checkpoints import find_checkpoint, first_line
+from real.config import ConfigError, Evaluation
+from real.errors import ExpectedError
+from real.problems import Problem
+from real.provenance import code_digest, versions
+from real.sampling import Response, sample_seed
+from real.torch_engine.sampler import end_ids, pad_id
+
+try:
+    import vllm
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.platforms import current_platform
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
+    from vllm.v1.engine.async_llm import AsyncLLM
+    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+except ModuleNotFoundError as missing:
+    if missing.name != "vllm":
+        raise
+    raise ConfigError(
+        "vLLM is not installed in this environment; build one that has it by `make gpu-env` and activate it, or give "
+        "--sampler transformers"
+    ) from None
+
+# vLLM refuses a temperature above the second, and raises one below the first with no more than a warning
+TEMPERATURES = (0.01, 2.0)
+# an engine that has its workers to end takes up to nine seconds; vLLM's own default kills it after five
+SHUTDOWN_SECONDS = 30.0
+
+
+class EngineError(ExpectedError):
+    """vLLM could not start, or stopped; its own log, above the message, has the cause."""
+
+
+class VllmSampler(ChatSampler):
+    """A :class:`real.sampling.Sampler` of one checkpoint on one machine; a context manager that ends its processes.
+
+    The engines start with the first call of :meth:`sample`: what has been sampled before needs none.
+    """
+
+    def __init__(self, name: str, settings: Evaluation, device: str, engines: int = 1):
+        """Read the checkpoint ``name``, a folder or a hub id, except for its weights.
+
+        Args:
+            device: cpu (float32) or cuda (the checkpoint's precision).
+            engines: copies of the model that share the requests, each on a GPU of its own.
+
+        Raises:
+            CheckpointError: it can't be found or read, or its tokenizer has no chat template.
+            ConfigError: vLLM can't sample on the device, or at the temperature.
+        """
+        if device != current_platform.device_type:
+            raise ConfigError(
+                f"device: {device!r} is asked for, but this vLLM samples on {current_platform.device_type or 'nothing'}"
+                " here; change --device, or give --sampler transformers"
+            )
+        lowest, highest = TEMPERATURES
+        if not lowest <= settings.temperature <= highest:
+            raise ConfigError(
+                f"evaluation.temperature is {settings.temperature}, but vLLM samples at {lowest} to {highest}; "
+                "change it (--temperature), or give --sampler transformers"
+            )
+        self.name, self.settings, self.device, self.engines = name, settings, device, engines
+        self.checkpoint = find_checkpoint(name)
+        where: dict[str, Any] = {"revision": self.checkpoint.revision or "main"}
+        generation = None
+        with loading(self.checkpoint):
+            self.config = AutoConfig.from_pretrained(self.checkpoint.name, **where)
+            with suppress(OSError):  # few checkpoints lack it
+                generation = GenerationConfig.from_pretrained(self.checkpoint.name, **where)
+        self.tokenizer = load_tokenizer(self.checkpoint)
+        ends = end_ids(generation, self.config)
+        self.pad = pad_id(self.config, ends)
+        self.ends = sorted({*ends, self.tokenizer.eos_token_id} - {None})
+        stored = self.config.get_text_config().dtype or self.config.dtype
+        self.dtype = "float32" if device == "cpu" else str(stored or "auto").removeprefix("torch.")
+        # the number of engines is left out: how requests meet in a batch changes with their timing anyway
+        self.identity: dict[str, Any] = {
+            "checkpoint": self.checkpoint.content,
+            "library": "vllm",
+            "device": device,
+            "dtype": self.dtype,
+            "packages": {"vllm": vllm.__version__, **versions("torch", "transformers")},
+            "code": code_digest(__name__),
+        }
+        self._runner, self._requests = asyncio.Runner(), count()
+        self._engine: AsyncLLM | None = None
+        self._length = self._longest_prompt = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the engines and wait for their processes; further sampling is an error."""
+        self._stop()
+        self._runner.close()
+
+    def check(self, problems: Sequence[Problem]) -> None:
+        """See :meth:`real.chat.ChatSampler.check`."""
+        super().check(problems)
+        self._longest_prompt = max([self._longest_prompt, *(len(self._prompt(problem)) for problem in problems)])
+
+    def sample(self, problems: Sequence[Problem], samples: int) -> list[Response]:
+        """``samples`` responses to each problem, side by side; see :class:`real.sampling.Sampler`.
+
+        Raises:
+            EngineError: vLLM could not start with the checkpoint, or stopped.
+        """
+        self.check(problems)
+        self._start()
+        seeds = [sample_seed(self.settings.seed, problem.problem_id, k) for problem in problems for k in range(samples)]
+        prompts = [prompt for prompt in map(self._prompt, problems) for _ in range(samples)]
+        try:
+            return self._runner.run(self._respond_to_all(prompts, seeds))
+        except (EngineDeadError, EngineGenerateError) as error:
+            raise EngineError(
+                f"{self.name}: vLLM stopped while it sampled ({first_line(error)}); read its log above, and run the "
+                "same command again to go on from the last finished chunk"
+            ) from None
+
+    async def _respond_to_all(self, prompts: Sequence[list[int]], seeds: Sequence[int]) -> list[Response]:
+        return await asyncio.gather(*map(self._respond, prompts, seeds))
+
+    async def _respond(self, prompt: list[int], seed: int) -> Response:
+        assert self._engine is not None
+        settings = self.settings
+        parameters = SamplingParams(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            max_tokens=settings.max_response_tokens,
+            seed=seed,
+            stop_token_ids=self.ends,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        async for output in self._engine.generate({"prompt_token_ids": prompt}, parameters, str(next(self._requests))):
+            completion = output.outputs[0]
+        ids = list(completion.token_ids)
+        return Response(self._text(ids), len(ids), completion.finish_reason == "length")
+
+    def _start(self) -> None:
+        """Start the engines, unless they run already and have room for the longest prompt."""
+        length = self._longest_prompt + self.settings.max_response_tokens
+        if self._engine is not None and length <= self._length:
+            return
+        self._stop()
+        # an evaluation reports to nobody unless its user says so
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        arguments = AsyncEngineArgs(
+            model=self.checkpoint.name,
+            revision=self.checkpoint.revision,
+            # prompts go in as token ids, and come out so; ends are ours, and no other default of the model counts
+            skip_tokenizer_init=True,
+            generation_config="vllm",
+            dtype=self.dtype,
+            # room for the longest response, not for the model's whole context, which may not fit the GPU
+            max_model_len=length,
+            enforce_eager=self.device == "cpu",
+            data_parallel_size=self.engines,
+            disable_log_stats=True,
+        )
+        try:
+            self._engine, self._length = AsyncLLM.from_engine_args(arguments), length
+        except Exception as error:  # vLLM has no class of its own for it
+            raise EngineError(
+                f"{self.name}: vLLM could not start with this checkpoint ({first_line(error)}); read its log above, "
+                "and check that the weights are complete and fit the memory"
+            ) from None
+
+    def _stop(self) -> None:
+        if self._engine is not None:
+            self._engine.shutdown(timeout=SHUTDOWN_SECONDS)
+            self._engine = None

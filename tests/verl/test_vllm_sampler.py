@@ -1,0 +1,274 @@
+"""vLLM as the evaluation's sampler: the same prompts, texts and counts as transformers', and no process left behind."""
+
+import multiprocessing.resource_tracker
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from real.arithmetic import TOKEN_ID, VOCABULARY, held_out_problems
+from real.checkpoints import CheckpointError
+from real.config import PAPER_EVALUATION, ConfigError, Policy
+from real.evaluate import evaluate
+from real.problems import Problem
+from real.sampling import sample_seed
+from real.torch_engine.policy import build_policy, save_checkpoint
+from real.torch_engine.transformers_sampler import TransformersSampler
+from real.verl_engine.vllm_sampler import EngineError, VllmSampler
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTEXT = 60
+# the ends of what vLLM takes. At 0.01 the model is sampled greedily (with seed 108 the logits of the two likeliest
+# tokens differ by 0.14 or more all along the tested responses); at 2 its choices are open
+COLD, WARM = 0.01, 2.0
+SETTINGS = PAPER_EVALUATION.model_copy(
+    update={"samples": 3, "max_response_tokens": 16, "chunk_problems": 3, "temperature": WARM, "top_p": 0.95}
+)
+PROBLEMS = held_out_problems(0, 8, 4)["mix4", "test"]
+# what `python -m real evaluate` needs to ask for the same
+COMMAND = ["--config", "paper_configs/smoke.yaml", "--benchmarks", "mix4", "--samples", "3", "--temperature", str(WARM)]
+COMMAND += ["--top-p", "0.95", "--max-response-tokens", "16", "--chunk-problems", "3", "--any-format"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _vllm_on_cpu():
+    """One GiB for keys and values, threads left where they are, nothing asked of a hub."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+        patch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    """A random policy of the laptop's vocabulary with heads of 32 numbers, which vLLM's CPU attention has code for."""
+    shape = Policy(hidden_size=64, layers=2, attention_heads=2, feed_forward_size=128)
+    model = build_policy(shape, CONTEXT, seed=108)
+    model.generation_config.eos_token_id = [TOKEN_ID["<eos>"], TOKEN_ID["?"]]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(6.0 if parameter.dim() > 1 else 1.0)
+        model.model.norm.weight.mul_(2.0)
+    folder = tmp_path_factory.mktemp("random") / "model"
+    save_checkpoint(model, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sampler(checkpoint, _vllm_on_cpu):
+    with VllmSampler(str(checkpoint), SETTINGS, "cpu") as sampler:
+        yield sampler
+
+
+@pytest.fixture
+def settings(sampler):
+    """Sets the sampler's settings for one test: its engine doesn't depend on them."""
+
+    def change(**changes) -> VllmSampler:
+        sampler.settings = SETTINGS.model_copy(update=changes)
+        return sampler
+
+    yield change
+    sampler.settings = SETTINGS
+
+
+def own_processes() -> list[psutil.Process]:
+    """Descendants of this process, without the one that multiprocessing keeps for itself."""
+    tracker = multiprocessing.resource_tracker._resource_tracker._pid
+    return [child for child in psutil.Process().children(recursive=True) if child.pid != tracker]
+
+
+def test_cold_responses_are_those_of_transformers_token_by_token(settings, checkpoint):
+    cold = settings(temperature=COLD, top_p=1.0)
+    expected = TransformersSampler(str(checkpoint), cold.settings, "cpu").sample(PROBLEMS, 1)
+    assert cold.sample(PROBLEMS, 1) == expected
+    assert {response.truncated for response in expected} == {True, False}
+
+
+def test_every_response_ends_at_the_limit_or_an_end_token(sampler):
+    responses = sampler.sample(PROBLEMS, 20)
+    assert {response.truncated for response in responses} == {True, False}
+    for response in responses:
+        assert 1 <= response.tokens <= 16
+        assert not response.truncated or response.tokens == 16
+        assert not any(hidden in response.text for hidden in ("<eos>", "?", "<pad>"))
+    assert any("</think>" in response.text for response in responses)
+
+
+def test_a_sample_depends_on_its_problem_and_number_alone(sampler):
+    every = sampler.sample(PROBLEMS, 3)
+    assert sampler.sample(PROBLEMS, 3) == every
+    assert sampler.sample(PROBLEMS[3:4], 3) == every[9:12]
+    assert sampler.sample(PROBLEMS[::-1], 2)[-2:] == every[:2]
+    assert len({response.text for response in every}) > len(PROBLEMS)
+
+
+def test_seeds_of_63_bits_are_taken_and_differ(settings):
+    assert max(sample_seed(seed, problem.problem_id, 0) for seed in (0, 1) for problem in PROBLEMS) >= 2**62
+    assert settings(seed=1).sample(PROBLEMS, 1) != settings(seed=0).sample(PROBLEMS, 1)
+
+
+def test_samples_follow_the_tempered_nucleus(settings, checkpoint):
+    count, top_p = 1500, 0.8
+    first = settings(max_response_tokens=1, top_p=top_p)
+    observed = [response.text for response in first.sample(PROBLEMS[:1], count)]
+    model = TransformersSampler(str(checkpoint), SETTINGS, "cpu").model
+    logits = model(torch.tensor([first._prompt(PROBLEMS[0])])).logits[0, -1].double() / WARM
+    ordered, ids = logits.softmax(-1).sort(descending=True)
+    size = int((ordered.cumsum(0) < top_p).sum()) + 1
+    expected = dict.fromkeys(observed, 0.0)
+    for probability, token in zip((ordered[:size] / ordered[:size].sum()).tolist(), ids[:size].tolist(), strict=True):
+        text = "" if token in (*first.ends, first.pad) else VOCABULARY[token]
+        expected[text] = expected.get(text, 0.0) + probability
+    assert 3 <= size < len(VOCABULARY) - 3
+    for text, probability in expected.items():
+        error = 4.5 * (probability * (1 - probability) / count) ** 0.5
+        assert abs(observed.count(text) / count - probability) <= error, text
+
+
+def run(sampler, output: Path) -> None:
+    settings = SETTINGS.model_copy(update={"strict_format": False})
+    evaluate(sampler, {"mix4": PROBLEMS}, settings, output, output / ".partial", processes=1)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+class StopError(Exception):
+    """Stands for a kill before a chunk is finished."""
+
+
+def test_an_interrupted_evaluation_goes_on_to_identical_bytes(sampler, tmp_path, monkeypatch):
+    run(sampler, tmp_path / "whole")
+    chunks = []
+
+    def stop_at_the_second(problems, samples):
+        chunks.append(len(problems))
+        if len(chunks) == 2:
+            raise StopError
+        return VllmSampler.sample(sampler, problems, samples)
+
+    monkeypatch.setattr(sampler, "sample", stop_at_the_second)
+    with pytest.raises(StopError):
+        run(sampler, tmp_path / "resumed")
+    run(sampler, tmp_path / "resumed")
+    assert chunks == [3, 3, 3, 2]
+    assert files(tmp_path / "resumed") == files(tmp_path / "whole")
+
+
+def command(checkpoint: Path, output: Path, *flags: str) -> list[str]:
+    asked = ["--model", str(checkpoint), "--output", str(output), "--device", "cpu", "--sampler", "vllm", *flags]
+    return [sys.executable, "-m", "real", "evaluate", *COMMAND, *asked]
+
+
+def interrupt(arguments: list[str], number: signal.Signals, when: Callable[[psutil.Process], bool]) -> str:
+    """Signal the command, and it alone, as soon as ``when``; its standard error. All its processes must end."""
+    started = subprocess.Popen(arguments, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process, deadline = psutil.Process(started.pid), time.monotonic() + 240
+    while not when(process):
+        assert started.poll() is None, started.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    family = process.children(recursive=True)
+    assert family
+    os.kill(started.pid, number)
+    errors = started.communicate(timeout=120)[1]
+    assert started.returncode == 130, errors
+    left = psutil.wait_procs(family, timeout=30)[1]
+    assert left == []
+    return errors
+
+
+def test_sigterm_ends_every_engine_and_the_same_command_goes_on(sampler, checkpoint, tmp_path):
+    """With two engines until the signal and one after it, the rows are those of an evaluation in one piece."""
+    output = tmp_path / "killed"
+    errors = interrupt(
+        command(checkpoint, output, "--gpus", "2"),
+        signal.SIGTERM,
+        when=lambda _: len(list(output.glob(".partial/chunks-*/*.parquet"))) > 0,
+    )
+    assert "run the same command again" in errors
+    assert not files(output)
+    done = subprocess.run(command(checkpoint, output), cwd=ROOT, text=True, capture_output=True, check=True)
+    assert 1 <= done.stdout.count(" chunk ") < 3
+    sampler.name = str(checkpoint)
+    run(sampler, tmp_path / "whole")
+    assert files(output) == files(tmp_path / "whole")
+
+
+def test_ctrl_c_while_an_engine_starts_leaves_no_process(checkpoint, tmp_path):
+    def engine_started(process: psutil.Process) -> bool:
+        return any("Engine" in child.name() for child in process.children(recursive=True))
+
+    interrupt(command(checkpoint, tmp_path), signal.SIGINT, when=engine_started)
+
+
+def test_two_engines_give_the_same_responses_and_end_with_the_sampler(sampler, checkpoint):
+    before = own_processes()
+    with VllmSampler(str(checkpoint), SETTINGS, "cpu", engines=2) as two:
+        assert two.identity == sampler.identity
+        assert two.sample(PROBLEMS, 3) == sampler.sample(PROBLEMS, 3)
+        names = [child.name() for child in own_processes() if child not in before]
+        assert sum("Engine" in name for name in names) == 2, names
+    assert own_processes() == before
+
+
+def test_a_checkpoint_without_all_weights_is_one_sentence_and_leaves_no_process(checkpoint, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in checkpoint.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.down_proj.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    before = own_processes()
+    with VllmSampler(str(folder), SETTINGS, "cpu") as broken, pytest.raises(EngineError) as error:
+        broken.sample(PROBLEMS[:1], 1)
+    assert str(error.value).startswith(f"{folder}: vLLM could not start with this checkpoint (")
+    assert "\n" not in str(error.value)
+    assert own_processes() == before
+
+
+def test_a_prompt_that_does_not_fit_is_refused_in_the_words_of_transformers(sampler, checkpoint):
+    content = "+".join("1" * 23)
+    long = [Problem("mix4-long", "mix4", ({"role": "user", "content": content},), ("3",), "test")]
+    sentences = []
+    for refusing in (sampler, TransformersSampler(str(checkpoint), SETTINGS, "cpu")):
+        with pytest.raises(ConfigError) as error:
+            refusing.check(long)
+        sentences.append(str(error.value))
+    assert sentences[0] == sentences[1]
+    assert "has 45 tokens and the response limit is 16, together more than the model's context of 60" in sentences[0]
+
+
+def test_what_vllm_cannot_do_is_refused_before_anything_starts(checkpoint, tmp_path):
+    before = own_processes()
+    for temperature in (0.005, 2.5):
+        with pytest.raises(ConfigError, match=rf"temperature is {temperature}, but vLLM samples at 0\.01 to 2\.0"):
+            VllmSampler(str(checkpoint), SETTINGS.model_copy(update={"temperature": temperature}), "cpu")
+    with pytest.raises(ConfigError, match="'cuda' is asked for, but this vLLM samples on cpu"):
+        VllmSampler(str(checkpoint), SETTINGS, "cuda")
+    with pytest.raises(CheckpointError, match="holds no Hugging Face checkpoint"):
+        VllmSampler(str(tmp_path), SETTINGS, "cpu")
+    with VllmSampler(str(checkpoint), SETTINGS, "cpu") as idle:
+        idle.check(PROBLEMS)
+    assert own_processes() == before
+
+
+def test_the_identity_names_what_a_response_depends_on(sampler):
+    import vllm
+
+    assert sampler.identity["library"] == "vllm"
+    assert sampler.identity["dtype"] == "float32"
+    assert sampler.identity["packages"]["vllm"] == vllm.__version__
+    assert sampler.identity["checkpoint"].startswith("sha256:")
