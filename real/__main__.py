@@ -26,6 +26,7 @@ from real.config import (
     resolve,
 )
 from real.errors import ExpectedError
+from real.identity import base_identity, run_identity
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
@@ -33,8 +34,8 @@ SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 def base(arguments: argparse.Namespace) -> None:
     """train the base model of a scale, or find the checkpoint that it names"""
     experiment, started = load(arguments.config), time.time()
-    folder = Path(experiment.results)
     scale = _trained_scale(experiment)
+    folder, identity = Path(experiment.results), base_identity(experiment)
     if isinstance(scale, ArithmeticScale):
         from real.torch_engine.supervised import train_base
 
@@ -43,13 +44,14 @@ def base(arguments: argparse.Namespace) -> None:
         from real.checkpoints import link_checkpoint
 
         link_checkpoint(scale.model.name, scale.model.revision, folder / "base" / "model")
-    _write_provenance(folder / "base", started, arguments.config)
+    _write_provenance(folder / "base", started, arguments.config, identity)
 
 
 def train(arguments: argparse.Namespace) -> None:
     """train one method with one seed"""
     experiment, started = load(arguments.config), time.time()
     run = resolve(experiment, arguments.method, arguments.seed)
+    identity = run_identity(experiment, run.method, run.seed)  # before, not after: the code may be edited meanwhile
     results, part = Path(experiment.results), Path(run.method) / f"seed{run.seed}"
     output = results / "runs" / part
     places = (results / "base" / "model", output, results / "work" / part)
@@ -62,7 +64,7 @@ def train(arguments: argparse.Namespace) -> None:
 
         train_verl(run, *places)
     (output / "config.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
-    _write_provenance(output, started, arguments.config)
+    _write_provenance(output, started, arguments.config, identity)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -238,10 +240,11 @@ def _trained_scale(experiment: Experiment) -> TorchScale | VerlScale | VerlArith
     return experiment.scale
 
 
-def _write_provenance(folder: Path, started: float, config: list[str]) -> None:
+def _write_provenance(folder: Path, started: float, config: list[str], identity: dict[str, str]) -> None:
     from real.provenance import describe
 
-    folder.joinpath("provenance.json").write_text(json.dumps(describe(started, config=config), indent=2) + "\n")
+    description = describe(started, config=config, **identity)
+    folder.joinpath("provenance.json").write_text(json.dumps(description, indent=2) + "\n")
 
 
 if __name__ == "__main__":
