@@ -43,7 +43,8 @@ if scale.datasets.mirror:
     os.environ.setdefault(MIRROR_VARIABLE, scale.datasets.mirror)
 trains = isinstance(scale, TrainedScale)
 BASE = "base"
-WORK = os.path.join(experiment.results, "work")
+RESULTS = experiment.results
+WORK = os.path.join(RESULTS, "work")
 SEEDS = scale.seeds if trains else []
 BENCHMARKS = scale.evaluation.benchmarks if trains else []
 DATASETS = [name for name in BENCHMARKS if name in MATH_BENCHMARKS]
@@ -53,6 +54,12 @@ TRAINING_SETS = [name for name, source in sources.items() if source.split == "tr
 CLAIMS_FILE = "paper_configs/claims.yaml"
 PRINTED_TABLES = [] if trains else scale.reported.benchmarks
 LABELS = {name: method.label for name, method in experiment.methods.items()}
+BASE_MODEL = f"{RESULTS}/base/model"
+RUN_MODEL = f"{RESULTS}/runs/{{method}}/seed{{seed}}/model"
+# written last
+RUN_DONE = f"{RESULTS}/runs/{{method}}/seed{{seed}}/provenance.json"
+BASE_EVALUATED = f"{RESULTS}/evaluations/base/evaluation.json"
+RUN_EVALUATED = f"{RESULTS}/evaluations/{{method}}/seed{{seed}}/evaluation.json"
 # what a table of evaluations shows of the config
 SHOWN = [LABELS, scale.methods, SEEDS, BENCHMARKS, scale.evidence]
 
@@ -97,9 +104,32 @@ def tracked(value):
     return "protected scale: nothing is tracked" if scale.protected else value
 
 
-def made_from(files):
-    """Inputs that rerun finished jobs when they are newer; at protected scales they only have to exist."""
-    return ancient(files) if scale.protected else files
+def made_from(files, rule, done, makers=(), optional=True):
+    """Input function: what a job is made from, so that at protected scales nothing but force reruns a finished job.
+
+    A finished job's inputs are ancient, and those that are gone are left out: were one of them made again for another
+    job, Snakemake would rerun this one too.
+
+    Args:
+        files: paths; done: the file that the job writes last; both may hold wildcards.
+        rule: whose inputs these are; makers: rules that rerun this one when they, or a file of theirs, are forced.
+        optional: whether an input that is gone may be left out; a deleted run must be evaluated again.
+    """
+
+    def inputs(wildcards):
+        values = dict(wildcards.items())
+        paths, last = [file.format(**values) for file in files], done.format(**values)
+        if not scale.protected:
+            return paths
+        forced = workflow.dag_settings.forcerun
+        folders = {os.path.dirname(path) for path in paths} if makers else set()
+        if not forced.isdisjoint(makers) or folders & set(map(os.path.dirname, forced)):
+            return paths
+        if optional and os.path.exists(last) and rule not in forced:
+            paths = [path for path in paths if os.path.exists(path)]
+        return [ancient(path) for path in paths]
+
+    return inputs
 
 
 def prepared(*names):

@@ -5,8 +5,12 @@ if trains:
 
     rule evaluate_base:
         input:
-            model=made_from("<results>/base/model"),
-            problems=made_from(prepared(*DATASETS)),
+            model=made_from(
+                [BASE_MODEL], "evaluate_base", done=BASE_EVALUATED, makers=["base"]
+            ),
+            problems=made_from(
+                prepared(*DATASETS), "evaluate_base", done=BASE_EVALUATED
+            ),
         output:
             expand(
                 "<results>/evaluations/base/{benchmark}.parquet", benchmark=BENCHMARKS
@@ -38,8 +42,14 @@ if trains:
 
     use rule evaluate_base as evaluate with:
         input:
-            model=made_from("<results>/runs/{method}/seed{seed}/model"),
-            problems=made_from(prepared(*DATASETS)),
+            model=made_from(
+                [RUN_MODEL],
+                "evaluate",
+                done=RUN_EVALUATED,
+                makers=["base", "train"],
+                optional=False,
+            ),
+            problems=made_from(prepared(*DATASETS), "evaluate", done=RUN_EVALUATED),
         output:
             expand(
                 "<results>/evaluations/{{method}}/seed{{seed}}/{benchmark}.parquet",

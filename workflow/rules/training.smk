@@ -54,8 +54,8 @@ if trains:
 
     rule train:
         input:
-            base=made_from("<results>/base/model"),
-            problems=made_from(training_problems()),
+            base=made_from([BASE_MODEL], "train", done=RUN_DONE, makers=["base"]),
+            problems=made_from(training_problems(), "train", done=RUN_DONE),
         output:
             model=directory("<results>/runs/{method}/seed{seed}/model"),
             metrics="<results>/runs/{method}/seed{seed}/metrics.jsonl",
