@@ -1,4 +1,4 @@
-"""Validation pass@1 at the last step against the learning rate, per method: what the laptop's rate was chosen by."""
+"""Validation pass@1 at the last step against the learning rate, per method: what a scale's rate is judged by."""
 
 import matplotlib.pyplot as plt
 import pandas as pd

@@ -7,6 +7,7 @@ analogue at that scale. Mathematical claims are checked everywhere.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from tqdm import tqdm
 from real import power
 from real.claims_file import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
 from real.claims_page import page
-from real.config import Experiment, ReportedScale
+from real.config import Experiment, ReportedScale, load
+from real.config.schema import Scale
 from real.measures import MEASURES, NotMeasuredError, methods_of
+from real.needs import needs
 from real.reported import MEAN, benchmarks, cells, read_benchmarks
 from real.results import BASE
 from real.statistics import Interval, verdict
@@ -137,7 +140,7 @@ def _claim_row(experiment: Experiment, content: ClaimsFile, name: str, resolutio
         verdict=_verdict(interval, claim.region),
         reason=reason,
         resolution=resolution,
-        command=_command(claim.rule, [facts.config]),
+        command=_command(claim.rule, [facts.config, *claim.overlays]),
         cost=_cost(facts, len(set(methods_of(claim.parameters)))),
         note=claim.note,
     )
@@ -160,7 +163,7 @@ def _analogue_row(experiment: Experiment, content: ClaimsFile, name: str, analog
         verdict=_verdict(interval, region),
         reason=reason,
         resolution=None,
-        command=_command(claim.rule, experiment.files),
+        command=_command(claim.rule, experiment.files, experiment.scale),
         cost=_cost(facts, len(set(methods_of(claim.parameters)))) if facts else "",
         note="",
     )
@@ -181,12 +184,24 @@ def _verdict(interval: Interval | None, region: Region) -> str:
     return verdict(interval, above, np.inf if region.below is None else region.below)
 
 
-def _command(rule: str, files: Sequence[str]) -> str:
-    """What to type, or which scale file this version lacks for it."""
+def _command(rule: str, files: Sequence[str], scale: Scale | None = None) -> str:
+    """What to type, or which config file is missing for it.
+
+    Args:
+        scale: what the files hold; None: read them.
+    """
     missing = [file for file in files if not Path(file).exists()]
-    if missing:
+    if missing and scale is None:
         return f"needs {', '.join(missing)}, which this version does not have yet"
-    return f"snakemake {rule} claims --cores all --configfile {' '.join(files)}"
+    # without a limit Snakemake would start all jobs at once
+    gpus = needs(scale or _read_scale(*files)).gpus
+    lent = f" --resources gpu={gpus}" if gpus else ""
+    return f"snakemake {rule} claims --cores all{lent} --configfile {' '.join(files)}"
+
+
+@lru_cache
+def _read_scale(*files: str) -> Scale:
+    return load(files).scale
 
 
 def _cost(facts: ScaleFacts, runs: int) -> str:

@@ -60,6 +60,8 @@ class Claim(Strict):
     """whose data judge it: a key of `scales`"""
     rule: str
     """the rule whose table or figure shows it"""
+    overlays: list[str] = Field(default=[])
+    """further config files, where the scale's own methods don't include the claim's"""
     note: str = ""
     """what a reader must know besides"""
     analogue: Analogue | None = None

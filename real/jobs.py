@@ -21,6 +21,7 @@ from real.config import (
     resolve,
 )
 from real.gpus import default_device, lease
+from real.identity import base_identity, run_identity
 from real.preflight import require
 from real.provenance import describe
 from real.sampling import Sampler
@@ -33,7 +34,7 @@ def make_base(experiment: Experiment) -> None:
         ExpectedError: with what to do.
     """
     started, scale = time.time(), experiment.trained
-    folder = Path(experiment.results)
+    folder, identity = Path(experiment.results), base_identity(experiment)
     if isinstance(scale, ArithmeticScale):
         from real.torch_engine.supervised import train_base
 
@@ -43,7 +44,7 @@ def make_base(experiment: Experiment) -> None:
         from real.checkpoints import link_checkpoint
 
         link_checkpoint(scale.model.name, scale.model.revision, folder / "base" / "model")
-    write_provenance(folder / "base", started, experiment)
+    write_provenance(folder / "base", started, experiment, identity)
 
 
 def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | None) -> None:
@@ -57,6 +58,7 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     """
     started, scale = time.time(), experiment.trained
     run = resolve(experiment, method, seed)
+    identity = run_identity(experiment, method, seed)  # before, not after: the code may be edited meanwhile
     results, part = Path(experiment.results), Path(method) / f"seed{seed}"
     output = results / "runs" / part
     places = (results / "base" / "model", output, results / "work" / part)
@@ -74,7 +76,7 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
             require(experiment, granted_gpus, inputs=False)
             train_verl(run, *places)
     (output / "config.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
-    write_provenance(output, started, experiment)
+    write_provenance(output, started, experiment, identity)
 
 
 def evaluate(
@@ -141,7 +143,7 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def write_provenance(folder: Path, started: float, experiment: Experiment) -> None:
+def write_provenance(folder: Path, started: float, experiment: Experiment, identity: dict[str, str]) -> None:
     """Write ``folder/provenance.json``."""
-    description = describe(started, config=experiment.files)
+    description = describe(started, config=experiment.files, **identity)
     folder.joinpath("provenance.json").write_text(json.dumps(description, indent=2) + "\n")

@@ -28,13 +28,13 @@ def code_digest(*modules: str) -> str:
     what depends on the edited module and nothing else.
 
     Args:
-        modules: dotted names, such as ``real.torch_engine.train``.
+        modules: dotted names, such as ``real.torch_engine.train``; a package stands for all its modules.
 
     Raises:
         FileNotFoundError: a name that is no module.
     """
     reached: set[Path] = set()
-    pending = [_module_file(module) for module in modules]
+    pending = [path for module in modules for path in _module_files(module)]
     while pending:
         path = pending.pop()
         if path not in reached:
@@ -72,6 +72,12 @@ def versions(*packages: str) -> dict[str, str]:
         with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found
+
+
+def _module_files(module: str) -> list[Path]:
+    """The file of a module, or all files of a package."""
+    path = _module_file(module)
+    return sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
 
 
 def _module_file(module: str) -> Path:

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import pandas as pd
 
-from real.config import ConfigError
+from real.config import ConfigError, TrainedScale
 from real.sources import Source, read_sources
 
 MEAN = "mean"
@@ -25,6 +25,12 @@ AVERAGE_TOLERANCE = 0.001
 def benchmarks() -> dict[str, Source]:
     """The six test sets of datasets/sources.yaml: labels and sizes of what the papers' tables print."""
     return {name: source for name, source in read_sources().items() if source.split == "test"}
+
+
+def validation_problems(scale: TrainedScale) -> str:
+    """What a scale validates on while training, for captions: ``300 problems``, or ``30 problems of AIME24``."""
+    source = benchmarks().get(scale.validation)
+    return f"{source.rows} problems of {source.label}" if source else scale.validation
 
 
 def read_benchmarks(files: Sequence[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from real.config import Experiment, ReportedScale, TrainedScale, resolve
-from real.reported import MEAN, PROVENANCE, benchmarks, provenance_note, read_benchmarks
+from real.reported import MEAN, PROVENANCE, benchmarks, provenance_note, read_benchmarks, validation_problems
 from real.results import BASE, problem_rates, run_metrics
 from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1
 
@@ -174,7 +174,7 @@ def write_learning_rate_sweep(experiment: Experiment, folder: Path) -> None:
     assert isinstance(scale, TrainedScale)
     note = (
         f"pass@1 on validation problems alone, step {scale.training.steps}, seeds {', '.join(map(str, scale.seeds))}; "
-        f"{scale.training.validation_samples} samples of each of {scale.validation}; "
+        f"{scale.training.validation_samples} samples of each of {validation_problems(scale)}; "
         f"one number per seed where there are fewer than three."
     )
     write_readable(folder / "learning_rate_sweep", "Learning-rate sweep", {scale.evidence: table}, note)

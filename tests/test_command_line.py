@@ -16,7 +16,10 @@ LAPTOP_EVALUATION = ["evaluate", "--config", "paper_configs/smoke.yaml", "--mode
     [
         (["train", "--config", "none.yaml", "--method", "real", "--seed", "0"], "none.yaml: no such file"),
         (["train", "--config", "paper_configs/smoke.yaml", "--method", "ppo", "--seed", "0"], "unknown method 'ppo'"),
-        (["base", "--config", "paper_configs/published.yaml"], "trains and evaluates nothing"),
+        (
+            ["base", "--config", "paper_configs/published.yaml"],
+            "trains nothing",
+        ),
         (
             ["evaluate", "--config", "paper_configs/smoke.yaml", "--model", "absent", "--output", "unused"],
             "absent: no such folder, and no hub id (organisation/name) either",
@@ -41,7 +44,10 @@ LAPTOP_EVALUATION = ["evaluate", "--config", "paper_configs/smoke.yaml", "--mode
         ),
         (["evaluate", "--model", "m", "--benchmarks", "mix4"], "'mix4' belongs to the laptop's task"),
         (["evaluate", "--model", "m", "--samples", "0"], "command line: samples is 0"),
-        (["evaluate", "--model", "m", "--config", "paper_configs/published.yaml"], "trains and evaluates nothing"),
+        (
+            ["evaluate", "--model", "m", "--config", "paper_configs/published.yaml"],
+            "trains nothing",
+        ),
         ([*LAPTOP_EVALUATION, "--gpus", "0"], "--gpus is 0; give 1 or more"),
         ([*LAPTOP_EVALUATION, "--gpus", "2"], "transformers samples on one; give --sampler vllm"),
         pytest.param(

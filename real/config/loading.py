@@ -12,7 +12,6 @@ from real.config.files import read_yaml
 from real.config.schema import (
     SCALE,
     Experiment,
-    ReportedScale,
     Scale,
     TorchRun,
     TorchScale,
@@ -72,9 +71,7 @@ def resolve(experiment: Experiment, method: str, seed: int) -> TorchRun | VerlRu
     Raises:
         ConfigError: unknown method, or a scale that trains nothing.
     """
-    scale = experiment.scale
-    if isinstance(scale, ReportedScale):
-        raise ConfigError(f"{experiment.files[0]}: the scale '{scale.scale}' trains nothing, so it has no runs")
+    scale = experiment.trained
     if method not in experiment.methods:
         raise ConfigError(unknown("method", method, experiment.methods))
     training: Any = scale.training

@@ -227,7 +227,7 @@ class Experiment(Strict):
             ConfigError: it doesn't.
         """
         if isinstance(self.scale, ReportedScale):
-            raise ConfigError(f"{self.files[0]}: the scale '{self.scale.scale}' trains nothing, so there is nothing to run or evaluate")
+            raise ConfigError(f"{self.files[0]}: the scale '{self.scale.scale}' trains nothing")
         return self.scale
 
 

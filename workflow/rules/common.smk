@@ -6,9 +6,20 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from real.config import ConfigError, TorchScale, digest, load, read, resolve
+from real.config import (
+    ArithmeticScale,
+    ConfigError,
+    TorchScale,
+    TrainedScale,
+    digest,
+    load,
+    read,
+)
+from real.identity import base_identity, evaluation_identity, run_identity
+from real.needs import needs
 from real.problems import MATH_BENCHMARKS
 from real.provenance import code_digest
+from real.reported import validation_problems
 from real.sources import MIRROR_VARIABLE, read_sources
 
 CONFIG_FILES = [os.path.relpath(file) for file in workflow.configfiles]
@@ -30,9 +41,10 @@ scale = experiment.scale
 # the environment wins; and through it, not through params, so that another mirror reruns nothing
 if scale.datasets.mirror:
     os.environ.setdefault(MIRROR_VARIABLE, scale.datasets.mirror)
-trains = isinstance(scale, TorchScale)
+trains = isinstance(scale, TrainedScale)
 BASE = "base"
-WORK = os.path.join(experiment.results, "work")
+RESULTS = experiment.results
+WORK = os.path.join(RESULTS, "work")
 SEEDS = scale.seeds if trains else []
 BENCHMARKS = scale.evaluation.benchmarks if trains else []
 DATASETS = [name for name in BENCHMARKS if name in MATH_BENCHMARKS]
@@ -42,6 +54,18 @@ TRAINING_SETS = [name for name, source in sources.items() if source.split == "tr
 CLAIMS_FILE = "paper_configs/claims.yaml"
 PRINTED_TABLES = [] if trains else scale.reported.benchmarks
 LABELS = {name: method.label for name, method in experiment.methods.items()}
+BASE_MODEL = f"{RESULTS}/base/model"
+RUN_MODEL = f"{RESULTS}/runs/{{method}}/seed{{seed}}/model"
+# written last
+RUN_DONE = f"{RESULTS}/runs/{{method}}/seed{{seed}}/provenance.json"
+BASE_EVALUATED = f"{RESULTS}/evaluations/base/evaluation.json"
+RUN_EVALUATED = f"{RESULTS}/evaluations/{{method}}/seed{{seed}}/evaluation.json"
+# what a table of evaluations shows of the config
+SHOWN = [LABELS, scale.methods, SEEDS, BENCHMARKS, scale.evidence]
+
+NEEDS = needs(scale)
+CLUSTER = scale.cluster if trains and scale.engine == "verl" else None
+ENGINE_ENV = "../envs/gpu.yaml" if CLUSTER and NEEDS.gpus else "../envs/real.yaml"
 
 
 wildcard_constraints:
@@ -66,10 +90,76 @@ def all_targets(wildcards):
             kind=["csv", "html", "md", "tex"],
         ),
         *expand("<results>/claims.{kind}", kind=["json", "html"]),
+        # named themselves, so that a deleted one is made again although the tables are there
+        *runs("<results>/runs/{method}/seed{seed}/metrics.jsonl")(wildcards),
+        *evaluations(wildcards),
         *expand(
             "<results>/figures/{figure}.{kind}", figure=figures, kind=["pdf", "png"]
         ),
     ]
+
+
+def tracked(value):
+    """A param that reruns finished jobs when it changes; at protected scales a constant, so that it never does."""
+    return "protected scale: nothing is tracked" if scale.protected else value
+
+
+def made_from(files, rule, done, makers=(), optional=True):
+    """Input function: what a job is made from, so that at protected scales nothing but force reruns a finished job.
+
+    A finished job's inputs are ancient, and those that are gone are left out: were one of them made again for another
+    job, Snakemake would rerun this one too.
+
+    Args:
+        files: paths; done: the file that the job writes last; both may hold wildcards.
+        rule: whose inputs these are; makers: rules that rerun this one when they, or a file of theirs, are forced.
+        optional: whether an input that is gone may be left out; a deleted run must be evaluated again.
+    """
+
+    def inputs(wildcards):
+        values = dict(wildcards.items())
+        paths, last = [file.format(**values) for file in files], done.format(**values)
+        if not scale.protected:
+            return paths
+        forced = workflow.dag_settings.forcerun
+        folders = {os.path.dirname(path) for path in paths} if makers else set()
+        if not forced.isdisjoint(makers) or folders & set(map(os.path.dirname, forced)):
+            return paths
+        if optional and os.path.exists(last) and rule not in forced:
+            paths = [path for path in paths if os.path.exists(path)]
+        return [ancient(path) for path in paths]
+
+    return inputs
+
+
+def prepared(*names):
+    """Prepared files of datasets."""
+    return expand("datasets/prepared/{name}.parquet", name=names)
+
+
+def trainer_options(wildcards, resources):
+    """GPUs that a job was given, where its scale asks for any: Snakemake may give it fewer, so the job compares.
+
+    A function of resources, so Snakemake doesn't compare it with the last run's.
+    """
+    return f"--gpus {resources.gpu}" if NEEDS.gpus else ""
+
+
+def sampler_options(wildcards, resources):
+    """As trainer_options, with the engine's sampler and the processes that grade."""
+    sampler, graders = (
+        ("--sampler vllm", CLUSTER.reward_workers) if CLUSTER else ("", 1)
+    )
+    return f"--processes {graders} {sampler} {trainer_options(wildcards, resources)}"
+
+
+def training_problems():
+    """Prepared training and validation set, where problems aren't generated."""
+    return (
+        prepared(scale.training_set, scale.data.validation)
+        if scale.training_set
+        else []
+    )
 
 
 def runs(pattern):
@@ -79,9 +169,9 @@ def runs(pattern):
     )
 
 
-def run_digest(wildcards):
-    """Digest of the one resolved run, so that a config edit retrains only the runs it changes."""
-    return digest(resolve(experiment, wildcards.method, int(wildcards.seed)))
+def identity_of_run(wildcards):
+    """Both digests of the one run, so that a config edit retrains only the runs it changes."""
+    return tracked(run_identity(experiment, wildcards.method, int(wildcards.seed)))
 
 
 def evaluations(wildcards):
@@ -112,9 +202,12 @@ def text_digest(files):
 def sweep_runs(wildcards):
     """The sweep's metrics, or a sentence that says which overlay it needs."""
     if not trains or not scale.variants:
+        laptop = not trains or isinstance(scale, TorchScale)
+        config = CONFIG_FILES[0] if trains else "paper_configs/laptop.yaml"
+        overlay = "learning_rate_sweep" if laptop else "learning_rate_sweep_paper"
         raise WorkflowError(
             "learning_rate_sweep needs its overlay: snakemake learning_rate_sweep --cores all "
-            "--configfile paper_configs/laptop.yaml paper_configs/variants/learning_rate_sweep.yaml"
+            f"--configfile {config} paper_configs/variants/{overlay}.yaml"
         )
     return runs("<results>/runs/{method}/seed{seed}/metrics.jsonl")(wildcards)
 
@@ -124,8 +217,7 @@ def evidence_line():
     if not trains:
         return scale.evidence
     training = scale.training
-    problems = len(BENCHMARKS) * scale.task.validation_problems
     return (
         f"{scale.evidence}; seeds {', '.join(map(str, SEEDS))}; {training.prompts} × {training.rollouts} rollouts a step; "
-        f"validation: {problems} problems × {training.validation_samples} samples"
+        f"validation: {validation_problems(scale)} × {training.validation_samples} samples"
     )

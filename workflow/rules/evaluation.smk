@@ -5,8 +5,12 @@ if trains:
 
     rule evaluate_base:
         input:
-            model="<results>/base/model",
-            problems=expand("datasets/prepared/{dataset}.parquet", dataset=DATASETS),
+            model=made_from(
+                [BASE_MODEL], "evaluate_base", done=BASE_EVALUATED, makers=["base"]
+            ),
+            problems=made_from(
+                prepared(*DATASETS), "evaluate_base", done=BASE_EVALUATED
+            ),
         output:
             expand(
                 "<results>/evaluations/base/{benchmark}.parquet", benchmark=BENCHMARKS
@@ -17,27 +21,35 @@ if trains:
         benchmark:
             "<results>/benchmarks/evaluate/base.jsonl"
         conda:
-            "../envs/real.yaml"
-        threads: 1
+            ENGINE_ENV
+        threads: NEEDS.threads
         resources:
-            mem_mb=1500,
+            gpu=NEEDS.gpus,
+            mem_mb=NEEDS.memory_mb,
+            runtime=NEEDS.minutes,
         params:
             config=CONFIG_OPTION,
             folder=subpath(output.about, parent=True),
             # undeclared, so that Snakemake doesn't delete the finished chunks of a failed job
             work=f"{WORK}/evaluations/base",
-            settings=digest(scale.task, scale.evaluation, scale.device),
-            code=code_digest("real.evaluate", "real.torch_engine.transformers_sampler"),
+            identity=tracked(evaluation_identity(experiment)),
+            options=sampler_options,
         message:
             "evaluating the base model on {BENCHMARKS}"
         shell:
             "python -m real evaluate {params.config} --model {input.model} --output {params.folder} "
-            "--work {params.work} --processes {threads} > {log} 2>&1"
+            "--work {params.work} {params.options} > {log} 2>&1"
 
     use rule evaluate_base as evaluate with:
         input:
-            model="<results>/runs/{method}/seed{seed}/model",
-            problems=rules.evaluate_base.input.problems,
+            model=made_from(
+                [RUN_MODEL],
+                "evaluate",
+                done=RUN_EVALUATED,
+                makers=["base", "train"],
+                optional=False,
+            ),
+            problems=made_from(prepared(*DATASETS), "evaluate", done=RUN_EVALUATED),
         output:
             expand(
                 "<results>/evaluations/{{method}}/seed{{seed}}/{benchmark}.parquet",

@@ -16,7 +16,7 @@ rule benchmark_tables:
     threads: 1
     params:
         config=CONFIG_OPTION,
-        settings=digest(LABELS, scale.methods, SEEDS, scale.evidence),
+        settings=digest(SHOWN),
         printed=text_digest(PRINTED_TABLES),
         code=code_digest("real.tables"),
     message:
@@ -41,7 +41,7 @@ if trains:
         threads: 1
         params:
             config=CONFIG_OPTION,
-            settings=digest(LABELS, scale.methods, SEEDS, scale.evidence),
+            settings=digest(SHOWN),
             code=code_digest("real.tables"),
         message:
             "tabulating paired differences"
@@ -62,7 +62,7 @@ if trains:
         threads: 1
         params:
             config=CONFIG_OPTION,
-            settings=digest(LABELS, scale.methods, SEEDS, scale.evidence),
+            settings=digest(SHOWN),
             code=code_digest("real.tables"),
         message:
             "tabulating pass@k"
@@ -107,7 +107,7 @@ rule learning_rate_table:
     threads: 1
     params:
         config=CONFIG_OPTION,
-        settings=digest(LABELS, scale.methods, SEEDS, scale.evidence),
+        settings=digest(SHOWN),
         code=code_digest("real.tables"),
     message:
         "tabulating the learning-rate sweep"
@@ -134,8 +134,7 @@ rule claims:
         config=CONFIG_OPTION,
         settings=digest(
             {name: method.model_dump() for name, method in experiment.methods.items()},
-            SEEDS,
-            scale.evidence,
+            SHOWN,
         ),
         printed=text_digest([CLAIMS_FILE, *PRINTED_TABLES]),
         code=code_digest("real.claims"),

@@ -1,7 +1,8 @@
-# The base model, and one RL run per method and seed.
+# The base model, and one RL run per method and seed. At protected scales a finished job runs again only if it is forced
+# (--forcerun) or its files are deleted: common.smk, tracked and made_from.
 
 
-if trains:
+if isinstance(scale, ArithmeticScale):
 
     rule base:
         output:
@@ -19,22 +20,42 @@ if trains:
             mem_mb=1500,
         params:
             config=CONFIG_OPTION,
-            settings=digest(
-                scale.task,
-                scale.policy,
-                scale.base,
-                scale.training.max_response_tokens,
-                scale.device,
-            ),
-            code=code_digest("real.torch_engine.supervised"),
+            identity=tracked(base_identity(experiment)),
         message:
             "training the base model"
         shell:
             "python -m real base {params.config} > {log} 2>&1"
 
+elif trains:
+
+    rule base:
+        output:
+            model=directory("<results>/base/model"),
+            provenance="<results>/base/provenance.json",
+        log:
+            "<results>/logs/base.log",
+        benchmark:
+            "<results>/benchmarks/base.jsonl"
+        conda:
+            "../envs/real.yaml"
+        threads: 1
+        resources:
+            mem_mb=1500,
+        params:
+            config=CONFIG_OPTION,
+            identity=tracked(base_identity(experiment)),
+        message:
+            "linking {scale.model.name}, the base model"
+        shell:
+            "python -m real base {params.config} > {log} 2>&1"
+
+
+if trains:
+
     rule train:
         input:
-            base="<results>/base/model",
+            base=made_from([BASE_MODEL], "train", done=RUN_DONE, makers=["base"]),
+            problems=made_from(training_problems(), "train", done=RUN_DONE),
         output:
             model=directory("<results>/runs/{method}/seed{seed}/model"),
             metrics="<results>/runs/{method}/seed{seed}/metrics.jsonl",
@@ -47,15 +68,18 @@ if trains:
         benchmark:
             "<results>/benchmarks/train/{method}/seed{seed}.jsonl"
         conda:
-            "../envs/real.yaml"
-        threads: 1
+            ENGINE_ENV
+        threads: NEEDS.threads
         resources:
-            mem_mb=1500,
+            gpu=NEEDS.gpus,
+            mem_mb=NEEDS.memory_mb,
+            runtime=NEEDS.minutes,
         params:
             config=CONFIG_OPTION,
-            settings=run_digest,
-            code=code_digest("real.torch_engine.train"),
+            identity=identity_of_run,
+            options=trainer_options,
         message:
             "training {wildcards.method}, seed {wildcards.seed}"
         shell:
-            "python -m real train {params.config} --method {wildcards.method} --seed {wildcards.seed} > {log} 2>&1"
+            "python -m real train {params.config} --method {wildcards.method} --seed {wildcards.seed} {params.options} "
+            "> {log} 2>&1"

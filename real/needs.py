@@ -1,0 +1,42 @@
+"""What a training or evaluation job of a scale asks of a machine; the workflow's resources."""
+
+from dataclasses import dataclass
+
+from real.config import TorchScale, VerlArithmeticScale, VerlScale
+from real.config.schema import Scale
+
+MB_PER_GPU = 64_000
+CORES_PER_GPU = 8
+
+
+@dataclass(frozen=True)
+class Needs:
+    """One job's needs.
+
+    Attributes:
+        gpus: over all nodes; 0 on a CPU.
+        threads: CPU cores.
+        memory_mb: of the host, in megabytes.
+        minutes: of wall time, for queues; a job that is cut off goes on from its last state when it runs again.
+    """
+
+    gpus: int
+    threads: int
+    memory_mb: int
+    minutes: int
+
+
+def needs(scale: Scale) -> Needs:
+    """Needs of one run or evaluation of a scale.
+
+    The figures for GPUs are asked for, not measured: per GPU, cores for sampler, trainer and graders, and host memory
+    for offloaded weights, optimizer state and vLLM's copy.
+    """
+    if isinstance(scale, TorchScale):
+        return Needs(gpus=int(scale.device == "cuda"), threads=1, memory_mb=1_500, minutes=60)
+    if not isinstance(scale, VerlScale | VerlArithmeticScale):
+        return Needs(gpus=0, threads=1, memory_mb=1_500, minutes=60)
+    if scale.cluster.device == "cpu":
+        return Needs(gpus=0, threads=2, memory_mb=6_000, minutes=60)
+    gpus = scale.cluster.gpus
+    return Needs(gpus, threads=CORES_PER_GPU * gpus, memory_mb=MB_PER_GPU * gpus, minutes=2 * 24 * 60)
