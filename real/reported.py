@@ -6,6 +6,7 @@ from functools import lru_cache
 import pandas as pd
 
 from real.config import ConfigError, TrainedScale
+from real.problems import MATH_BENCHMARKS
 from real.sources import Source, read_sources
 
 MEAN = "mean"
@@ -27,10 +28,17 @@ def benchmarks() -> dict[str, Source]:
     return {name: source for name, source in read_sources().items() if source.split == "test"}
 
 
+def benchmark_label(name: str) -> str:
+    """The printed name of a test set; a family of the laptop's task has none but its own."""
+    return benchmarks()[name].label if name in MATH_BENCHMARKS else name
+
+
 def validation_problems(scale: TrainedScale) -> str:
     """What a scale validates on while training, for captions: ``300 problems``, or ``30 problems of AIME24``."""
-    source = benchmarks().get(scale.validation)
-    return f"{source.rows} problems of {source.label}" if source else scale.validation
+    if scale.validation not in MATH_BENCHMARKS:
+        return scale.validation
+    source = benchmarks()[scale.validation]
+    return f"{source.rows} problems of {source.label}"
 
 
 def read_benchmarks(files: Sequence[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from real.config import Experiment, ReportedScale, TrainedScale, resolve
-from real.reported import MEAN, PROVENANCE, benchmarks, provenance_note, read_benchmarks, validation_problems
+from real.reported import MEAN, PROVENANCE, benchmark_label, provenance_note, read_benchmarks, validation_problems
 from real.results import BASE, problem_rates, run_metrics
 from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1
 
@@ -269,8 +269,7 @@ def _printed(scores: pd.DataFrame) -> pd.DataFrame:
     """The table a reader sees: rows in the order given, one column per benchmark."""
     names, columns = list(dict.fromkeys(scores["name"])), list(dict.fromkeys(scores["benchmark"]))
     table = scores.pivot(index="name", columns="benchmark", values="cell").loc[names, columns]
-    sets = benchmarks()
-    table.columns = [sets[name].label if name in sets else name for name in table.columns]
+    table.columns = [benchmark_label(name) for name in table.columns]
     return table.rename_axis(index="method", columns=None).reset_index()
 
 

@@ -83,9 +83,12 @@ def _session(process: psutil.Process) -> int | None:
 def project(tmp_path_factory) -> Project:
     """The project with the base model of verl_smoke.yaml."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("real", "paper_configs", "tests", "datasets"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "raw", "prepared"))
+    ignored = shutil.ignore_patterns("__pycache__", "raw", "prepared")
+    for name in ("real", "figures", "workflow", "paper_configs", "tests", "datasets"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copyfile(ROOT / "Snakefile", folder / "Snakefile")
+    (folder / "profiles").symlink_to("workflow/profiles")
     (folder / "paper_configs" / "local.yaml").unlink(missing_ok=True)
     copy = Project(folder)
-    copy.run("-m", "real", "base", "--config", "paper_configs/verl_smoke.yaml")
+    copy.run("-m", "snakemake", "base", "--cores", "2", "--configfile", "paper_configs/verl_smoke.yaml")
     return copy

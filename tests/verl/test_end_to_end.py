@@ -35,11 +35,12 @@ def lines(folder: Path, name: str = "metrics") -> list[dict]:
     return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
 
 
-def test_a_killed_run_resumes_and_its_checkpoint_is_evaluated(project):
-    """Killed after step 2's checkpoint, it goes on with step 3: metrics, learning rate and weights continue."""
-    config, results = overlay(project, "resumed", {"training": {"steps": 3, "gradient_sample_steps": [1, 3]}})
+def test_the_dag_goes_on_from_a_killed_training_to_the_table(project):
+    """The trainer is killed after step 2's checkpoint; the same command then resumes it, evaluates and tabulates."""
+    results = project.folder / "results" / "verl_smoke"
     work, output = results / "work" / "real" / "seed0", results / "runs" / "real" / "seed0"
-    first = project.start(*train(config, "real"), log=project.folder / "first.log")
+    command = ["-m", "snakemake", "--cores", "2", "--configfile", SCALE]
+    first = project.start(*command, log=project.folder / "first.log")
     tracker, deadline = work / "checkpoints" / "latest_checkpointed_iteration.txt", time.time() + LAUNCH_SECONDS
     while not (tracker.exists() and tracker.read_text() == "2"):
         assert first.poll() is None, (project.folder / "first.log").read_text()[-4000:]
@@ -49,15 +50,16 @@ def test_a_killed_run_resumes_and_its_checkpoint_is_evaluated(project):
     assert left_behind(first) == []
     before = {line["step"]: line for line in lines(work)}
 
-    log = project.run(*train(config, "real"))
+    project.run("-m", "snakemake", "--unlock", "--configfile", SCALE)
+    project.run(*command, timeout=2 * LAUNCH_SECONDS)
+    log = (results / "logs" / "train" / "real" / "seed0.log").read_text()
     assert "resumes after step 2 of 3" in log
     after = lines(output)
     assert [line["step"] for line in after] == [0, 1, 2, 3]
     assert all(tuple(line) == METRICS for line in after)
     assert after[:2] == [before[0], before[1]], "what was measured before the kill is kept"
     assert after[2] == {**before[2], "val_pass_at_1": after[2]["val_pass_at_1"]}
-    rates = {line["step"]: line["learning_rate"] for line in after}
-    assert (rates[1], rates[3]) == (0.0, 1.0e-3)
+    assert [line["learning_rate"] for line in after] == [None, 0.0, 1.0e-3, 1.0e-3]
     assert after[-1]["score_abs_max"] > 0, "the last mini-batches of a step are off-policy"
     assert all(line["prompts"] == 8 and 0 <= line["val_pass_at_1"] <= 1 for line in after[1:])
     samples = pd.read_parquet(output / "gradient_samples.parquet")
@@ -68,15 +70,19 @@ def test_a_killed_run_resumes_and_its_checkpoint_is_evaluated(project):
     trained, _ = load_checkpoint(output / "model", "cpu")
     start, _ = load_checkpoint(results / "base" / "model", "cpu")
     moved = [float((a - b).abs().max()) for a, b in zip(trained.parameters(), start.parameters(), strict=True)]
-    assert max(moved) > 1e-3, "two updates at 1e-3 move some parameter by about that"
+    assert max(moved) > 1e-3, "eight updates at 1e-3 move some parameter by more than one"
 
     evaluations = results / "evaluations" / "real" / "seed0"
-    project.run("-m", "real", "evaluate", *config, "--model", str(output / "model"), "--output", str(evaluations))
+    rates = {}
     for benchmark in ("add3", "mix4"):
         rows = pd.read_parquet(evaluations / f"{benchmark}.parquet")
         assert len(rows) == 8 * 4
         assert rows["tokens"].between(1, 40).all()
+        rates[benchmark] = rows["correct"].mean()
     assert json.loads((evaluations / "evaluation.json").read_text())["sampler"]["library"] == "vllm"
+    table = pd.read_csv(results / "tables" / "benchmarks.csv").set_index("method").loc["real"]
+    assert table["mean"] == pytest.approx(sum(rates.values()) / 2)
+    assert (results / "figures" / "training_dynamics.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("method", ["grpo", "dapo_full", "gspo"])
