@@ -1,0 +1,197 @@
+"""Tables, claims, curves and figures of a scale of the verl engine, from made-up files (test data, no results)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from figures import gradient_measured, learning_rate_sweep, training_dynamics
+from real.claims import judge, write_claims
+from real.claims_file import load_claims
+from real.config import load
+from real.identity import base_identity, evaluation_identity, run_identity
+from real.needs import Needs, needs
+from real.reported import benchmarks, validation_problems
+from real.statistics import paired_difference
+from real.tables import (
+    training_curves,
+    write_benchmarks,
+    write_differences,
+    write_learning_rate_sweep,
+    write_pass_at_k,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+LABELS = ["AIME24", "AIME25", "MATH500", "AMC23", "Minerva", "OlympiadBench"]
+RATE = {"base": 0.2, "real": 0.7, "grpo": 0.4, "dapo": 0.45, "gspo": 0.5}
+PROBLEMS, SAMPLES = 20, 4
+
+
+def read(*names: str):
+    return load([f"paper_configs/{name}.yaml" for name in names], local_file=Path("absent"))
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch):
+    """A function: made-up files of every run and evaluation of an experiment, and each method's (P,) rates."""
+    for folder in ("paper_configs", "datasets"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    monkeypatch.chdir(tmp_path)
+
+    def make(*names: str):
+        experiment, rng = read(*names), np.random.default_rng(0)
+        results, rates = Path(experiment.results), {}
+        for method in ("base", *experiment.scale.methods):
+            folder = results / "evaluations" / method / ("" if method == "base" else "seed0")
+            folder.mkdir(parents=True)
+            for benchmark in experiment.scale.evaluation.benchmarks:
+                correct = rng.random((PROBLEMS, SAMPLES)) < RATE[method.partition("_")[0]]
+                rates[method, benchmark] = correct.mean(axis=1)
+                rows = [(f"{benchmark}-{p}", bool(value)) for p in range(PROBLEMS) for value in correct[p]]
+                pd.DataFrame(rows, columns=["problem_id", "correct"]).to_parquet(folder / f"{benchmark}.parquet")
+        for place, method in enumerate(experiment.scale.methods):
+            folder = results / "runs" / method / "seed0"
+            folder.mkdir(parents=True)
+            metrics = {"step": [0, 1, 2], "entropy": [None, 0.5, 0.4], "reward_mean": [None, 0.3, 0.35]}
+            metrics |= {"solve_all": [None, 2, 3], "val_pass_at_1": [0.2, None, 0.2 + 0.05 * place]}
+            lines = pd.DataFrame(metrics).astype(object).where(lambda frame: frame.notna(), None)
+            lines.to_json(folder / "metrics.jsonl", orient="records", lines=True)
+        return experiment, rates
+
+    return make
+
+
+def texts(stem: Path) -> list[str]:
+    return [stem.with_suffix(kind).read_text() for kind in (".html", ".md", ".tex")]
+
+
+def test_benchmark_table_has_the_six_printed_columns_and_their_means(finished):
+    experiment, rates = finished("single_gpu")
+    write_benchmarks(experiment, Path("tables"))
+    header, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in Path("tables/benchmarks.md").read_text().splitlines()
+        if line.startswith("|")
+    ]
+    assert header == ["method", *LABELS, "mean"]
+    assert [row[0] for row in rows] == ["Base model", "REAL", "GRPO", "DAPO", "GSPO"]
+    wide = pd.read_csv("tables/benchmarks.csv").set_index("method")
+    for method in ("base", *experiment.scale.methods):
+        values = [rates[method, benchmark].mean() for benchmark in benchmarks()]
+        assert wide.loc[method, [*benchmarks(), "mean"]].tolist() == pytest.approx([*values, np.mean(values)])
+    for text in texts(Path("tables/benchmarks")):
+        assert "None" not in text
+        assert "nan" not in text
+        assert "4 samples per problem, 120 problems in all" in text
+        assert "Intervals cover problems only" in text
+
+
+def test_differences_and_pass_at_k_are_those_of_the_files(finished):
+    experiment, rates = finished("1.5b")
+    write_differences(experiment, Path("tables"))
+    stored = pd.read_csv("tables/differences.csv").set_index(["method", "benchmark"])
+    order = experiment.scale.evaluation.benchmarks  # the bootstrap draws in it
+    real, gspo = ([rates[method, name][None] for name in order] for method in ("real", "gspo"))
+    expected = paired_difference(real, gspo)
+    assert stored.loc[("gspo", "mean"), ["value", "low", "high"]].tolist() == pytest.approx(
+        [expected.value, expected.low, expected.high]
+    )
+    # 16 samples in the config, 4 in the files
+    scale = experiment.scale
+    four = scale.model_copy(update={"evaluation": scale.evaluation.model_copy(update={"samples": SAMPLES})})
+    write_pass_at_k(experiment.model_copy(update={"scale": four}), Path("tables"))
+    scores = pd.read_csv("tables/pass_at_k.csv").set_index(["method", "k"])["value"]
+    assert scores["dapo", 1] == pytest.approx(np.mean([rates["dapo", name].mean() for name in benchmarks()]))
+    assert scores["dapo", 4] == pytest.approx(np.mean([(rates["dapo", name] > 0).mean() for name in benchmarks()]))
+    for stem in ("differences", "pass_at_k"):
+        assert not [text for text in texts(Path("tables", stem)) if "None" in text]
+
+
+def test_claims_are_judged_at_their_own_scale_and_have_analogues_on_one_gpu(finished):
+    experiment, rates = finished("1.5b")
+    rows = {row.id: row for row in judge(experiment, load_claims())}
+    assert rows["real_over_gspo_aime24_1_5b"].interval.value == pytest.approx(
+        rates["real", "aime"].mean() - rates["gspo", "aime"].mean()
+    )
+    assert rows["real_over_dapo_1_5b"].verdict == "reproduced"
+    assert rows["real_over_dapo_7b"].verdict == rows["bce_over_dapo_1_5b"].verdict == "not run"
+    assert rows["bce_over_dapo_1_5b"].command.endswith("1.5b.yaml paper_configs/variants/ablations.yaml")
+
+    experiment, _ = finished("single_gpu")
+    write_claims(experiment, Path("written"))
+    stored = {row["id"]: row for row in json.loads(Path("written/claims.json").read_text())["rows"]}
+    assert stored["real_over_dapo_1_5b"]["verdict"] == "not run"
+    analogue = stored["real_over_dapo_1_5b@single_gpu"]
+    assert analogue["verdict"] == "reproduced"
+    assert analogue["command"] == (
+        "snakemake benchmark_tables claims --cores all --resources gpu=1 --configfile paper_configs/single_gpu.yaml"
+    )
+    assert analogue["cost"] == "python -m real plan --config paper_configs/single_gpu.yaml"
+    assert "None" not in Path("written/claims.html").read_text()
+
+
+def test_curves_and_their_figures_say_what_was_validated_on(finished):
+    experiment, _ = finished("single_gpu")
+    curves = training_curves(experiment)
+    picked = curves[(curves["metric"] == "val_pass_at_1") & (curves["method"] == "gspo")]
+    assert picked[["step", "value"]].to_numpy().tolist() == [[0.0, 0.2], [2.0, pytest.approx(0.35)]]
+    assert len(curves) == 4 * (3 * 2 + 2)
+    figure = training_dynamics.draw(curves, experiment.scale.figures.smoothing_steps, 16, experiment.scale.evidence)
+    assert [axis.get_title() for axis in figure.axes] == ["Entropy", "Val pass@1", "Rewards", "Solve all"]
+    assert figure.axes[0].lines[-1].get_ydata().tolist() == pytest.approx([0.45, 0.45])  # the window spans both steps
+    printed = " ".join(text.get_text() for text in figure.texts)
+    assert "None" not in printed
+    assert experiment.scale.evidence.split(",")[0] in printed.replace("\n", " ")
+
+    scores = pd.DataFrame({"step": 10, "method": "gspo", "score": [1e-3, -1e-3, 1e-3, -2e-3], "reward": [1, 1, 0, 0]})
+    methods = {name: method.model_dump() for name, method in experiment.methods.items()}
+    figure = gradient_measured.draw(scores, methods, experiment.scale.evidence)
+    assert "4 responses of steps 10" in " ".join(text.get_text() for text in figure.texts)
+
+
+def test_the_sweep_is_judged_on_the_named_validation_set(finished):
+    experiment, _ = finished("1.5b", "variants/learning_rate_sweep_paper")
+    write_learning_rate_sweep(experiment, Path("tables"))
+    text = Path("tables/learning_rate_sweep.md").read_text()
+    assert "| method   | 5.0e-07   | 1.0e-06   | 2.0e-06   | 4.0e-06   |" in text
+    assert "step 1400, seeds 0; 8 samples of each of 30 problems of AIME24" in text
+    scores = pd.read_csv("tables/learning_rate_sweep.csv")
+    assert scores.set_index(["method", "learning_rate"]).loc[("grpo", 5.0e-7), "val_pass_at_1"] == pytest.approx(0.4)
+    axis = learning_rate_sweep.draw(scores, experiment.scale.evidence).axes[0]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["5.0e-07", "1.0e-06", "2.0e-06", "4.0e-06"]
+    assert len(axis.lines) == 4 * (1 + 4)
+
+
+def test_validation_is_named_for_captions(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert validation_problems(read("7b").scale) == "30 problems of AIME24"
+    assert validation_problems(read("verl_smoke").scale) == "8 problems"
+    assert validation_problems(read("laptop").scale) == "300 problems"
+
+
+def test_jobs_need_the_gpus_of_all_nodes_and_none_on_a_cpu(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    scale = read("7b").scale
+    assert needs(scale).gpus == 8
+    cluster = scale.cluster.model_copy(update={"nodes": 3})
+    assert needs(scale.model_copy(update={"cluster": cluster})) == Needs(24, 192, 24 * 64_000, 2_880)
+    assert needs(read("verl_smoke").scale).gpus == needs(read("laptop").scale).gpus == 0
+    laptop = read("laptop").scale
+    assert needs(laptop.model_copy(update={"device": "cuda"})).gpus == 1
+
+
+def test_identities_follow_what_made_the_result_and_nothing_else(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    experiment = read("1.5b")
+    shorter = experiment.scale.model_copy(
+        update={"training": experiment.scale.training.model_copy(update={"steps": 1401})}
+    )
+    edited = experiment.model_copy(update={"scale": shorter})
+    assert run_identity(edited, "real", 0)["config_digest"] != run_identity(experiment, "real", 0)["config_digest"]
+    assert run_identity(experiment, "real", 0)["config_digest"] != run_identity(experiment, "grpo", 0)["config_digest"]
+    assert base_identity(edited) == base_identity(experiment)
+    assert evaluation_identity(edited) == evaluation_identity(experiment)
+    assert run_identity(experiment, "real", 0)["code_digest"] != run_identity(read("laptop"), "real", 0)["code_digest"]
+    assert base_identity(read("7b"))["config_digest"] != base_identity(experiment)["config_digest"]
