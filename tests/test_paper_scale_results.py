@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from figures import gradient_measured, learning_rate_sweep, training_dynamics
+from real.__main__ import main
 from real.claims import judge, write_claims
 from real.claims_file import load_claims
 from real.config import load
@@ -180,6 +181,23 @@ def test_jobs_need_the_gpus_of_all_nodes_and_none_on_a_cpu(monkeypatch):
     assert needs(read("verl_smoke").scale).gpus == needs(read("laptop").scale).gpus == 0
     laptop = read("laptop").scale
     assert needs(laptop.model_copy(update={"device": "cuda"})).gpus == 1
+
+
+def test_provenance_keeps_the_identity_that_the_rule_tracks(finished, tmp_path):
+    """The verb `base` of a hub scale, with a folder in place of the hub."""
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "config.json").write_text("{}")
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(f"model: {{name: {checkpoint}, revision: null}}\n")
+    files = ["paper_configs/1.5b.yaml", str(overlay)]
+    assert main(["base", "--config", *files]) == 0
+    folder = Path("results/1.5b+mine/base")
+    stored = json.loads((folder / "provenance.json").read_text())
+    identity = base_identity(load(files, local_file=Path("absent")))
+    assert {key: stored[key] for key in identity} == identity
+    assert stored["config_digest"] != base_identity(read("1.5b"))["config_digest"]
+    assert {path.name for path in folder.iterdir()} == {"model", "provenance.json"}
 
 
 def test_identities_follow_what_made_the_result_and_nothing_else(monkeypatch):

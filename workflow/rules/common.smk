@@ -104,7 +104,7 @@ def tracked(value):
     return "protected scale: nothing is tracked" if scale.protected else value
 
 
-def made_from(files, rule, done, makers=(), optional=True):
+def made_from(files, user, done, makers=(), optional=True):
     """Input function: what a job is made from, so that at protected scales nothing but force reruns a finished job.
 
     A finished job's inputs are ancient, and those that are gone are left out: were one of them made again for another
@@ -112,7 +112,8 @@ def made_from(files, rule, done, makers=(), optional=True):
 
     Args:
         files: paths; done: the file that the job writes last; both may hold wildcards.
-        rule: whose inputs these are; makers: rules that rerun this one when they, or a file of theirs, are forced.
+        user: name of what has these inputs.
+        makers: names of what reruns it when forced, by name or by a file beside an input.
         optional: whether an input that is gone may be left out; a deleted run must be evaluated again.
     """
 
@@ -125,7 +126,7 @@ def made_from(files, rule, done, makers=(), optional=True):
         folders = {os.path.dirname(path) for path in paths} if makers else set()
         if not forced.isdisjoint(makers) or folders & set(map(os.path.dirname, forced)):
             return paths
-        if optional and os.path.exists(last) and rule not in forced:
+        if optional and os.path.exists(last) and user not in forced:
             paths = [path for path in paths if os.path.exists(path)]
         return [ancient(path) for path in paths]
 
