@@ -26,8 +26,8 @@ class Needs:
     minutes: int
 
 
-def needs(scale: Scale) -> Needs:
-    """Needs of one run or evaluation of a scale.
+def needs(scale: Scale, one_node: bool = False) -> Needs:
+    """Needs of one run or, on one node, of one evaluation of a scale.
 
     The figures for GPUs are asked for, not measured: per GPU, cores for sampler, trainer and graders, and host memory
     for offloaded weights, optimizer state and vLLM's copy.
@@ -38,5 +38,5 @@ def needs(scale: Scale) -> Needs:
         return Needs(gpus=0, threads=1, memory_mb=1_500, minutes=60)
     if scale.cluster.device == "cpu":
         return Needs(gpus=0, threads=2, memory_mb=6_000, minutes=60)
-    gpus = scale.cluster.gpus
+    gpus = scale.cluster.gpus_per_node if one_node else scale.cluster.gpus
     return Needs(gpus, threads=CORES_PER_GPU * gpus, memory_mb=MB_PER_GPU * gpus, minutes=2 * 24 * 60)

@@ -64,6 +64,8 @@ RUN_EVALUATED = f"{RESULTS}/evaluations/{{method}}/seed{{seed}}/evaluation.json"
 SHOWN = [LABELS, scale.methods, SEEDS, BENCHMARKS, scale.evidence]
 
 NEEDS = needs(scale)
+# vLLM's own data parallelism, by which evaluations sample, stays on one machine
+EVALUATION_NEEDS = needs(scale, one_node=True)
 CLUSTER = scale.cluster if trains and scale.engine == "verl" else None
 ENGINE_ENV = "../envs/gpu.yaml" if CLUSTER and NEEDS.gpus else "../envs/real.yaml"
 

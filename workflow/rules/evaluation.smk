@@ -22,11 +22,11 @@ if trains:
             "<results>/benchmarks/evaluate/base.jsonl"
         conda:
             ENGINE_ENV
-        threads: NEEDS.threads
+        threads: EVALUATION_NEEDS.threads
         resources:
-            gpu=NEEDS.gpus,
-            mem_mb=NEEDS.memory_mb,
-            runtime=NEEDS.minutes,
+            gpu=EVALUATION_NEEDS.gpus,
+            mem_mb=EVALUATION_NEEDS.memory_mb,
+            runtime=EVALUATION_NEEDS.minutes,
         params:
             config=CONFIG_OPTION,
             folder=subpath(output.about, parent=True),
