@@ -27,6 +27,7 @@ LOSSES = {
     "dapo": ("vanilla", "token-mean"),
     "gspo": ("gspo", "seq-mean-token-mean"),
 }
+ROOT = Path(__file__).resolve().parents[2]
 AGENT_LOOPS = Path(__file__).with_name("agent_loops.yaml")
 # verl's dual clip bounds the loss of negatives at this ratio; at its default of 3 it would remove the gradient
 # domination that the paper describes
@@ -188,6 +189,8 @@ def _overrides(run: VerlRun) -> dict[str, Any]:
             values["+ray_kwargs.ray_init.num_gpus"] = cluster.gpus_per_node
     else:
         del values["ray_kwargs.ray_init.num_cpus"]
+        # a cluster's workers were started without this job's environment
+        values["+ray_kwargs.ray_init.runtime_env.env_vars.PYTHONPATH"] = str(ROOT)
     if shaped:
         values |= {
             "+reward.reward_kwargs.max_resp_len": training.max_response_tokens,

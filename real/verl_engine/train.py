@@ -9,10 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import yaml
 
+from real.checkpoints import first_line
 from real.config import VerlRun, digest
 from real.torch_engine.work_folder import hold
 from real.verl_engine.hooks import VerlError, check_version
@@ -48,6 +50,12 @@ def train(run: VerlRun, base: Path, output: Path, work_folder: Path) -> None:
         config = compose_config(run, base, write_prompts(run, work_folder / "prompts"), work_folder)
         try:
             run_ppo(config, TaskRunner)
+        except ray.exceptions.RayTaskError as error:
+            traceback.print_exc()
+            raise VerlError(
+                f"{run.method} seed {run.seed}: training stopped ({first_line(error.cause)}); the log above says where. "
+                "What was done until the last checkpoint is kept: run the same command again to go on from it"
+            ) from None
         finally:
             ray.shutdown()
         last = work_folder / "checkpoints" / f"global_step_{run.training.steps}" / "actor"

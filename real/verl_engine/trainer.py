@@ -1,5 +1,6 @@
 """verl's synchronous trainer with whole groups, our metrics and resumable files; registered as ``real_sync``."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,7 @@ class RealTrainer(PPOTrainerSync):
         found["perf/mfu/actor"] = found.pop("actor/mfu")
         metrics.update(reduce_metrics({**found, **ours}))
         self.line = step_line(self.global_steps, **self.step_rows, verl=metrics)
+        check_finite(self.line, self._name())
         return batch
 
     def _compute_metrics(
@@ -173,6 +175,16 @@ class RealTrainer(PPOTrainerSync):
         if line["val_pass_at_1"] is not None:
             text += f" validation {line['val_pass_at_1']:.3f}"
         return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"
+
+
+def check_finite(line: dict[str, Any], run: str) -> None:
+    """Raise FloatingPointError where a step's gradient or log-probs are not finite; verl would skip such updates."""
+    wrong = [key for key in ("grad_norm", "entropy", "score_abs_max") if not math.isfinite(line[key])]
+    if wrong:
+        raise FloatingPointError(
+            f"{run}: {', '.join(f'{key} is {line[key]}' for key in wrong)} at step {line['step']}; the last checkpoint "
+            "is intact, the same command resumes from it"
+        )
 
 
 def kl_divergence(trainer: torch.Tensor, sampler: torch.Tensor, mask: torch.Tensor) -> float:
