@@ -6,22 +6,19 @@ worker that holds the model (worker.py).
 
 Overridden, which verl 0.9.1 does not promise to keep (files below its ``verl/``):
 
-====================================  =========================================  =======================================
-method                                of                                         why
-====================================  =========================================  =======================================
-``PPOTrainer._init_resource_pool_mgr``  trainer/ppo/v1/trainer_base.py:805       names our worker class
-``PPOTrainer._balance_batch``           trainer_base.py:1608                     groups stay whole in a mini-batch
-``PPOTrainer._compute_old_log_prob``    trainer_base.py:1635                     entropy as a token mean
-``PPOTrainer._update_actor``            trainer_base.py:1827                     hands the objective to the workers
-``PPOTrainer._compute_metrics``         trainer_base.py:1870                     writes metrics.jsonl
-``PPOTrainer._validate``                trainer_base.py:1000                     validation of step 0
-``PPOTrainer._save_checkpoint``         trainer_base.py:930                      a step's line is written before it
-``PPOTrainer._load_checkpoint``         trainer_base.py:848                      metrics.jsonl goes on where it was
-``PPOTrainer.trainer_mode``             trainer_base.py:124                      compared with "sync" in several places
-``TrainingWorker.train_mini_batch``     workers/engine_workers.py:243            which update of the step it is
-``TrainingWorker.train_batch``          engine_workers.py:343                    the pass without gradients
-``TrainingWorker.set_loss_fn``          engine_workers.py:161                    records what each row's gradient was
-====================================  =========================================  =======================================
+- ``PPOTrainer._init_resource_pool_mgr`` (trainer/ppo/v1/trainer_base.py:788): names our worker class
+- ``PPOTrainer._balance_batch`` (trainer_base.py:1608): groups stay whole in a mini-batch
+- ``PPOTrainer._compute_old_log_prob`` (trainer_base.py:1634): entropy as a token mean; mismatch with the sampler
+- ``PPOTrainer._update_actor`` (trainer_base.py:1827): hands the objective to the workers
+- ``PPOTrainer._compute_metrics`` (trainer_base.py:1868): writes metrics.jsonl
+- ``PPOTrainer._validate`` (trainer_base.py:1031): validation of step 0, and of a resumed step
+- ``PPOTrainer._save_checkpoint`` (trainer_base.py:948): a step's line is written before it
+- ``PPOTrainer._load_checkpoint`` (trainer_base.py:850): metrics.jsonl goes on where it was
+- ``PPOTrainer.trainer_mode`` (trainer_base.py:129): compared with "sync" in several places
+- ``TrainingWorker.train_mini_batch`` (workers/engine_workers.py:243): which update of the step it is
+- ``TrainingWorker.train_batch`` (engine_workers.py:343): the pass without gradients
+- ``TrainingWorker.set_loss_fn`` (engine_workers.py:170): records what each row's gradient was
+- ``SingleTurnAgentLoop.__init__`` (experimental/agent_loop/single_turn_agent_loop.py): the chat template alone writes prompts
 
 Any other version is refused: it may have renamed one of these, and would then train something else.
 """

@@ -53,7 +53,7 @@ def train(run: VerlRun, base: Path, output: Path, work_folder: Path) -> None:
         except ray.exceptions.RayTaskError as error:
             traceback.print_exc()
             raise VerlError(
-                f"{run.method} seed {run.seed}: training stopped ({first_line(error.cause)}); the log above says where. "
+                f"{run.method} seed {run.seed}: stopped ({first_line(error.cause)}); the log above says where. "
                 "What was done until the last checkpoint is kept: run the same command again to go on from it"
             ) from None
         finally:
