@@ -6,8 +6,10 @@ called: ``AsyncLLM.from_engine_args``, ``generate`` and ``shutdown``.
 
 import asyncio
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
@@ -182,7 +184,8 @@ class VllmSampler(ChatSampler):
             disable_log_stats=True,
         )
         try:
-            self._engine, self._length = AsyncLLM.from_engine_args(arguments), length
+            with _interruptible():
+                self._engine, self._length = AsyncLLM.from_engine_args(arguments), length
         except Exception as error:  # vLLM has no class of its own for it
             raise EngineError(
                 f"{self.name}: vLLM could not start with this checkpoint ({first_line(error)}); read its log above, "
@@ -193,3 +196,34 @@ class VllmSampler(ChatSampler):
         if self._engine is not None:
             self._engine.shutdown(timeout=SHUTDOWN_SECONDS)
             self._engine = None
+
+
+class _InterruptedError(BaseException):
+    """What KeyboardInterrupt is called while engines start."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the signals that interrupt this process do so while engines start.
+
+    vLLM's zmq_socket_ctx drops a KeyboardInterrupt that comes while it waits for an engine, and would go on waiting.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise _InterruptedError
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    numbers = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if in_main_thread and signal.getsignal(number) is signal.default_int_handler
+    ]
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    except _InterruptedError:
+        raise KeyboardInterrupt from None
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
