@@ -9,22 +9,21 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-from transformers import GenerationConfig
-from transformers.models.auto import AutoConfig
+from transformers.models.auto import AutoModelForCausalLM
 
-from real.chat import ChatSampler, load_tokenizer, loading
+from real.chat import ChatSampler, load_tokenizer, loading, refuse_missing_weights
 from real.checkpoints import find_checkpoint, first_line
 from real.config import ConfigError, Evaluation
 from real.errors import ExpectedError
 from real.problems import Problem
 from real.provenance import code_digest, versions
 from real.sampling import Response, sample_seed
-from real.torch_engine.sampler import end_ids, pad_id
+from real.torch_engine.sampler import end_tokens, pad_token
 
 try:
     import vllm
@@ -58,14 +57,14 @@ class VllmSampler(ChatSampler):
     """
 
     def __init__(self, name: str, settings: Evaluation, device: str, engines: int = 1):
-        """Read the checkpoint ``name``, a folder or a hub id, except for its weights.
+        """Read what the checkpoint ``name``, a folder or a hub id, says of itself; the engines load its weights.
 
         Args:
             device: cpu (float32) or cuda (the checkpoint's precision).
             engines: copies of the model that share the requests, each on a GPU of its own.
 
         Raises:
-            CheckpointError: it can't be found or read, or its tokenizer has no chat template.
+            CheckpointError: it can't be found or read, lacks weights, or its tokenizer has no chat template.
             ConfigError: vLLM can't sample on the device, or at the temperature.
         """
         if device != current_platform.device_type:
@@ -81,18 +80,17 @@ class VllmSampler(ChatSampler):
             )
         self.name, self.settings, self.device, self.engines = name, settings, device, engines
         self.checkpoint = find_checkpoint(name)
-        where: dict[str, Any] = {"revision": self.checkpoint.revision or "main"}
-        generation = None
         with loading(self.checkpoint):
-            self.config = AutoConfig.from_pretrained(self.checkpoint.name, **where)
-            with suppress(OSError):  # few checkpoints lack it
-                generation = GenerationConfig.from_pretrained(self.checkpoint.name, **where)
+            # without its weights: only to know what it is, and that none is missing, over which vLLM samples silently
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                name, revision=self.checkpoint.revision or "main", device_map="meta", output_loading_info=True
+            )
+        model, info = loaded
+        refuse_missing_weights(self.checkpoint, info)
         self.tokenizer = load_tokenizer(self.checkpoint)
-        ends = end_ids(generation, self.config)
-        self.pad = pad_id(self.config, ends)
-        self.ends = sorted({*ends, self.tokenizer.eos_token_id} - {None})
-        stored = self.config.get_text_config().dtype or self.config.dtype
-        self.dtype = "float32" if device == "cpu" else str(stored or "auto").removeprefix("torch.")
+        self.config, self.pad = model.config, pad_token(model)
+        self.ends = sorted({*end_tokens(model), self.tokenizer.eos_token_id} - {None})
+        self.dtype = "float32" if device == "cpu" else str(model.dtype).removeprefix("torch.")
         # the number of engines is left out: how requests meet in a batch changes with their timing anyway
         self.identity: dict[str, Any] = {
             "checkpoint": self.checkpoint.content,
@@ -189,7 +187,7 @@ class VllmSampler(ChatSampler):
         except Exception as error:  # vLLM has no class of its own for it
             raise EngineError(
                 f"{self.name}: vLLM could not start with this checkpoint ({first_line(error)}); read its log above, "
-                "and check that the weights are complete and fit the memory"
+                "and check that the weights fit the memory"
             ) from None
 
     def _stop(self) -> None:
