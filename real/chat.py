@@ -1,6 +1,6 @@
 """What samplers of chat models share: prompts by the chat template, their check, and the text of sampled tokens."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -97,3 +97,19 @@ def loading(checkpoint: Checkpoint) -> Iterator[None]:
             f"{checkpoint.name}: could not be loaded as a causal language model with its tokenizer "
             f"({first_line(error)}); check that the checkpoint is complete"
         ) from None
+
+
+def refuse_missing_weights(checkpoint: Checkpoint, info: Mapping[str, Any]) -> None:
+    """Refuse a model of which parameters have no weights: transformers fills them with random numbers and goes on.
+
+    Args:
+        info: what from_pretrained returns besides the model for ``output_loading_info``.
+
+    Raises:
+        CheckpointError: naming one of them.
+    """
+    if info["missing_keys"]:
+        raise CheckpointError(
+            f"{checkpoint.name}: holds no weights for {len(info['missing_keys'])} of the model's parameters, "
+            f"{min(info['missing_keys'])} among them; check that the checkpoint is complete"
+        )

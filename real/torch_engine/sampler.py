@@ -92,17 +92,8 @@ def sample(
 
 
 def end_tokens(model: PreTrainedModel) -> list[int]:
-    """Ids that end a response to ``model``; see :func:`end_ids`."""
-    return end_ids(model.generation_config, model.config)
-
-
-def end_ids(*configs: object) -> list[int]:
-    """Ids that end a response: those of the generation config, else of the model's; several in many chat models.
-
-    Args:
-        configs: where to look, the generation config first.
-    """
-    for config in configs:
+    """Ids that end a response: those of the generation config, else of the model's; several in many chat models."""
+    for config in (model.generation_config, model.config):
         ids = getattr(config, "eos_token_id", None)
         if ids is not None:
             return [ids] if isinstance(ids, int) else list(ids)
@@ -111,13 +102,8 @@ def end_ids(*configs: object) -> list[int]:
 
 def pad_token(model: PreTrainedModel) -> int:
     """Id that fills rows up; where the model names none, an end token, or 0: masks tell it from a real one."""
-    return pad_id(model.config, end_tokens(model))
-
-
-def pad_id(config: object, ends: Sequence[int]) -> int:
-    """The padding id that the model's ``config`` names, else the first of ``ends``, else 0."""
-    pad = getattr(config, "pad_token_id", None)
-    return pad if pad is not None else next(iter(ends), 0)
+    pad = getattr(model.config, "pad_token_id", None)
+    return pad if pad is not None else next(iter(end_tokens(model)), 0)
 
 
 def _prefill(

@@ -7,8 +7,8 @@ import torch
 from transformers import PreTrainedModel
 from transformers.models.auto import AutoModelForCausalLM
 
-from real.chat import ChatSampler, load_tokenizer, loading
-from real.checkpoints import Checkpoint, CheckpointError, find_checkpoint
+from real.chat import ChatSampler, load_tokenizer, loading, refuse_missing_weights
+from real.checkpoints import Checkpoint, find_checkpoint
 from real.config import ConfigError, Evaluation
 from real.problems import Problem
 from real.provenance import code_digest, versions
@@ -73,10 +73,5 @@ def _load(checkpoint: Checkpoint, device: torch.device) -> PreTrainedModel:
             checkpoint.name, revision=checkpoint.revision or "main", **options
         )
     model, info = loaded
-    if info["missing_keys"]:
-        # transformers would fill them with random numbers and go on
-        raise CheckpointError(
-            f"{checkpoint.name}: holds no weights for {len(info['missing_keys'])} of the model's parameters, "
-            f"{min(info['missing_keys'])} among them; check that the checkpoint is complete"
-        )
+    refuse_missing_weights(checkpoint, info)
     return move(model, device).eval()

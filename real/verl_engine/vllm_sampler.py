@@ -6,23 +6,24 @@ called: ``AsyncLLM.from_engine_args``, ``generate`` and ``shutdown``.
 
 import asyncio
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-from transformers import GenerationConfig
-from transformers.models.auto import AutoConfig
+from transformers.models.auto import AutoModelForCausalLM
 
-from real.chat import ChatSampler, load_tokenizer, loading
+from real.chat import ChatSampler, load_tokenizer, loading, refuse_missing_weights
 from real.checkpoints import find_checkpoint, first_line
 from real.config import ConfigError, Evaluation
 from real.errors import ExpectedError
 from real.problems import Problem
 from real.provenance import code_digest, versions
 from real.sampling import Response, sample_seed
-from real.torch_engine.sampler import end_ids, pad_id
+from real.torch_engine.sampler import end_tokens, pad_token
 
 try:
     import vllm
@@ -56,14 +57,14 @@ class VllmSampler(ChatSampler):
     """
 
     def __init__(self, name: str, settings: Evaluation, device: str, engines: int = 1):
-        """Read the checkpoint ``name``, a folder or a hub id, except for its weights.
+        """Read what the checkpoint ``name``, a folder or a hub id, says of itself; the engines load its weights.
 
         Args:
             device: cpu (float32) or cuda (the checkpoint's precision).
             engines: copies of the model that share the requests, each on a GPU of its own.
 
         Raises:
-            CheckpointError: it can't be found or read, or its tokenizer has no chat template.
+            CheckpointError: it can't be found or read, lacks weights, or its tokenizer has no chat template.
             ConfigError: vLLM can't sample on the device, or at the temperature.
         """
         if device != current_platform.device_type:
@@ -79,18 +80,17 @@ class VllmSampler(ChatSampler):
             )
         self.name, self.settings, self.device, self.engines = name, settings, device, engines
         self.checkpoint = find_checkpoint(name)
-        where: dict[str, Any] = {"revision": self.checkpoint.revision or "main"}
-        generation = None
         with loading(self.checkpoint):
-            self.config = AutoConfig.from_pretrained(self.checkpoint.name, **where)
-            with suppress(OSError):  # few checkpoints lack it
-                generation = GenerationConfig.from_pretrained(self.checkpoint.name, **where)
+            # without its weights: only to know what it is, and that none is missing, over which vLLM samples silently
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                name, revision=self.checkpoint.revision or "main", device_map="meta", output_loading_info=True
+            )
+        model, info = loaded
+        refuse_missing_weights(self.checkpoint, info)
         self.tokenizer = load_tokenizer(self.checkpoint)
-        ends = end_ids(generation, self.config)
-        self.pad = pad_id(self.config, ends)
-        self.ends = sorted({*ends, self.tokenizer.eos_token_id} - {None})
-        stored = self.config.get_text_config().dtype or self.config.dtype
-        self.dtype = "float32" if device == "cpu" else str(stored or "auto").removeprefix("torch.")
+        self.config, self.pad = model.config, pad_token(model)
+        self.ends = sorted({*end_tokens(model), self.tokenizer.eos_token_id} - {None})
+        self.dtype = "float32" if device == "cpu" else str(model.dtype).removeprefix("torch.")
         # the number of engines is left out: how requests meet in a batch changes with their timing anyway
         self.identity: dict[str, Any] = {
             "checkpoint": self.checkpoint.content,
@@ -182,14 +182,46 @@ class VllmSampler(ChatSampler):
             disable_log_stats=True,
         )
         try:
-            self._engine, self._length = AsyncLLM.from_engine_args(arguments), length
+            with _interruptible():
+                self._engine, self._length = AsyncLLM.from_engine_args(arguments), length
         except Exception as error:  # vLLM has no class of its own for it
             raise EngineError(
                 f"{self.name}: vLLM could not start with this checkpoint ({first_line(error)}); read its log above, "
-                "and check that the weights are complete and fit the memory"
+                "and check that the weights fit the memory"
             ) from None
 
     def _stop(self) -> None:
         if self._engine is not None:
             self._engine.shutdown(timeout=SHUTDOWN_SECONDS)
             self._engine = None
+
+
+class _InterruptedError(BaseException):
+    """What KeyboardInterrupt is called while engines start."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the signals that interrupt this process do so while engines start.
+
+    vLLM's zmq_socket_ctx drops a KeyboardInterrupt that comes while it waits for an engine, and would go on waiting.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise _InterruptedError
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    numbers = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if in_main_thread and signal.getsignal(number) is signal.default_int_handler
+    ]
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    except _InterruptedError:
+        raise KeyboardInterrupt from None
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)

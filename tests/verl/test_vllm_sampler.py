@@ -2,6 +2,7 @@
 
 import multiprocessing.resource_tracker
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,7 +183,7 @@ def interrupt(arguments: list[str], number: signal.Signals, when: Callable[[psut
     family = process.children(recursive=True)
     assert family
     os.kill(started.pid, number)
-    errors = started.communicate(timeout=120)[1]
+    errors = started.communicate(timeout=240)[1]
     assert started.returncode == 130, errors
     left = psutil.wait_procs(family, timeout=30)[1]
     assert left == []
@@ -214,27 +215,48 @@ def test_ctrl_c_while_an_engine_starts_leaves_no_process(checkpoint, tmp_path):
 
 
 def test_two_engines_give_the_same_responses_and_end_with_the_sampler(sampler, checkpoint):
-    before = own_processes()
+    expected, before = sampler.sample(PROBLEMS, 3), own_processes()
     with VllmSampler(str(checkpoint), SETTINGS, "cpu", engines=2) as two:
         assert two.identity == sampler.identity
-        assert two.sample(PROBLEMS, 3) == sampler.sample(PROBLEMS, 3)
+        assert two.sample(PROBLEMS, 3) == expected
         names = [child.name() for child in own_processes() if child not in before]
-        assert sum("Engine" in name for name in names) == 2, names
+        assert sum("EngineCore" in name for name in names) == 2, names
     assert own_processes() == before
 
 
-def test_a_checkpoint_without_all_weights_is_one_sentence_and_leaves_no_process(checkpoint, tmp_path):
+def test_a_checkpoint_without_all_weights_is_refused_in_the_words_of_transformers(checkpoint, tmp_path):
     folder = tmp_path / "model"
-    folder.mkdir()
-    for path in checkpoint.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(checkpoint, folder)
     weights = load_file(folder / "model.safetensors")
     del weights["model.layers.1.mlp.down_proj.weight"]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    sentences = []
+    for library in (VllmSampler, TransformersSampler):
+        with pytest.raises(CheckpointError) as error:
+            library(str(folder), SETTINGS, "cpu")
+        sentences.append(str(error.value))
+    assert sentences[0] == sentences[1]
+    assert "no weights for 1 of the model's parameters, model.layers.1.mlp.down_proj.weight among them" in sentences[0]
+
+
+def test_an_engine_that_dies_while_it_samples_is_one_sentence_and_leaves_no_process(tmp_path):
+    """Heads of 8 numbers: vLLM's attention has no code for them on a CPU, and says so with the first request."""
+    shape = Policy(hidden_size=32, layers=1, attention_heads=4, feed_forward_size=64)
+    save_checkpoint(build_policy(shape, CONTEXT, seed=0), tmp_path / "model")
+    refused(tmp_path / "model", "vLLM stopped while it sampled (EngineCore encountered an issue.")
+
+
+def test_an_engine_that_cannot_start_is_one_sentence_and_leaves_no_process(checkpoint, monkeypatch):
+    """It asks for a hundred TiB for keys and values."""
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "100000")
+    refused(checkpoint, "vLLM could not start with this checkpoint (Engine core initialization failed.")
+
+
+def refused(folder: Path, sentence: str) -> None:
     before = own_processes()
     with VllmSampler(str(folder), SETTINGS, "cpu") as broken, pytest.raises(EngineError) as error:
         broken.sample(PROBLEMS[:1], 1)
-    assert str(error.value).startswith(f"{folder}: vLLM could not start with this checkpoint (")
+    assert str(error.value).startswith(f"{folder}: {sentence}")
     assert "\n" not in str(error.value)
     assert own_processes() == before
 
