@@ -22,7 +22,7 @@ PIP := $(BIN)/python $(INSTALL)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env gpu-env verl-env test-verl laptop smoke published learning_rate_sweep datasets test lint format clean
+.PHONY: help env gpu-env verl-env test-verl exact-pass laptop smoke published learning_rate_sweep datasets test lint format clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,9 @@ test: env lint  ## lint, format check, tests, and the smoke DAG
 
 test-verl: verl-env  ## the real verl, vLLM and Ray on the CPU (Linux x86-64)
 	$(VERL_ENVIRONMENT) $(VERL_BIN)/python -m pytest tests/verl
+
+exact-pass: verl-env  ## what REAL's extra pass costs in verl, measured on the CPU (benchmarks/README.md)
+	$(VERL_ENVIRONMENT) $(VERL_BIN)/torchrun --standalone --nproc-per-node=1 -m benchmarks.exact_pass verl
 
 lint: env  ## ruff, mypy, snakefmt and snakemake --lint, changing nothing
 	$(BIN)/ruff check .

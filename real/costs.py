@@ -86,6 +86,13 @@ class DynamicSampling(Ends):
     """1: none is replaced"""
 
 
+class Updates(Ends):
+    """The updates of a step, without REAL's pass without gradients."""
+
+    share: list[float] = Field(min_length=2, max_length=2)
+    """of a step's wall time"""
+
+
 class ResponseBytes(Ends):
     """What a stored response takes."""
 
@@ -170,6 +177,7 @@ class Costs(Strict):
 
     response_tokens: ResponseTokens
     dynamic_sampling: DynamicSampling
+    updates: Updates
     response_bytes: ResponseBytes
     checkpoint_bytes: CheckpointBytes
     models: dict[str, ModelCosts]
@@ -225,6 +233,18 @@ def step_seconds(training: VerlTraining, gpus: int, facts: ModelCosts, costs: Co
     ]
     spanned = Range(min(part.low for part in scaled), max(part.high for part in scaled))
     return spanned.at_least(longest_response_seconds(limit, facts))
+
+
+def exact_pass_share(training: VerlTraining, gradient_checkpointing: bool, costs: Costs) -> Range:
+    """What REAL's pass without gradients adds to a step, as a share of the step without it.
+
+    Every mini-batch but the first of a step needs it. An update is one forward pass and a backward pass of twice its
+    FLOPs, with gradient checkpointing another forward pass besides: the pass is a third or a quarter of the update.
+    Where every mini-batch fits one micro-batch there is none; this counts it.
+    """
+    updates = training.prompts // training.mini_batch_prompts
+    of_an_update = 1 / 4 if gradient_checkpointing else 1 / 3
+    return _range(costs.updates.share) * ((updates - 1) / updates * of_an_update)
 
 
 def sampling_seconds(responses: float, limit: int, batches: int, gpus: int, facts: ModelCosts, costs: Costs) -> Range:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from real.config import VerlRun, VerlScale, resolve
-from real.costs import COSTS_FILE, Range, facts_of
+from real.costs import COSTS_FILE, Range, exact_pass_share, facts_of
 from real.measured import Amount
 from real.planning import Plan, Row
 
@@ -14,10 +14,6 @@ UNKNOWN = "–"
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 # upper end of a wall time in seconds -> its unit
 UNITS = ((120, 1, "s"), (7200, 60, "min"), (72 * 3600, 3600, "h"), (float("inf"), 86400, "d"))
-NOT_COUNTED = (
-    "Not counted: start-up, weight transfer and checkpointing beyond what the facts hold; REAL's forward pass without "
-    "gradients (none of the facts has one); GRPO's reference model where a fact has none; failed and repeated jobs."
-)
 
 
 def text(plan: Plan, rate: float | None = None) -> str:
@@ -67,7 +63,22 @@ def _notes(plan: Plan, rate: float | None, on_gpus: bool) -> list[str]:
     sources = estimate_sources(plan)
     if sources and estimated:
         lines += ["", f"Estimated from ({COSTS_FILE}):", *(f"  {line}" for line in sources)]
-    return [*lines, *([NOT_COUNTED] if on_gpus and estimated else [])]
+    return [*lines, *([_not_counted(plan)] if on_gpus and estimated else [])]
+
+
+def _not_counted(plan: Plan) -> str:
+    scale = trained_scale(plan.experiment)
+    forward_pass = ""
+    if isinstance(scale, VerlScale):
+        percent = exact_pass_share(scale.training, scale.cluster.gradient_checkpointing, plan.costs) * 100
+        forward_pass = (
+            f"REAL's forward pass without gradients, {percent.low:.1f} to {percent.high:.1f} % of a step by arithmetic "
+            "(benchmarks/README.md); "
+        )
+    return (
+        f"Not counted: start-up, weight transfer and checkpointing beyond what the facts hold; {forward_pass}GRPO's "
+        "reference model where a fact has none; failed and repeated jobs."
+    )
 
 
 def estimate_sources(plan: Plan) -> list[str]:

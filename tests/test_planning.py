@@ -15,6 +15,7 @@ from real.costs import (
     CostError,
     Range,
     evaluation_batches,
+    exact_pass_share,
     facts_of,
     load_costs,
     mean_tokens,
@@ -245,6 +246,23 @@ def test_the_command_takes_a_scale_by_name_and_overlays_after_it(capsys):
 def test_a_scale_that_trains_nothing_has_no_plan():
     with pytest.raises(ConfigError, match="trains nothing"):
         plan(scale("published"))
+
+
+def test_the_exact_pass_is_a_forward_pass_of_every_mini_batch_but_the_first(costs):
+    training = scale("1.5b").scale.training
+    low, high = costs.updates.share
+    expected = [pytest.approx(end * 3 / 4 / 4) for end in (low, high)]
+    assert exact_pass_share(training, True, costs) == Range(*expected)
+    assert exact_pass_share(training, False, costs) == Range(*(pytest.approx(end * 3 / 4 / 3) for end in (low, high)))
+    one_update = training.model_copy(update={"mini_batch_prompts": training.prompts})
+    assert exact_pass_share(one_update, True, costs) == Range(0, 0)
+
+
+def test_the_exact_passs_share_is_said_to_be_missing_from_the_estimates(tmp_path):
+    said = text(plan(scale("1.5b"), results=tmp_path)).splitlines()[-1]
+    assert said.startswith("Not counted: ")
+    assert "without gradients, 0.9 to 6.0 % of a step" in said
+    assert said in (ROOT / "docs" / "planning.md").read_text(), "stale: paste what `python -m real plan` prints"
 
 
 @pytest.mark.parametrize("name", ["1.5b", "7b", "single_gpu", "verl_smoke"])

@@ -152,6 +152,35 @@ def test_every_micro_batch_size_gives_the_gradient_of_the_undivided_objective(po
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_mini_batch_that_fits_one_micro_batch_runs_every_row_once_and_gives_the_same_gradient(policy, name):
+    """Without a KL term, and with a one-sided group, whose rows need no backward pass but keep their scores."""
+    model = policy.double()
+    batch = some_batch(model)
+    batch.reward = torch.arange(16) % 2.0
+    batch.reward[:4] = 1.0
+    rows_run = []
+    hook = model.model.register_forward_hook(
+        lambda _, __, kwargs, ___: rows_run.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+
+    def update(micro_batch_rows):
+        rows_run.clear()
+        model.zero_grad()
+        found = accumulate_gradient(model, batch, make_objective(name), 0.0, 0.7, micro_batch_rows)
+        return found, [parameter.grad.clone() for parameter in model.parameters()], sum(rows_run)
+
+    split, expected, rows_with_the_pass = update(4)
+    single, direct, rows_without = update(12)
+    hook.remove()
+    assert (rows_with_the_pass, rows_without) == (4 + 2 * 12, 4 + 12)
+    torch.testing.assert_close(direct, expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(single.log_ratio, split.log_ratio, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(single.weights, split.weights, rtol=1e-9, atol=1e-12)
+    assert single.weights[4:].any()
+    assert not single.weights[:4].any()
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_mini_batch_of_one_sided_groups_makes_no_gradient_but_keeps_its_scores(policy, name):
     batch = some_batch(policy)
     batch.reward = (batch.group % 2).float()

@@ -91,7 +91,8 @@ class RecordedLoss:
         self, model_output: dict[str, Tensor], data: TensorDict, dp_group: Any = None
     ) -> tuple[Tensor, dict[str, Any]]:
         """Loss and metrics of one micro-batch; the signature is verl's."""
-        log_prob = no_padding_2_padding(model_output["log_probs"], data)
+        # float32, if autocast has left another: lengths and scores are sums over thousands of tokens
+        log_prob = no_padding_2_padding(model_output["log_probs"], data).float()
         padded = data.select("response_mask", "old_log_probs").to_padded_tensor()
         mask = padded["response_mask"].to(log_prob.dtype)
         log_ratio = (log_prob.detach() - padded["old_log_probs"]) * mask

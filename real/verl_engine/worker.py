@@ -82,8 +82,10 @@ class RealTrainingWorker(TrainingWorker):
         """(n, T) log π_θ − log π_old of this rank's rows and their mask, by a pass without gradients."""
         tu.assign_non_tensor(data, calculate_entropy=False)
         output = self.engine.infer_batch(data, loss_function=None)
-        log_prob = no_padding_2_padding(output["model_output"]["log_probs"], data)
         padded = data.select("response_mask", "old_log_probs").to_padded_tensor()
+        log_prob = no_padding_2_padding(output["model_output"]["log_probs"], data)
+        # verl keeps the mini-batch on the CPU and moves micro-batches to the GPU; bfloat16 can't count past 256 tokens
+        log_prob = log_prob.to(padded["old_log_probs"].device, torch.float32)
         mask = padded["response_mask"].to(log_prob.dtype)
         return (log_prob - padded["old_log_probs"]) * mask, mask
 
