@@ -4,6 +4,7 @@ Interrupted, it resumes from its last checkpoint when it is called again. Left o
 an order that depends on timing, so a run is not reproducible bit by bit; seeds and versions are recorded all the same.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from real.arithmetic import END_THINK
 from real.config import VerlRun, digest
 from real.torch_engine.work_folder import hold
 from real.verl_engine.hooks import VerlError, check_version
@@ -26,11 +28,13 @@ def train(run: VerlRun, base: Path, output: Path, work_folder: Path) -> None:
 
     Raises:
         FolderInUseError: another process holds ``work_folder``.
-        VerlError: another version of verl, a configuration that it can't run, or a work folder of another run.
+        VerlError: another version of verl, a configuration or checkpoint that it can't run, or a work folder of
+            another run.
         DatasetError: a dataset that is not prepared.
     """
     check_version()
     check_platform(run)
+    check_base(base, run.cluster.trust_remote_code)
     with hold(work_folder):
         check_same_run(run, work_folder)
         config_environment(run)
@@ -66,6 +70,36 @@ def check_platform(run: VerlRun) -> None:
         raise VerlError(
             "cluster.device is 'cpu', which verl runs on only under the platform of the tests; use `make test-verl`, "
             "or set cluster.device: cuda"
+        )
+
+
+def check_base(base: Path, trust_remote_code: bool) -> None:
+    """Raise VerlError for a checkpoint whose rewards would all be 0, or whose code verl would run unasked.
+
+    verl 0.9.1 decodes responses without special tokens before they are graded, and its reward workers load the
+    tokenizer with ``trust_remote_code=True`` whatever the configuration says (experimental/reward_loop).
+    """
+    if not (base / "config.json").exists():
+        raise VerlError(
+            f"{base}: holds no Hugging Face checkpoint (config.json is missing); make it with `python -m real base`"
+        )
+    if not trust_remote_code:
+        for path in (base / "config.json", base / "tokenizer_config.json"):
+            if path.exists() and "auto_map" in json.loads(path.read_text()):
+                raise VerlError(
+                    f"{path}: names Python code (auto_map) that verl would run; read that code, then set "
+                    "cluster.trust_remote_code: true, or take a checkpoint without it"
+                )
+    # imported here: it takes seconds, and the checks above need none of it
+    from transformers.models.auto import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=trust_remote_code)
+    ids = tokenizer(END_THINK, add_special_tokens=False)["input_ids"]
+    if END_THINK not in tokenizer.decode(ids, skip_special_tokens=True):
+        raise VerlError(
+            f"{base}: its tokenizer counts {END_THINK} among the special tokens, which verl removes before it grades, "
+            "so that every reward would be 0; in a copy of the checkpoint set that token's `special` to false in "
+            "tokenizer.json and tokenizer_config.json"
         )
 
 

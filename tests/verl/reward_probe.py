@@ -38,13 +38,10 @@ class Grader:
 
 
 def main(report: str) -> None:
-    experiment = load(
-        [ROOT / "paper_configs" / "verl_smoke.yaml"],
-        methods_file=ROOT / "paper_configs" / "methods.yaml",
-        local_file=Path("absent"),
-    )
-    config_environment(resolve(experiment, "real", 0))
-    # after the environment is set, as in real.verl_engine.train
+    folder = ROOT / "paper_configs"
+    scale = load([folder / "verl_smoke.yaml"], methods_file=folder / "methods.yaml", local_file=Path("absent"))
+    config_environment(resolve(scale, "real", 0))
+    # after the environment is set, as in real.verl_engine.train; so nothing here may import verl before
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False)

@@ -1,21 +1,18 @@
 """A prompt reaches vLLM as the checkpoint's chat template writes it, where verl's own loop refuses the tokenizer."""
 
 import asyncio
-from pathlib import Path
 
 import hydra
 import pytest
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
+from runs import composed, run_of
 from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer import hf_tokenizer
 
 from real.arithmetic import THINK, TOKEN_ID, build_tokenizer, encode
-from real.config import load, resolve
-from real.verl_engine.settings import compose_config
 
-ROOT = Path(__file__).resolve().parents[2]
 CHATS = [
     [{"role": "user", "content": "2*4-7+3*9?"}],
     [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": "3-4?"}],
@@ -29,10 +26,7 @@ VERLS_OWN = {"_target_": "verl.experimental.agent_loop.single_turn_agent_loop.Si
 
 @pytest.fixture(scope="module")
 def config() -> DictConfig:
-    folder = ROOT / "paper_configs"
-    files = [folder / "verl_smoke.yaml"]
-    run = resolve(load(files, methods_file=folder / "methods.yaml", local_file=Path("absent")), "real", 0)
-    return compose_config(run, Path("model"), (Path("train"), Path("validation")), Path("work"))
+    return composed(run_of("verl_smoke"))
 
 
 @pytest.fixture

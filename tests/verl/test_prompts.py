@@ -8,26 +8,17 @@ import pytest
 import yaml
 from data_server import INSTRUCTION, entry, raw_file
 from omegaconf import open_dict
+from runs import composed, run_of
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer import hf_tokenizer
 
 from real.arithmetic import BENCHMARKS, TrainingPrompts, answer_of, build_tokenizer, decode, held_out_problems, text_of
-from real.config import Policy, VerlRun, load, resolve
+from real.config import Policy, VerlRun
 from real.data import DatasetError, prepare
 from real.sources import read_sources
 from real.torch_engine.policy import build_policy
 from real.torch_engine.train import collect
 from real.verl_engine.prompts import write_prompts
-from real.verl_engine.settings import compose_config
-
-ROOT = Path(__file__).resolve().parents[2]
-SEED = 3
-
-
-def run_of(scale: str) -> VerlRun:
-    folder = ROOT / "paper_configs"
-    files = [folder / f"{scale}.yaml"]
-    return resolve(load(files, methods_file=folder / "methods.yaml", local_file=Path("absent")), "real", SEED)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +35,7 @@ def read_by_verl(tokenizer, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets_cache")
 
     def read(run: VerlRun, paths: tuple[Path, Path], **changes) -> RLHFDataset:
-        config = compose_config(run, Path("model"), paths, Path("work")).data
+        config = composed(run, train=paths[0]).data
         with open_dict(config):
             config.update({"cache_dir": str(tmp_path / "cache"), **changes})
         return RLHFDataset(config.train_files, tokenizer, config)
@@ -77,7 +68,7 @@ def test_the_laptops_task_has_the_prompts_of_the_torch_engine_in_its_order(tmp_p
 def test_another_seed_has_other_prompts_and_the_same_validation(tmp_path):
     run = run_of("verl_smoke")
     first = write_prompts(run, tmp_path / "a")
-    second = write_prompts(run.model_copy(update={"seed": SEED + 1}), tmp_path / "b")
+    second = write_prompts(run.model_copy(update={"seed": run.seed + 1}), tmp_path / "b")
     assert not pd.read_parquet(first[0])["prompt"].equals(pd.read_parquet(second[0])["prompt"])
     assert first[1].read_bytes() == second[1].read_bytes()
 

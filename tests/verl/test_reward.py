@@ -12,16 +12,15 @@ import numpy as np
 import pytest
 import torch
 from conftest import end, left_behind
+from runs import composed, run_of
 from verl import DataProto
 from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
 
 from real.arithmetic import BOX, CLOSERS, END_BOX, END_THINK, EOS, OPENERS, THINK, encode
-from real.config import Policy, load, resolve
+from real.config import Policy
 from real.torch_engine.policy import build_policy, save_checkpoint
 from real.verl_engine.reward import compute_score
-from real.verl_engine.settings import compose_config
 
-ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = r"</think>\boxed{9^{9^{9^{9}}}}"
 # the deadline of one comparison and, on a busy machine, the start of a worker
 SECONDS = 60
@@ -59,9 +58,7 @@ def checkpoint(tmp_path_factory) -> Path:
 
 def rewarded(checkpoint: Path, method: str, tokens: list[str], truths: list[str]) -> dict:
     """What verl's reward worker returns for a response of the laptop's task, limit 40 tokens."""
-    files = [ROOT / "paper_configs" / "verl_smoke.yaml", ROOT / "tests" / "verl" / "all_methods.yaml"]
-    experiment = load(files, methods_file=ROOT / "paper_configs" / "methods.yaml", local_file=Path("absent"))
-    config = compose_config(resolve(experiment, method, 0), checkpoint, (Path("train"), Path("val")), Path("work"))
+    config = composed(run_of("verl_smoke", "all_methods", method), checkpoint)
     response = torch.tensor([encode(tokens)])
     padding = torch.zeros(1, 40 - response.shape[1], dtype=torch.long)
     data = DataProto.from_single_dict(

@@ -1,33 +1,26 @@
-"""Every published run composes against verl's own schema, as the paper's; what verl would let pass is refused."""
+"""Every published run composes against verl's own schema, and at 1.5B it is the released one."""
 
-import importlib.metadata
 import json
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from hydra import compose
-from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
+from runs import CONFIGS, ROOT, changed, composed, experiment, run_of
 from verl.trainer.ppo.utils import need_reference_policy
 from verl.utils.config import omega_conf_to_dataclass
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
 
-from real.config import Experiment, VerlRun, load, resolve
+from real.config import VerlRun
 from real.config.files import read_yaml
 from real.torch_engine.train import learning_rate_at
 from real.verl_engine import settings
-from real.verl_engine.hooks import VERL_VERSION, VerlError, check_version
 from real.verl_engine.losses import SURROGATE
-from real.verl_engine.settings import compose_config
-from real.verl_engine.train import FINGERPRINT, check_platform, check_same_run, train
 from real.verl_engine.trainer import TRAINER
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / "paper_configs"
 SEED = 7
 ANY_SCALE = ["ablations", "one_sided_train", "tau_sweep"]
 PAPER_SCALE = [*ANY_SCALE, "dapo17k", "full_dapo", "learning_rate_sweep_paper"]
@@ -58,21 +51,8 @@ ADDED_SHAPED = {
 
 
 @cache
-def experiment(scale: str, overlay: str | None = None) -> Experiment:
-    """A published experiment, without what this machine adds."""
-    folder = ROOT / "tests" / "verl" if overlay == "all_methods" else CONFIGS / "variants"
-    files = [CONFIGS / f"{scale}.yaml", *([folder / f"{overlay}.yaml"] if overlay else [])]
-    return load(files, methods_file=CONFIGS / "methods.yaml", local_file=Path("absent"))
-
-
-def composed(run: VerlRun) -> DictConfig:
-    """verl's configuration of a run; no model or data is there."""
-    return compose_config(run, Path("model"), (Path("train.parquet"), Path("validation.parquet")), Path("work"))
-
-
-@cache
 def config_of(scale: str, overlay: str | None, method: str) -> tuple[VerlRun, DictConfig]:
-    run = resolve(experiment(scale, overlay), method, SEED)
+    run = run_of(scale, overlay, method, SEED)
     return run, composed(run)
 
 
@@ -82,7 +62,7 @@ def distinct(scale: str) -> list[tuple[str | None, str]]:
     overlays = [None, *VARIANTS[scale], *(["all_methods"] if scale == "verl_smoke" else [])]
     for overlay in overlays:
         for method in experiment(scale, overlay).methods:
-            run = resolve(experiment(scale, overlay), method, SEED)
+            run = run_of(scale, overlay, method, SEED)
             found.setdefault(run.model_dump_json(exclude={"experiment", "method", "data"}), (overlay, method))
     return list(found.values())
 
@@ -238,7 +218,7 @@ def test_full_dapo_lowers_rewards_over_the_last_tokens():
 @pytest.mark.parametrize("warmup", [0, 1, 3])
 def test_the_learning_rate_is_0_in_the_first_outer_step_on_both_engines(warmup):
     """By verl's own scheduler, made as its FSDP engine makes it; it steps once per outer step."""
-    run = changed(resolve(experiment("verl_smoke"), "real", SEED), training={"warmup_steps": warmup})
+    run = changed(run_of("verl_smoke"), training={"warmup_steps": warmup})
     actor = omega_conf_to_dataclass(composed(run).actor_rollout_ref.actor)
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=actor.optim.lr)
     scheduler = FSDPEngine._build_lr_scheduler(SimpleNamespace(rank=1, optimizer_config=actor.optim), optimizer)
@@ -252,78 +232,10 @@ def test_the_learning_rate_is_0_in_the_first_outer_step_on_both_engines(warmup):
     assert rates[max(1, warmup) :] == [1.0e-3] * (6 - max(1, warmup))
 
 
-def changed(run: VerlRun, **sections: dict[str, Any]) -> VerlRun:
-    """A run with some keys of its sections changed, unchecked."""
-    return run.model_copy(update={name: getattr(run, name).model_copy(update=keys) for name, keys in sections.items()})
-
-
-@pytest.fixture
-def smoke() -> VerlRun:
-    return resolve(experiment("verl_smoke"), "real", SEED)
-
-
-def test_an_existing_ray_cluster_is_joined_as_it_is(smoke):
+def test_an_existing_ray_cluster_is_joined_as_it_is():
     """ray.init refuses to be told a cluster's CPUs, GPUs or dashboard."""
-    joined = changed(smoke, cluster={"ray_address": "10.0.0.1:6379", "nodes": 2, "device": "cuda"})
+    joined = changed(run_of("verl_smoke"), cluster={"ray_address": "10.0.0.1:6379", "nodes": 2, "device": "cuda"})
     config = composed(joined)
     asked = {key: value for key, value in flat(config.ray_kwargs.ray_init).items() if value is not None}
     assert asked == {"address": "10.0.0.1:6379"}
     assert (config.trainer.nnodes, config.trainer.n_gpus_per_node) == (2, 1)
-
-
-def test_an_unknown_loss_is_refused(smoke, monkeypatch):
-    """verl itself would notice at the first update, after the first rollouts."""
-    monkeypatch.setitem(settings.LOSSES, "real", ("real_surogate", "token-mean"))
-    with pytest.raises(VerlError, match=r"^policy loss 'real_surogate' is not registered with verl; it has .*gspo"):
-        composed(smoke)
-
-
-def test_an_unknown_key_is_refused(smoke, monkeypatch):
-    overrides = settings._overrides(smoke)
-    monkeypatch.setattr(settings, "_overrides", lambda run: {**overrides, "actor_rollout_ref.actor.clip_ratio_lo": 0.2})
-    with pytest.raises(ConfigCompositionException, match="clip_ratio_lo"):
-        composed(smoke)
-
-
-def test_what_verl_refuses_is_said_in_a_sentence(smoke):
-    with pytest.raises(VerlError, match=r"^verl refuses the configuration of real: .*train_batch_size"):
-        composed(changed(smoke, training={"prompts": 2}, cluster={"micro_batch_tokens": None}))
-
-
-def test_shaped_rewards_are_refused_where_labels_are_needed(smoke):
-    with pytest.raises(VerlError, match=r"^training.overlong_buffer_tokens 8 shapes rewards, but real takes labels of"):
-        composed(changed(smoke, training={"overlong_buffer_tokens": 8}))
-
-
-@pytest.mark.parametrize("found", ["0.9.0", "0.9.2", None])
-def test_another_verl_is_refused_before_anything_is_written(smoke, found, monkeypatch, tmp_path):
-    def version(name: str) -> str:
-        if found is None:
-            raise importlib.metadata.PackageNotFoundError(name)
-        return found
-
-    assert importlib.metadata.version("verl") == VERL_VERSION
-    check_version()
-    monkeypatch.setattr(importlib.metadata, "version", version)
-    remedy = "make gpu-env" if found is None else rf"^verl {found} is installed, .*; install verl==0\.9\.1$"
-    with pytest.raises(VerlError, match=remedy):
-        train(smoke, tmp_path / "model", tmp_path / "run", tmp_path / "work")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_cpu_is_refused_outside_the_tests(smoke, monkeypatch, tmp_path):
-    check_platform(smoke)
-    monkeypatch.delenv("VERL_PLATFORM")
-    with pytest.raises(VerlError, match=r"^cluster.device is 'cpu', .*`make test-verl`, or set cluster.device: cuda$"):
-        train(smoke, tmp_path / "model", tmp_path / "run", tmp_path / "work")
-    assert list(tmp_path.iterdir()) == []
-    check_platform(changed(smoke, cluster={"device": "cuda"}))
-
-
-def test_the_state_of_another_configuration_is_refused_and_kept(smoke, tmp_path):
-    check_same_run(smoke, tmp_path)
-    check_same_run(smoke, tmp_path)
-    kept = (tmp_path / FINGERPRINT).read_text()
-    with pytest.raises(VerlError, match=rf"^{tmp_path}: holds the state of this run with another configuration"):
-        check_same_run(changed(smoke, training={"learning_rate": 2e-3}), tmp_path)
-    assert (tmp_path / FINGERPRINT).read_text() == kept

@@ -18,10 +18,10 @@ from real.torch_engine.policy import save_checkpoint
 def test_ranks_on_two_ray_nodes_make_one_exact_gradient(policy, tmp_path):
     save_checkpoint(policy, tmp_path / "model")
     log, report = tmp_path / "log.txt", tmp_path / "report.json"
-    command = [sys.executable, str(Path(__file__).with_name("two_nodes_probe.py")), str(tmp_path / "model"), str(report)]
+    probe = Path(__file__).with_name("two_nodes_probe.py")
     with log.open("w") as file:
         process = subprocess.Popen(
-            command,
+            [sys.executable, str(probe), str(tmp_path / "model"), str(report)],
             cwd=Path(__file__).resolve().parents[2],
             # Ray binds to loopback, as under real.verl_engine.train
             env={**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},

@@ -2,8 +2,8 @@
 
     python two_nodes_probe.py CHECKPOINT REPORT
 
-REPORT: JSON with ``nodes``, the Ray node of each rank, and ``errors``, ``method/split`` -> relative error of the gradient
-against the undivided objective, by rank.
+REPORT: JSON with ``nodes``, the Ray node of each rank, and ``errors``, by rank: ``method/split`` -> relative error of
+the gradient against the undivided objective's.
 """
 
 import json
@@ -28,7 +28,9 @@ class Rank(Worker):
     @register(dispatch_mode=Dispatch.ONE_TO_ALL)
     def errors(self, checkpoint: str) -> tuple[str, dict[str, float]]:
         batch = rollouts(checkpoint)
-        found = {f"{method}/{split}": split_error(checkpoint, batch, method, **SPLITS[split]) for method, split in CASES}
+        found = {
+            f"{method}/{split}": split_error(checkpoint, batch, method, **SPLITS[split]) for method, split in CASES
+        }
         return ray.get_runtime_context().get_node_id(), found
 
 
