@@ -31,7 +31,8 @@ DISTRIBUTION = {
     "hydra": "hydra-core",
     "transfer_queue": "transferqueue",
 }
-OWN = {"real", "figures", "tests", "benchmarks", "conftest", "cpu_platform"}
+# pytest puts the folders of tests on the path, so that their helpers are modules of their own
+OWN = {"real", "figures", "tests", "benchmarks", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
 ENGINE_FOLDERS = {"verl_engine", "verl"}  # in real/ and tests/: read only where verl is installed
 LOCKS = ["cpu", "gpu", "verl_cpu"]
 # what each lock's environment has from elsewhere: a line of its own in the Makefile, or a build by another name

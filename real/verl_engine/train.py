@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from real.arithmetic import END_THINK
 from real.checkpoints import first_line
 from real.config import VerlRun, digest
 from real.torch_engine.work_folder import hold
@@ -29,12 +30,13 @@ def train(run: VerlRun, base: Path, output: Path, work_folder: Path) -> None:
 
     Raises:
         FolderInUseError: another process holds ``work_folder``.
-        VerlError: another version of verl, a configuration that it can't run, or a work folder of another run.
+        VerlError: another version of verl, a configuration or checkpoint that it can't run, or a work folder of
+            another run.
         DatasetError: a dataset that is not prepared.
     """
     check_version()
     check_platform(run)
-    check_remote_code(run, base)
+    check_base(base, run.cluster.trust_remote_code)
     with hold(work_folder):
         check_same_run(run, work_folder)
         config_environment(run)
@@ -79,18 +81,34 @@ def check_platform(run: VerlRun) -> None:
         )
 
 
-def check_remote_code(run: VerlRun, base: Path) -> None:
-    """Raise VerlError if the checkpoint brings Python code and the config doesn't allow it.
+def check_base(base: Path, trust_remote_code: bool) -> None:
+    """Raise VerlError for a checkpoint whose rewards would all be 0, or whose code verl would run unasked.
 
-    verl's reward workers load the tokenizer with ``trust_remote_code=True``, whatever its configuration says.
+    verl 0.9.1 decodes responses without special tokens before they are graded, and its reward workers load the
+    tokenizer with ``trust_remote_code=True`` whatever the configuration says (experimental/reward_loop).
     """
-    for name in ("config.json", "tokenizer_config.json"):
-        path = base / name
-        if not run.cluster.trust_remote_code and path.exists() and "auto_map" in json.loads(path.read_text()):
-            raise VerlError(
-                f"{path}: names Python code of the checkpoint's own (auto_map), which would be run; read it and set "
-                "cluster.trust_remote_code: true, or choose a checkpoint without"
-            )
+    if not (base / "config.json").exists():
+        raise VerlError(
+            f"{base}: holds no Hugging Face checkpoint (config.json is missing); make it with `python -m real base`"
+        )
+    if not trust_remote_code:
+        for path in (base / "config.json", base / "tokenizer_config.json"):
+            if path.exists() and "auto_map" in json.loads(path.read_text()):
+                raise VerlError(
+                    f"{path}: names Python code (auto_map) that verl would run; read that code, then set "
+                    "cluster.trust_remote_code: true, or take a checkpoint without it"
+                )
+    # imported here: it takes seconds, and the checks above need none of it
+    from transformers.models.auto import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=trust_remote_code)
+    ids = tokenizer(END_THINK, add_special_tokens=False)["input_ids"]
+    if END_THINK not in tokenizer.decode(ids, skip_special_tokens=True):
+        raise VerlError(
+            f"{base}: its tokenizer counts {END_THINK} among the special tokens, which verl removes before it grades, "
+            "so that every reward would be 0; in a copy of the checkpoint set that token's `special` to false in "
+            "tokenizer.json and tokenizer_config.json"
+        )
 
 
 def check_same_run(run: VerlRun, work_folder: Path) -> None:

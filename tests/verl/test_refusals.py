@@ -1,0 +1,126 @@
+"""What verl would let pass, or fail at hours later, is refused at once: in a sentence, before anything is written."""
+
+import importlib.metadata
+import json
+from pathlib import Path
+
+import pytest
+from hydra.errors import ConfigCompositionException
+from runs import changed, composed, run_of
+from transformers import dynamic_module_utils
+from verl.utils.tokenizer import hf_tokenizer
+
+from real.arithmetic import END_THINK, build_tokenizer
+from real.config import VerlRun
+from real.verl_engine import settings
+from real.verl_engine.hooks import VERL_VERSION, VerlError, check_version
+from real.verl_engine.train import FINGERPRINT, check_base, check_platform, check_same_run, train
+
+
+@pytest.fixture
+def smoke() -> VerlRun:
+    return run_of("verl_smoke")
+
+
+def test_an_unknown_loss_is_refused(smoke, monkeypatch):
+    """verl itself would notice at the first update, after the first rollouts."""
+    monkeypatch.setitem(settings.LOSSES, "real", ("real_surogate", "token-mean"))
+    with pytest.raises(VerlError, match=r"^policy loss 'real_surogate' is not registered with verl; it has .*gspo"):
+        composed(smoke)
+
+
+def test_an_unknown_key_is_refused(smoke, monkeypatch):
+    overrides = settings._overrides(smoke)
+    monkeypatch.setattr(settings, "_overrides", lambda run: {**overrides, "actor_rollout_ref.actor.clip_ratio_lo": 0.2})
+    with pytest.raises(ConfigCompositionException, match="clip_ratio_lo"):
+        composed(smoke)
+
+
+def test_what_verl_refuses_is_said_in_a_sentence(smoke):
+    with pytest.raises(VerlError, match=r"^verl refuses the configuration of real: .*train_batch_size"):
+        composed(changed(smoke, training={"prompts": 2}, cluster={"micro_batch_tokens": None}))
+
+
+def test_shaped_rewards_are_refused_where_labels_are_needed(smoke):
+    with pytest.raises(VerlError, match=r"^training.overlong_buffer_tokens 8 shapes rewards, but real takes labels of"):
+        composed(changed(smoke, training={"overlong_buffer_tokens": 8}))
+
+
+@pytest.mark.parametrize("found", ["0.9.0", "0.9.2", None])
+def test_another_verl_is_refused_before_anything_is_written(smoke, found, monkeypatch, tmp_path):
+    def version(name: str) -> str:
+        if found is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found
+
+    assert importlib.metadata.version("verl") == VERL_VERSION
+    check_version()
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    remedy = "make gpu-env" if found is None else rf"^verl {found} is installed, .*; install verl==0\.9\.1$"
+    with pytest.raises(VerlError, match=remedy):
+        train(smoke, tmp_path / "model", tmp_path / "run", tmp_path / "work")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cpu_is_refused_outside_the_tests(smoke, monkeypatch, tmp_path):
+    check_platform(smoke)
+    monkeypatch.delenv("VERL_PLATFORM")
+    with pytest.raises(VerlError, match=r"^cluster.device is 'cpu', .*`make test-verl`, or set cluster.device: cuda$"):
+        train(smoke, tmp_path / "model", tmp_path / "run", tmp_path / "work")
+    assert list(tmp_path.iterdir()) == []
+    check_platform(changed(smoke, cluster={"device": "cuda"}))
+
+
+@pytest.fixture
+def base(tmp_path) -> Path:
+    """What check_base reads of a checkpoint, with the laptop's tokenizer."""
+    folder = tmp_path / "model"
+    build_tokenizer().save_pretrained(folder)
+    (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    return folder
+
+
+def test_a_folder_without_a_checkpoint_is_refused_before_anything_is_written(smoke, tmp_path):
+    with pytest.raises(VerlError, match=rf"^{tmp_path}/model: holds no Hugging Face checkpoint"):
+        train(smoke, tmp_path / "model", tmp_path / "run", tmp_path / "work")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_tokenizer_that_hides_the_end_of_thinking_is_refused(base, trusted):
+    check_base(base, trusted)
+    tokenizer = build_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": [END_THINK]})
+    tokenizer.save_pretrained(base)
+    with pytest.raises(VerlError, match=rf"^{base}: its tokenizer counts </think> among the special tokens, .* be 0;"):
+        check_base(base, trusted)
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "config.json"])
+def test_code_in_a_checkpoint_is_refused_unless_it_is_trusted(base, name, tmp_path, monkeypatch):
+    """verl's reward workers load the tokenizer as below, whatever the configuration says."""
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    kind = "AutoTokenizer" if name == "tokenizer_config.json" else "AutoConfig"
+    code = {"AutoTokenizer": [None, "ours.Tokenizer"], "AutoConfig": "ours.Config"}[kind]
+    content = json.loads((base / name).read_text())
+    (base / name).write_text(json.dumps({**content, "auto_map": {kind: code}}))
+    (base / "ours.py").write_text(
+        f"from pathlib import Path\nfrom transformers import PreTrainedTokenizerFast, Qwen2Config\n"
+        f"Path({str(tmp_path / 'ran')!r}).touch()\n"
+        "class Tokenizer(PreTrainedTokenizerFast): pass\nclass Config(Qwen2Config): pass\n"
+    )
+    with pytest.raises(VerlError, match=rf"^{base / name}: names Python code \(auto_map\) that verl would run; read"):
+        check_base(base, trust_remote_code=False)
+    assert not (tmp_path / "ran").exists()
+    hf_tokenizer(str(base), trust_remote_code=True)
+    assert (tmp_path / "ran").exists(), "so verl would have run it"
+    check_base(base, trust_remote_code=True)
+
+
+def test_the_state_of_another_configuration_is_refused_and_kept(smoke, tmp_path):
+    check_same_run(smoke, tmp_path)
+    check_same_run(smoke, tmp_path)
+    kept = (tmp_path / FINGERPRINT).read_text()
+    with pytest.raises(VerlError, match=rf"^{tmp_path}: holds the state of this run with another configuration"):
+        check_same_run(changed(smoke, training={"learning_rate": 2e-3}), tmp_path)
+    assert (tmp_path / FINGERPRINT).read_text() == kept

@@ -1,0 +1,201 @@
+"""Both engines write the same line for the same rollouts, and a job's files survive being killed and resumed."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+from verl.utils.metric import reduce_metrics
+
+from real.exact import token_weights
+from real.metrics import METRICS, metrics_line
+from real.objectives import OBJECTIVES, make_objective, sequence_score
+from real.torch_engine.sampler import Rollouts
+from real.torch_engine.train import _gradient_samples, step_metrics
+from real.torch_engine.update import Batch, Gradient
+from real.verl_engine.losses import Row
+from real.verl_engine.metrics import Journal, step_line, timings_line, validation_score
+from real.verl_engine.trainer import kl_divergence
+from real.verl_engine.worker import summary
+
+GROUPS, ROLLOUTS, WIDTH = 4, 4, 9
+RATE = 2.0e-6
+
+
+def rollouts_of_a_step() -> tuple[Batch, torch.Tensor, torch.Tensor]:
+    """16 rows: batch, (N, T) log-ratios up to ±1 and entropies. Group 0 is all correct, group 1 all wrong."""
+    generator = torch.Generator().manual_seed(0)
+    rows = GROUPS * ROLLOUTS
+    lengths = torch.randint(1, WIDTH + 1, (rows,), generator=generator)
+    mask = (torch.arange(WIDTH)[None, :] < lengths[:, None]).float()
+    reward = torch.tensor([[1.0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1], [0, 1, 0, 0]]).flatten()
+    log_ratio = (2 * torch.rand(rows, WIDTH, generator=generator) - 1) * mask
+    entropy = torch.rand(rows, WIDTH, generator=generator) * mask
+    group = torch.arange(GROUPS).repeat_interleave(ROLLOUTS)
+    nothing = torch.zeros(rows, WIDTH)
+    return Batch([[7]] * rows, nothing.long(), mask, nothing, nothing, group, reward), log_ratio, entropy
+
+
+def seen_by_the_torch_engine(method: str, batch: Batch, log_ratio: torch.Tensor) -> list[tuple[Batch, Gradient]]:
+    """Two mini-batches of two groups; gradient norms 1.5 and 2.5."""
+    objective, half = make_objective(method), GROUPS * ROLLOUTS // 2
+    seen = []
+    for start, norm in ((0, 1.5), (half, 2.5)):
+        rows = torch.arange(start, start + half)
+        part = batch.select(rows)
+        weights = token_weights(objective, log_ratio[rows], part.mask, part.group, part.reward)
+        seen.append((part, Gradient(log_ratio[rows], weights, norm)))
+    return seen
+
+
+def rows_of_verl(seen: list[tuple[Batch, Gradient]]) -> list[list[Row]]:
+    """The same, as a verl worker's loss records it."""
+    found = []
+    for part, gradient in seen:
+        score = sequence_score(gradient.log_ratio.double() * part.mask, part.mask.double())
+        columns = zip(part.group, part.reward, part.mask, score, gradient.weights, strict=True)
+        found.append(
+            [
+                Row(
+                    group=int(group),
+                    label=int(reward),
+                    length=int(mask.sum()),
+                    score=float(value),
+                    weight=float(weights.double().sum()),
+                    unweighted=int(((weights == 0) & (mask == 1)).sum()),
+                )
+                for group, reward, mask, value, weights in columns
+            ]
+        )
+    return found
+
+
+@pytest.mark.parametrize("method", OBJECTIVES)
+def test_both_engines_write_the_same_line_for_the_same_rollouts(method):
+    batch, log_ratio, entropy = rollouts_of_a_step()
+    seen = seen_by_the_torch_engine(method, batch, log_ratio)
+    sampled = Rollouts(batch.response, batch.mask.long(), batch.old_log_prob, entropy, torch.zeros(len(entropy)))
+    training = SimpleNamespace(rollouts=ROLLOUTS, learning_rate=RATE, warmup_steps=1)
+    expected = step_metrics(sampled, batch, seen, SimpleNamespace(training=training), step=3)
+
+    lists: dict[str, list[float]] = {"actor/grad_norm": [1.5, 2.5], "update/learning_rate": [RATE, RATE]}
+    for rows in rows_of_verl(seen):
+        for name, value in summary(rows, make_objective(method)).items():
+            lists.setdefault(f"update/{name}", []).append(value)
+    found = step_line(
+        3,
+        group=batch.group.tolist(),
+        label=batch.reward.int().tolist(),
+        length=batch.mask.sum(dim=1).int().tolist(),
+        entropy=float(entropy.sum() / batch.mask.sum()),
+        # as the trainer does: verl's own mean, and maximum where a name says so
+        verl=reduce_metrics(lists),
+    )
+    assert tuple(found) == METRICS
+    assert {key: value for key, value in found.items() if value is not None} == pytest.approx(
+        {key: value for key, value in expected.items() if value is not None}, rel=1e-6
+    )
+    assert [key for key, value in found.items() if value is None] == ["val_pass_at_1"]
+    # by hand, so that both can't be wrong alike
+    assert (found["solve_all"], found["solve_none"], found["prompts"]) == (1, 1, 4)
+    assert found["reward_mean"] == 7 / 16
+    assert found["grad_norm"] == 2.0
+    clips = method in ("grpo", "dapo", "gspo")
+    assert (found["clipped_fraction"] > 0) == clips, "REAL's objectives clip nothing, one-sided groups don't count"
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("method", OBJECTIVES)
+def test_both_engines_keep_the_same_gradient_samples(method, tmp_path):
+    batch, log_ratio, _ = rollouts_of_a_step()
+    objective, journal = make_objective(method), Journal(tmp_path)
+    seen = seen_by_the_torch_engine(method, batch, log_ratio)
+    expected = pd.concat([_gradient_samples(3, method, objective, *pair) for pair in seen], ignore_index=True)
+    rows = [
+        [row.score, row.label, abs(row.weight) * objective.normaliser(part.group, part.reward)]
+        for (part, _), mini_batch in zip(seen, rows_of_verl(seen), strict=True)
+        for row in mini_batch
+    ]
+    journal.keep_samples(3, method, rows)
+    pd.testing.assert_frame_equal(journal.samples(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_step_without_wrong_answers_has_no_mean_of_theirs():
+    row = Row(group=0, label=1, length=5, score=0.25, weight=0.0, unweighted=5)
+    rows = [row, row]
+    sums = {f"update/{name}": value for name, value in summary(rows, make_objective("real")).items()}
+    line = step_line(1, [0, 0], [1, 1], [5, 5], 0.5, {**sums, "actor/grad_norm": 0.0, "update/learning_rate": 0.0})
+    assert (line["score_positive_mean"], line["score_negative_mean"]) == (0.25, None)
+    assert (line["clipped_fraction"], line["solve_all"], line["entropy"]) == (0.0, 1, 0.5)
+
+
+def test_a_steps_line_is_replaced_and_stays_the_only_one(tmp_path):
+    journal = Journal(tmp_path)
+    assert journal.lines() == []
+    for step in (0, 1, 2):
+        journal.write(metrics_line(step=step, reward_mean=step / 4))
+    journal.write(metrics_line(step=2, reward_mean=0.5, val_pass_at_1=0.75))
+    found = journal.lines()
+    assert [(line["step"], line["reward_mean"], line["val_pass_at_1"]) for line in found] == [
+        (0, 0.0, None),
+        (1, 0.25, None),
+        (2, 0.5, 0.75),
+    ]
+    assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 3
+
+
+def test_a_resumed_job_drops_what_it_does_again(tmp_path):
+    """Killed in step 11 with the checkpoint of step 9: samples sort by number, not by text."""
+    journal = Journal(tmp_path)
+    for step in range(12):
+        journal.write(metrics_line(step=step, entropy=float(step)))
+        journal.write(timings_line(step, {"gen": 2.0, "step": 5.5, "ref": 1.0}), "timings")
+    for step in (9, 10, 2):
+        journal.keep_samples(step, "real", [(0.1 * step, 1, 0.5), (-0.1, 0, 0.25)])
+    assert journal.samples()["step"].tolist() == [2, 2, 9, 9, 10, 10]
+
+    resumed = Journal(tmp_path)
+    resumed.rewind(9)
+    assert [line["step"] for line in resumed.lines()] == list(range(10))
+    assert resumed.lines("timings")[-1] == {"step": 9, "sample_seconds": 2.0, "step_seconds": 5.5}
+    samples = resumed.samples()
+    assert samples["step"].tolist() == [2, 2, 9, 9]
+    assert samples["score"].tolist() == pytest.approx([0.2, -0.1, 0.9, -0.1])
+    assert samples["reward"].tolist() == [1, 0, 1, 0]
+    resumed.write(metrics_line(step=10, entropy=0.5))
+    assert resumed.lines()[-1]["entropy"] == 0.5
+
+
+def test_a_job_without_samples_has_an_empty_table_of_the_same_columns(tmp_path):
+    journal = Journal(tmp_path)
+    empty = journal.samples()
+    journal.keep_samples(1, "real", [(0.1, 1, 0.5)])
+    assert len(empty) == 0
+    assert empty.dtypes.to_dict() == journal.samples().dtypes.to_dict()
+
+
+def test_the_divergence_of_the_trainer_from_the_sampler_has_its_closed_form():
+    """Masked tokens aren't read; for tokens of the sampler the mean estimates KL(sampler || trainer)."""
+    trainer, sampler = torch.tensor([-1.0, -2.0, -9.0]), torch.tensor([-1.5, -1.0, -1.0])
+    mask = torch.tensor([1.0, 1.0, 0.0])
+    expected = ((math.exp(0.5) - 0.5 - 1) + (math.exp(-1.0) + 1.0 - 1)) / 2
+    assert kl_divergence(trainer, sampler, mask) == pytest.approx(expected, rel=1e-12)
+    assert kl_divergence(sampler, sampler, mask) == 0.0
+
+    generator = torch.Generator().manual_seed(0)
+    p, q = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.6, 0.3, 0.1])
+    drawn = torch.multinomial(p, 200_000, replacement=True, generator=generator)
+    closed = float((p * (p / q).log()).sum())
+    assert kl_divergence(q.log()[drawn], p.log()[drawn], torch.ones(len(drawn))) == pytest.approx(closed, rel=0.02)
+
+
+def test_the_validation_score_is_mean_correctness_and_none_where_there_was_no_validation():
+    verl = {
+        "val-core/validation/acc/mean@8": 0.625,
+        "val-core/validation/acc/best@8/mean": 0.9,
+        "val-aux/x/acc/mean@8": 0.1,
+    }
+    assert validation_score(verl) == 0.625
+    assert validation_score({"actor/grad_norm": 1.0, "val-aux/validation/score/mean@8": 0.5}) is None
