@@ -67,7 +67,7 @@ def _notes(plan: Plan, rate: float | None, on_gpus: bool) -> list[str]:
 
 
 def _not_counted(plan: Plan) -> str:
-    scale = trained_scale(plan.experiment)
+    scale = plan.experiment.trained
     forward_pass = ""
     if isinstance(scale, VerlScale):
         percent = exact_pass_share(scale.training, scale.cluster.gradient_checkpointing, plan.costs) * 100
