@@ -148,7 +148,9 @@ def main() -> None:
         try:
             from benchmarks.exact_pass_verl import verl_worker
         except ImportError as missing:
-            sys.exit(f"verl's worker needs packages that this environment lacks ({missing.name}); use `make exact-pass`")
+            sys.exit(
+                f"verl's worker needs packages that this environment lacks ({missing.name}); use `make exact-pass`"
+            )
         verl_worker(options)
 
 
