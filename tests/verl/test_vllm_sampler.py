@@ -175,7 +175,7 @@ def command(checkpoint: Path, output: Path, *flags: str) -> list[str]:
 def interrupt(arguments: list[str], number: signal.Signals, when: Callable[[psutil.Process], bool]) -> str:
     """Signal the command, and it alone, as soon as ``when``; its standard error. All its processes must end."""
     started = subprocess.Popen(arguments, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    process, deadline = psutil.Process(started.pid), time.monotonic() + 240
+    process, deadline = psutil.Process(started.pid), time.monotonic() + 400
     while not when(process):
         assert started.poll() is None, started.stderr.read()
         assert time.monotonic() < deadline
