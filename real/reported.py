@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import pandas as pd
 
-from real.config import ConfigError, TrainedScale
+from real.config import ArithmeticScale, ConfigError, VerlScale
 from real.problems import MATH_BENCHMARKS
 from real.sources import Source, read_sources
 
@@ -33,7 +33,7 @@ def benchmark_label(name: str) -> str:
     return benchmarks()[name].label if name in MATH_BENCHMARKS else name
 
 
-def validation_problems(scale: TrainedScale) -> str:
+def validation_problems(scale: ArithmeticScale | VerlScale) -> str:
     """What a scale validates on while training, for captions: ``300 problems``, or ``30 problems of AIME24``."""
     if scale.validation not in MATH_BENCHMARKS:
         return scale.validation

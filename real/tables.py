@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from real.config import Experiment, ReportedScale, TrainedScale, resolve
+from real.config import Experiment, ReportedScale, resolve
 from real.reported import MEAN, PROVENANCE, benchmark_label, provenance_note, read_benchmarks, validation_problems
 from real.results import BASE, problem_rates, run_metrics
 from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1
@@ -136,18 +136,18 @@ def learning_rate_scores(experiment: Experiment) -> pd.DataFrame:
 
     Test problems are not read.
     """
-    assert isinstance(experiment.scale, TrainedScale)
+    scale = experiment.trained
     rows: list[dict[str, Any]] = []
-    for method in experiment.scale.methods:
+    for method in scale.methods:
         finals = []
-        for seed in experiment.scale.seeds:
+        for seed in scale.seeds:
             finals.append(run_metrics(experiment, method, seed)["val_pass_at_1"].iloc[-1])
-        variant = experiment.scale.variants.get(method)
+        variant = scale.variants.get(method)
         rows.append(
             {
                 "method": variant.method if variant else method,
                 "label": experiment.methods[method].label,
-                "learning_rate": resolve(experiment, method, experiment.scale.seeds[0]).training.learning_rate,
+                "learning_rate": resolve(experiment, method, scale.seeds[0]).training.learning_rate,
                 "val_pass_at_1": float(np.mean(finals)),
                 "half_width": mean_half_width(np.array(finals)) if len(finals) > 1 else float("nan"),
                 "seeds": len(finals),
@@ -170,8 +170,7 @@ def write_learning_rate_sweep(experiment: Experiment, folder: Path) -> None:
     table = scores.pivot(index="label", columns="rate", values="cell").loc[list(dict.fromkeys(scores["label"]))]
     order = [f"{rate:.1e}" for rate in sorted(scores["learning_rate"].unique())]
     table = table[order].rename_axis(index="method", columns=None).reset_index()
-    scale = experiment.scale
-    assert isinstance(scale, TrainedScale)
+    scale = experiment.trained
     note = (
         f"pass@1 on validation problems alone, step {scale.training.steps}, seeds {', '.join(map(str, scale.seeds))}; "
         f"{scale.training.validation_samples} samples of each of {validation_problems(scale)}; "

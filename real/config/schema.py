@@ -60,11 +60,6 @@ class TrainedScale(Scale):
         """Dataset of the training prompts; None where they are generated."""
         return None
 
-    @property
-    def validation(self) -> str:
-        """What is validated on while training, for captions."""
-        raise NotImplementedError
-
 
 class ArithmeticScale(TrainedScale):
     """A scale on last-digit arithmetic, whose base model it trains itself."""
@@ -80,6 +75,7 @@ class ArithmeticScale(TrainedScale):
 
     @property
     def validation(self) -> str:
+        """What is validated on while training, for captions."""
         return f"{len(BENCHMARKS) * self.task.validation_problems} problems"
 
     @model_validator(mode="after")
@@ -146,6 +142,7 @@ class VerlScale(OnCluster):
 
     @property
     def validation(self) -> str:
+        """Name of the test set that is validated on while training."""
         return self.data.validation
 
     @model_validator(mode="after")
