@@ -129,7 +129,7 @@ def test_claims_are_judged_at_their_own_scale_and_have_analogues_on_one_gpu(fini
     assert analogue["command"] == (
         "snakemake benchmark_tables claims --cores all --resources gpu=1 --configfile paper_configs/single_gpu.yaml"
     )
-    assert analogue["cost"] == "python -m real plan --config paper_configs/single_gpu.yaml"
+    assert analogue["cost"] == "estimate: 7 to 13 GPU-hours per seed, 2 runs"
     assert "None" not in Path("written/claims.html").read_text()
 
 
@@ -168,7 +168,7 @@ def test_the_sweep_is_judged_on_the_named_validation_set(finished):
 def test_validation_is_named_for_captions(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert validation_problems(read("7b").scale) == "30 problems of AIME24"
-    assert validation_problems(read("verl_smoke").scale) == "8 problems"
+    assert validation_problems(read("verl_smoke").scale) == "24 problems"
     assert validation_problems(read("laptop").scale) == "300 problems"
 
 
