@@ -60,9 +60,9 @@ def test_the_laptops_task_has_the_prompts_of_the_torch_engine_in_its_order(tmp_p
     assert [prompt[0]["content"] for prompt in frame["prompt"]] == expected
     assert all(prompt[0]["role"] == "user" and len(prompt) == 1 for prompt in frame["prompt"])
     assert [row["ground_truth"].tolist() for row in frame["reward_model"]] == [[answer_of(text)] for text in expected]
-    assert [row["index"] for row in frame["extra_info"]] == list(range(16)), "verl groups rollouts by this"
+    assert [row["index"] for row in frame["extra_info"]] == list(range(24)), "verl groups rollouts by this"
     assert set(frame["data_source"]) == {"train"}
-    assert len(expected) == run.training.steps * run.training.prompts == 16
+    assert len(expected) == run.training.steps * run.training.prompts == 24
 
 
 def test_another_seed_has_other_prompts_and_the_same_validation(tmp_path):
@@ -93,7 +93,7 @@ def test_verls_dataset_reads_the_file(tmp_path, read_by_verl):
     found = read_by_verl(run, paths)
     assert [found[at]["raw_prompt"] for at in range(len(found))] == [[{"role": "user", "content": t}] for t in texts]
     assert [found[at]["reward_model"]["ground_truth"] for at in range(len(found))] == [[answer_of(t)] for t in texts]
-    assert [found[at]["index"] for at in range(len(found))] == list(range(16))
+    assert [found[at]["index"] for at in range(len(found))] == list(range(24))
     assert found[0]["data_source"] == "train"
 
 
