@@ -27,6 +27,7 @@ LOSSES = {
     "dapo": ("vanilla", "token-mean"),
     "gspo": ("gspo", "seq-mean-token-mean"),
 }
+ACTOR, ROLLOUT, REFERENCE, MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "ref", "model"))
 ROOT = Path(__file__).resolve().parents[2]
 AGENT_LOOPS = Path(__file__).with_name("agent_loops.yaml")
 # verl's dual clip bounds the loss of negatives at this ratio; at its default of 3 it would remove the gradient
@@ -77,17 +78,14 @@ def check(config: DictConfig, run: VerlRun) -> None:
 
 
 def _overrides(run: VerlRun) -> dict[str, Any]:
-    """verl's keys, in the order of its sections; a leading + adds a key that its schema leaves open."""
-    settings, training, cluster = run.settings, run.training, run.cluster
-    cpu = cluster.device == "cpu"
-    loss, average = LOSSES[settings.objective]
-    clips = settings.hyperparameters if "clip_low" in settings.hyperparameters else {"clip_low": 0.2, "clip_high": 0.2}
-    dynamic = cluster.micro_batch_tokens is not None
-    longest = run.max_prompt_tokens + training.max_response_tokens
-    precision = {"bfloat16": "bf16", "float32": "fp32"}[cluster.precision]
-    shaped = training.overlong_buffer_tokens > 0
-    actor, rollout, model = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "model"))
-    values: dict[str, Any] = {
+    """verl's keys by section; a leading + adds a key that its schema leaves open."""
+    return {**_data(run), **_actor(run), **_engine(run), **_rollout(run), **_reward(run), **_trainer(run), **_ray(run)}
+
+
+def _data(run: VerlRun) -> dict[str, Any]:
+    """Prompts, and which groups are replaced by fresh ones."""
+    training = run.training
+    return {
         "data.max_prompt_length": run.max_prompt_tokens,
         "data.max_response_length": training.max_response_tokens,
         "data.train_batch_size": training.prompts,
@@ -96,112 +94,179 @@ def _overrides(run: VerlRun) -> dict[str, Any]:
         "data.filter_overlong_prompts": True,
         "data.truncation": "error",
         "data.dataloader_num_workers": 0,
-        "data.trust_remote_code": cluster.trust_remote_code,
+        "data.trust_remote_code": run.cluster.trust_remote_code,
         "algorithm.adv_estimator": "grpo",
-        "critic.enable": False,
         "algorithm.filter_groups.enable": training.dynamic_sampling,
         "algorithm.filter_groups.metric": "acc",
-        f"{model}.trust_remote_code": cluster.trust_remote_code,
-        f"{model}.enable_gradient_checkpointing": cluster.gradient_checkpointing,
-        f"{model}.use_remove_padding": True,
-        f"+{model}.override_config.attn_implementation": cluster.attention,
-        f"{actor}.strategy": "fsdp2",
-        f"{actor}.ppo_mini_batch_size": training.mini_batch_prompts,
-        f"{actor}.use_dynamic_bsz": dynamic,
-        f"{actor}.ppo_max_token_len_per_gpu": cluster.micro_batch_tokens or longest,
-        f"{actor}.ppo_micro_batch_size_per_gpu": training.micro_batch_rows,
-        f"{rollout}.log_prob_micro_batch_size_per_gpu": training.micro_batch_rows,
-        f"{actor}.policy_loss.loss_mode": loss,
-        f"{actor}.loss_agg_mode": average,
-        f"{actor}.clip_ratio_low": clips["clip_low"],
-        f"{actor}.clip_ratio_high": clips["clip_high"],
-        f"{actor}.clip_ratio_c": NO_DUAL_CLIP,
-        f"{actor}.use_kl_loss": settings.kl_coefficient > 0,
-        f"{actor}.kl_loss_coef": settings.kl_coefficient,
-        f"{actor}.kl_loss_type": "low_var_kl",
-        f"{actor}.entropy_coeff": 0.0,
-        f"{actor}.shuffle": False,
-        f"{actor}.use_torch_compile": not cpu,
-        f"{actor}.grad_clip": training.gradient_clip,
-        f"{actor}.optim.clip_grad": training.gradient_clip,
-        f"{actor}.optim.lr": training.learning_rate,
-        # at least one: the released scheduler starts at a rate of 0 in the first outer step
-        f"{actor}.optim.lr_warmup_steps": max(1, training.warmup_steps),
-        f"{actor}.optim.weight_decay": training.weight_decay,
-        f"{actor}.fsdp_config.param_offload": cluster.offload,
-        f"{actor}.fsdp_config.optimizer_offload": cluster.offload,
-        f"{actor}.fsdp_config.dtype": cluster.precision,
+        "critic.enable": False,
+    }
+
+
+def _actor(run: VerlRun) -> dict[str, Any]:
+    """The objective and its optimizer."""
+    settings, training = run.settings, run.training
+    loss, average = LOSSES[settings.objective]
+    clips = settings.hyperparameters if "clip_low" in settings.hyperparameters else {"clip_low": 0.2, "clip_high": 0.2}
+    return _under(
+        ACTOR,
+        {
+            "ppo_mini_batch_size": training.mini_batch_prompts,
+            "policy_loss.loss_mode": loss,
+            "loss_agg_mode": average,
+            "clip_ratio_low": clips["clip_low"],
+            "clip_ratio_high": clips["clip_high"],
+            "clip_ratio_c": NO_DUAL_CLIP,
+            "use_kl_loss": settings.kl_coefficient > 0,
+            "kl_loss_coef": settings.kl_coefficient,
+            "kl_loss_type": "low_var_kl",
+            "entropy_coeff": 0.0,
+            "shuffle": False,
+            "grad_clip": training.gradient_clip,
+            "optim.clip_grad": training.gradient_clip,
+            "optim.lr": training.learning_rate,
+            # at least one: the released scheduler starts at a rate of 0 in the first outer step
+            "optim.lr_warmup_steps": max(1, training.warmup_steps),
+            "optim.weight_decay": training.weight_decay,
+        },
+    )
+
+
+def _engine(run: VerlRun) -> dict[str, Any]:
+    """How policy and reference model are held, split and run."""
+    cluster, rows = run.cluster, run.training.micro_batch_rows
+    tokens, dynamic = cluster.micro_batch_tokens or _longest(run), cluster.micro_batch_tokens is not None
+    held = {
+        "fsdp_config.dtype": cluster.precision,
         # verl reads this key, not dtype, and takes bf16 where it is missing
-        f"+{actor}.fsdp_config.mixed_precision.param_dtype": precision,
-        f"{actor}.fsdp_config.use_torch_compile": not cpu,
-        "actor_rollout_ref.ref.fsdp_config.param_offload": True,
-        "actor_rollout_ref.ref.fsdp_config.dtype": cluster.precision,
-        "+actor_rollout_ref.ref.fsdp_config.mixed_precision.param_dtype": precision,
-        "actor_rollout_ref.ref.fsdp_config.use_torch_compile": not cpu,
-        "actor_rollout_ref.ref.use_torch_compile": not cpu,
-        "actor_rollout_ref.ref.log_prob_use_dynamic_bsz": dynamic,
-        "actor_rollout_ref.ref.log_prob_max_token_len_per_gpu": cluster.micro_batch_tokens or longest,
-        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu": training.micro_batch_rows,
-        f"{rollout}.name": "vllm",
-        f"{rollout}.n": training.rollouts,
-        f"{rollout}.temperature": training.temperature,
-        f"{rollout}.top_p": 1.0,
-        f"{rollout}.seed": run.seed,
-        f"{rollout}.dtype": cluster.precision,
-        f"{rollout}.gpu_memory_utilization": cluster.vllm_memory,
-        f"{rollout}.tensor_model_parallel_size": cluster.tensor_parallel,
-        f"{rollout}.max_num_batched_tokens": max(cluster.vllm_batched_tokens, longest),
-        f"{rollout}.max_num_seqs": cluster.vllm_sequences,
-        f"{rollout}.max_model_len": longest,
-        f"{rollout}.enforce_eager": cluster.vllm_eager,
-        f"{rollout}.free_cache_engine": not cpu,
-        f"{rollout}.calculate_log_probs": True,
-        f"{rollout}.val_kwargs.n": training.validation_samples,
-        f"{rollout}.val_kwargs.temperature": training.temperature,
-        f"{rollout}.val_kwargs.top_p": 1.0,
-        f"{rollout}.val_kwargs.do_sample": True,
-        f"{rollout}.agent.num_workers": cluster.reward_workers,
-        f"{rollout}.agent.default_agent_loop": "chat_template",
-        "reward.num_workers": cluster.reward_workers,
+        "+fsdp_config.mixed_precision.param_dtype": {"bfloat16": "bf16", "float32": "fp32"}[cluster.precision],
+        "fsdp_config.use_torch_compile": cluster.device != "cpu",
+        "use_torch_compile": cluster.device != "cpu",
+    }
+    policy = {
+        **held,
+        "strategy": "fsdp2",
+        "use_dynamic_bsz": dynamic,
+        "ppo_max_token_len_per_gpu": tokens,
+        "ppo_micro_batch_size_per_gpu": rows,
+        "fsdp_config.param_offload": cluster.offload,
+        "fsdp_config.optimizer_offload": cluster.offload,
+    }
+    reference = {
+        **held,
+        "log_prob_use_dynamic_bsz": dynamic,
+        "log_prob_max_token_len_per_gpu": tokens,
+        "log_prob_micro_batch_size_per_gpu": rows,
+        "fsdp_config.param_offload": True,
+    }
+    model = {
+        "trust_remote_code": cluster.trust_remote_code,
+        "enable_gradient_checkpointing": cluster.gradient_checkpointing,
+        "use_remove_padding": True,
+        "+override_config.attn_implementation": cluster.attention,
+    }
+    return {**_under(ACTOR, policy), **_under(REFERENCE, reference), **_under(MODEL, model)}
+
+
+def _rollout(run: VerlRun) -> dict[str, Any]:
+    """vLLM, in training and in validation."""
+    training, cluster, longest = run.training, run.cluster, _longest(run)
+    cpu = cluster.device == "cpu"
+    return _under(
+        ROLLOUT,
+        {
+            "name": "vllm",
+            "n": training.rollouts,
+            "temperature": training.temperature,
+            "top_p": 1.0,
+            "seed": run.seed,
+            "dtype": cluster.precision,
+            "gpu_memory_utilization": cluster.vllm_memory,
+            "tensor_model_parallel_size": cluster.tensor_parallel,
+            "max_num_batched_tokens": max(cluster.vllm_batched_tokens, longest),
+            "max_num_seqs": cluster.vllm_sequences,
+            "max_model_len": longest,
+            "enforce_eager": cluster.vllm_eager,
+            "free_cache_engine": not cpu,
+            **({"+enable_sleep_mode": False} if cpu else {}),
+            "calculate_log_probs": True,
+            "log_prob_micro_batch_size_per_gpu": training.micro_batch_rows,
+            "val_kwargs.n": training.validation_samples,
+            "val_kwargs.temperature": training.temperature,
+            "val_kwargs.top_p": 1.0,
+            "val_kwargs.do_sample": True,
+            "agent.num_workers": cluster.reward_workers,
+            "agent.default_agent_loop": "chat_template",
+        },
+    )
+
+
+def _reward(run: VerlRun) -> dict[str, Any]:
+    """Our reward function, and full DAPO's shaping where it is asked for."""
+    buffer = run.training.overlong_buffer_tokens
+    shaping = {
+        "max_resp_len": run.training.max_response_tokens,
+        "overlong_buffer_cfg.enable": True,
+        "overlong_buffer_cfg.len": buffer,
+        "overlong_buffer_cfg.penalty_factor": 1.0,
+        "overlong_buffer_cfg.log": False,
+    }
+    return {
+        "reward.num_workers": run.cluster.reward_workers,
         "reward.custom_reward_function.path": "pkg://real.verl_engine.reward",
         "reward.custom_reward_function.name": "compute_score",
-        "reward.reward_manager.name": "dapo" if shaped else "naive",
-        "trainer.project_name": "REAL",
-        "trainer.experiment_name": f"{run.experiment}-{run.method}-seed{run.seed}",
-        "trainer.logger": ["console", "wandb"] if cluster.wandb != "off" else ["console"],
-        "trainer.nnodes": cluster.nodes,
-        "trainer.n_gpus_per_node": cluster.gpus_per_node,
-        "trainer.device": cluster.device,
-        "trainer.save_freq": training.checkpoint_every,
-        "trainer.test_freq": training.validation_every,
-        "trainer.val_before_train": True,
-        # an epoch has at least one step, so that this many are never the limit
-        "trainer.total_epochs": training.steps,
-        "trainer.total_training_steps": training.steps,
-        "trainer.max_actor_ckpt_to_keep": cluster.keep_checkpoints,
-        "trainer.v1.trainer_mode": TRAINER,
-        "ray_kwargs.ray_init.num_cpus": cluster.ray_cpus,
-        "+ray_kwargs.ray_init.address": cluster.ray_address or "local",
+        "reward.reward_manager.name": "dapo" if buffer else "naive",
+        **({f"+reward.reward_kwargs.{key}": value for key, value in shaping.items()} if buffer else {}),
     }
-    if cluster.ray_address is None:
-        values["+ray_kwargs.ray_init.include_dashboard"] = False
-        if cpu:
-            values["+ray_kwargs.ray_init.num_gpus"] = cluster.gpus_per_node
-    else:
-        del values["ray_kwargs.ray_init.num_cpus"]
+
+
+def _trainer(run: VerlRun) -> dict[str, Any]:
+    """Steps, checkpoints, validation and logs."""
+    training, cluster = run.training, run.cluster
+    return _under(
+        "trainer",
+        {
+            "project_name": "REAL",
+            "experiment_name": f"{run.experiment}-{run.method}-seed{run.seed}",
+            "logger": ["console", "wandb"] if cluster.wandb != "off" else ["console"],
+            "nnodes": cluster.nodes,
+            "n_gpus_per_node": cluster.gpus_per_node,
+            "device": cluster.device,
+            "save_freq": training.checkpoint_every,
+            "test_freq": training.validation_every,
+            "val_before_train": True,
+            # an epoch has at least one step, so that this many are never the limit
+            "total_epochs": training.steps,
+            "total_training_steps": training.steps,
+            "max_actor_ckpt_to_keep": cluster.keep_checkpoints,
+            "v1.trainer_mode": TRAINER,
+        },
+    )
+
+
+def _ray(run: VerlRun) -> dict[str, Any]:
+    """A private Ray on this machine, or the cluster that the config names."""
+    cluster, init = run.cluster, "ray_kwargs.ray_init"
+    if cluster.ray_address is not None:
         # a cluster's workers were started without this job's environment
-        values["+ray_kwargs.ray_init.runtime_env.env_vars.PYTHONPATH"] = str(ROOT)
-    if shaped:
-        values |= {
-            "+reward.reward_kwargs.max_resp_len": training.max_response_tokens,
-            "+reward.reward_kwargs.overlong_buffer_cfg.enable": True,
-            "+reward.reward_kwargs.overlong_buffer_cfg.len": training.overlong_buffer_tokens,
-            "+reward.reward_kwargs.overlong_buffer_cfg.penalty_factor": 1.0,
-            "+reward.reward_kwargs.overlong_buffer_cfg.log": False,
-        }
-    if cpu:
-        values[f"+{rollout}.enable_sleep_mode"] = False
-    return values
+        path = {f"+{init}.runtime_env.env_vars.PYTHONPATH": str(ROOT)}
+        return {f"+{init}.address": cluster.ray_address, **path}
+    pretended = {f"+{init}.num_gpus": cluster.gpus_per_node} if cluster.device == "cpu" else {}
+    return {
+        f"+{init}.address": "local",
+        f"{init}.num_cpus": cluster.ray_cpus,
+        f"+{init}.include_dashboard": False,
+        **pretended,
+    }
+
+
+def _under(section: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Keys below a section; a leading + stays in front."""
+    return {f"{'+' * key.startswith('+')}{section}.{key.lstrip('+')}": value for key, value in values.items()}
+
+
+def _longest(run: VerlRun) -> int:
+    """Tokens of the longest row."""
+    return run.max_prompt_tokens + run.training.max_response_tokens
 
 
 def _ours(run: VerlRun, work_folder: Path) -> dict[str, Any]:
