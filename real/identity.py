@@ -4,8 +4,7 @@ Both come from here, so that a result can be held against the present code and c
 scales, whose finished runs no edit reruns.
 """
 
-from real.config import ArithmeticScale, Experiment, ReportedScale, TorchScale, digest, resolve
-from real.config.sentences import ConfigError
+from real.config import ArithmeticScale, Experiment, TorchScale, digest, resolve
 from real.provenance import code_digest
 
 # verl's workers load modules by name, so all of that engine counts
@@ -19,9 +18,7 @@ def base_identity(experiment: Experiment) -> dict[str, str]:
     Raises:
         ConfigError: a scale that trains nothing.
     """
-    scale = experiment.scale
-    if isinstance(scale, ReportedScale):
-        raise ConfigError(f"{experiment.files[0]}: the scale '{scale.scale}' trains nothing, so it has no base model")
+    scale = experiment.trained
     if not isinstance(scale, ArithmeticScale):
         return {"config_digest": digest(scale.model), "code_digest": code_digest("real.checkpoints")}
     limit = scale.training.max_response_tokens
@@ -38,7 +35,7 @@ def run_identity(experiment: Experiment, method: str, seed: int) -> dict[str, st
         ConfigError: unknown method, or a scale that trains nothing.
     """
     run = resolve(experiment, method, seed)
-    return {"config_digest": digest(run), "code_digest": code_digest(TRAINERS[experiment.scale.engine])}
+    return {"config_digest": digest(run), "code_digest": code_digest(TRAINERS[experiment.trained.engine])}
 
 
 def evaluation_identity(experiment: Experiment) -> dict[str, str]:
@@ -47,9 +44,7 @@ def evaluation_identity(experiment: Experiment) -> dict[str, str]:
     Raises:
         ConfigError: a scale that evaluates nothing.
     """
-    scale = experiment.scale
-    if isinstance(scale, ReportedScale):
-        raise ConfigError(f"{experiment.files[0]}: the scale '{scale.scale}' evaluates nothing")
+    scale = experiment.trained
     problems = scale.task if isinstance(scale, ArithmeticScale) else None
     machine = scale.device if isinstance(scale, TorchScale) else scale.cluster
     return {
