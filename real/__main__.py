@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from real.config import PAPER_EVALUATION, Evaluation, changed, json_schema, load
-from real.errors import ExpectedError
+from real.errors import ExpectedError, system_sentence
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
@@ -143,8 +143,11 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         parsed.verb(parsed)
-    except (ExpectedError, FileNotFoundError) as error:
+    except ExpectedError as error:
         print(f"real: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"real: {system_sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("real: interrupted; run the same command again to go on from the last saved step", file=sys.stderr)

@@ -1,14 +1,13 @@
 """Finished parts of a long job on disk, each written atomically, so that a killed job loses one part at most."""
 
-import os
 import shutil
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import pyarrow
+from tqdm import tqdm
+
+from real.files import DamagedError, read_table, write_table
 
 
 class Chunks:
@@ -23,15 +22,18 @@ class Chunks:
         self.folder.mkdir(exist_ok=True)
 
     def load(self, name: str) -> pd.DataFrame | None:
-        """The table saved under ``name``; None if there is none, or no whole one."""
+        """The table saved under ``name``; None if there is none, or a damaged one, which is named and done again."""
         try:
-            return pd.read_parquet(self.folder / f"{name}.parquet")
-        except (FileNotFoundError, pyarrow.ArrowInvalid):
+            return read_table(self.folder / f"{name}.parquet", remedy="it is done again")
+        except FileNotFoundError:
+            return None
+        except DamagedError as error:
+            tqdm.write(str(error))
             return None
 
     def save(self, name: str, table: pd.DataFrame) -> None:
         """Keep ``table`` under ``name``."""
-        write_atomically(self.folder / f"{name}.parquet", partial(table.to_parquet, index=False))
+        write_table(self.folder / f"{name}.parquet", table)
 
     def remove(self, prefixes: Iterable[str]) -> None:
         """Delete the tables whose names begin with a prefix and a hyphen, and the folder with the last of them."""
@@ -41,12 +43,3 @@ class Chunks:
         for folder in (self.folder, self.folder.parent):
             if not any(folder.iterdir()):
                 folder.rmdir()
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path`` and put it in ``path``'s place once it is complete on disk."""
-    unfinished = path.with_name(f"{path.name}.partial")
-    write(unfinished)
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(path)

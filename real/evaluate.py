@@ -5,10 +5,8 @@ one; a half-done chunk is done again as a whole, because the shape of a batch ch
 when a benchmark is complete. The rows depend on the checkpoint, the problems and the settings, and on nothing else.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from real.arithmetic import held_out_problems
-from real.chunks import Chunks, write_atomically
+from real.chunks import Chunks
 from real.config import ConfigError, Evaluation, Task, digest
+from real.files import read_json, write_json, write_table
 from real.grading import grade_many
 from real.problems import MATH_BENCHMARKS, Problem
 from real.provenance import code_digest, versions
@@ -103,10 +102,9 @@ def evaluate(
             else:
                 responses = sample_benchmark(sampler, benchmark, asked, settings, chunks)
                 rows = grade_benchmark(responses, asked, settings, processes)
-                write_atomically(output / f"{benchmark}.parquet", partial(rows.to_parquet, index=False))
+                write_table(output / f"{benchmark}.parquet", rows)
                 about["benchmarks"][benchmark] = {"digest": fingerprint, **summary(rows)}
-                text = json.dumps(about, indent=2) + "\n"
-                write_atomically(output / ABOUT, partial(Path.write_text, data=text))
+                write_json(output / ABOUT, about)
             tqdm.write(_log_line(benchmark, about["benchmarks"][benchmark]))
         chunks.remove(problems)
 
@@ -182,7 +180,7 @@ def _describe(sampler: Sampler, settings: Evaluation, output: Path) -> dict[str,
     path, named = output / ABOUT, {"model": sampler.name}
     if not path.exists():
         return {**named, **about, "benchmarks": {}}
-    found = json.loads(path.read_text())
+    found = read_json(path)
     differing = [
         f"{part}.{key}"
         for part, values in about.items()

@@ -1,12 +1,12 @@
 """Reading what the rules of a trained scale wrote: per-problem rates and training curves (docs/metrics.md)."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
 from real.config import Experiment
 from real.errors import ExpectedError
+from real.files import read_json_lines, read_table
 from real.statistics import pass_at_k
 
 BASE = "base"
@@ -49,7 +49,7 @@ def run_metrics(experiment: Experiment, method: str, seed: int) -> pd.DataFrame:
     """metrics.jsonl of a run as a frame of floats, NaN where nothing was measured."""
     path = Path(experiment.results) / "runs" / method / f"seed{seed}" / "metrics.jsonl"
     _require(path)
-    return pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()]).astype(float)
+    return pd.DataFrame(read_json_lines(path)).astype(float)
 
 
 def curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:
 
 def _rates(path: Path, k: int) -> pd.Series:
     _require(path)
-    correct = pd.read_parquet(path, columns=["problem_id", "correct"]).groupby("problem_id", sort=False)["correct"]
+    correct = read_table(path, columns=["problem_id", "correct"]).groupby("problem_id", sort=False)["correct"]
     counts, samples = correct.sum(), correct.size()
     try:
         return pd.Series(pass_at_k(counts.to_numpy(int), samples.to_numpy(int), k), counts.index)

@@ -13,6 +13,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from real.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, build_tokenizer
 from real.config import ConfigError, Policy
+from real.files import writing
 
 # checkpoints of a laptop load and save in milliseconds; their progress bars would only fill the logs
 disable_progress_bar()
@@ -119,13 +120,18 @@ def _bucket_log_probs(
 
 
 def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
-    """Write model and tokenizer as a Hugging Face checkpoint, replacing ``folder`` only once complete."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    build_tokenizer().save_pretrained(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    """Write model and tokenizer as a Hugging Face checkpoint, replacing ``folder`` only once complete.
+
+    Raises:
+        WriteError: the disk is full or refuses; ``folder`` is as it was.
+    """
+    unfinished = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with writing(folder, unfinished):
+        model.save_pretrained(unfinished)
+        build_tokenizer().save_pretrained(unfinished)
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
 
 
 def load_checkpoint(folder: str | Path, device: torch.device) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

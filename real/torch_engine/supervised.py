@@ -3,7 +3,6 @@
 A straight loop: draw prompts, write solutions, minimise the token mean of the cross-entropy of the response.
 """
 
-import json
 import math
 import random
 from pathlib import Path
@@ -22,6 +21,7 @@ from real.arithmetic import (
     worked_solution,
 )
 from real.config import ArithmeticScale, Phase, digest
+from real.files import write_json_lines
 from real.provenance import code_digest
 from real.torch_engine.policy import build_policy, move, prepare_torch, save_checkpoint, token_log_probs
 from real.torch_engine.work_folder import open_work_folder
@@ -103,7 +103,7 @@ def train_base(scale: ArithmeticScale, results: Path, checkpoint_every: int = 20
                     {"done": at + 1, "lines": lines, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
                 )
         save_checkpoint(model, results / "base" / "model")
-        (results / "base" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_json_lines(results / "base" / "metrics.jsonl", lines)
         work.remove()
 
 

@@ -9,7 +9,6 @@ model in one precision here, so a second forward pass would change them by 1e-6)
 0 in all released scripts).
 """
 
-import json
 import random
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from transformers import PreTrainedModel
 from real.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out_problems, text_of
 from real.config import TorchRun, Training, digest
 from real.exact import sequence_weights
+from real.files import write_json_lines, write_table
 from real.grading import grade_many
 from real.metrics import metrics_line, samples_frame
 from real.objectives import Objective, make_objective
@@ -238,8 +238,8 @@ def _write_results(
 ) -> None:
     output.mkdir(parents=True, exist_ok=True)
     for name, lines in (("metrics", metrics), ("timings", timings)):
-        (output / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    pd.concat([samples_frame(0, "", (), (), ()), *samples]).to_parquet(output / "gradient_samples.parquet", index=False)
+        write_json_lines(output / f"{name}.jsonl", lines)
+    write_table(output / "gradient_samples.parquet", pd.concat([samples_frame(0, "", (), (), ()), *samples]))
 
 
 def _log_line(run: TorchRun, line: dict[str, Any]) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from real.chunks import write_atomically
 from real.errors import ExpectedError
+from real.files import write_atomically
 from real.locks import HeldError, exclusive
 
 

@@ -1,15 +1,13 @@
 """One step of verl as one line of metrics.jsonl (docs/metrics.md), and the files a running job appends to."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from real.chunks import write_atomically
+from real.files import read_json_lines, read_table, write_json_lines, write_table
 from real.metrics import metrics_line, samples_frame
 
 # of verl's timers, in seconds; what they hold is said in docs/metrics.md
@@ -77,34 +75,30 @@ class Journal:
     def lines(self, name: str = "metrics") -> list[dict[str, Any]]:
         """The lines written so far."""
         path = self.folder / f"{name}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return read_json_lines(path) if path.exists() else []
 
     def write(self, line: Mapping[str, Any], name: str = "metrics") -> None:
         """Append the line of a step, in the place of one that it has already."""
         lines = [*(other for other in self.lines(name) if other["step"] != line["step"]), line]
-        self._replace(name, lines)
+        write_json_lines(self.folder / f"{name}.jsonl", lines)
 
     def keep_samples(self, step: int, method: str, rows: Sequence[Sequence[float]]) -> None:
         """Write a step's (score, label, weight) rows."""
-        frame = samples_frame(step, method, *zip(*rows, strict=True))
-        write_atomically(self.folder / f"samples-{step}.parquet", lambda path: frame.to_parquet(path, index=False))
+        write_table(self.folder / f"samples-{step}.parquet", samples_frame(step, method, *zip(*rows, strict=True)))
 
     def rewind(self, step: int) -> None:
         """Drop what belongs to steps after ``step``, the last one whose checkpoint is complete."""
         for name in ("metrics", "timings"):
-            self._replace(name, [line for line in self.lines(name) if line["step"] <= step])
+            kept = [line for line in self.lines(name) if line["step"] <= step]
+            write_json_lines(self.folder / f"{name}.jsonl", kept)
         for path in self.folder.glob("samples-*.parquet"):
             if int(path.stem.removeprefix("samples-")) > step:
                 path.unlink()
 
-    def _replace(self, name: str, lines: Sequence[Mapping[str, Any]]) -> None:
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        write_atomically(self.folder / f"{name}.jsonl", partial(Path.write_text, data=text))
-
     def samples(self) -> pd.DataFrame:
         """All gradient samples, in the order of their steps."""
         paths = sorted(self.folder.glob("samples-*.parquet"), key=lambda path: int(path.stem.removeprefix("samples-")))
-        return pd.concat([samples_frame(0, "", (), (), ()), *map(pd.read_parquet, paths)], ignore_index=True)
+        return pd.concat([samples_frame(0, "", (), (), ()), *map(read_table, paths)], ignore_index=True)
 
 
 def timings_line(step: int, timers: Mapping[str, float]) -> dict[str, float]:
