@@ -22,7 +22,7 @@ from real.config import (
 )
 from real.gpus import default_device, lease
 from real.identity import base_identity, run_identity
-from real.preflight import require
+from real.preflight import PreflightError, grant_problems, require
 from real.provenance import describe
 from real.sampling import Sampler
 
@@ -58,6 +58,8 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     """
     started, scale = time.time(), experiment.trained
     run = resolve(experiment, method, seed)
+    if problems := grant_problems(scale.gpus, granted_gpus):
+        raise PreflightError("\n".join(problems))
     identity = run_identity(experiment, method, seed)  # before, not after: the code may be edited meanwhile
     results, part = Path(experiment.results), Path(method) / f"seed{seed}"
     output = results / "runs" / part

@@ -53,7 +53,7 @@ class StrictLoader(yaml.SafeLoader):
         whole = node.tag.endswith(":int")
         value: int | float = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
         if whole and abs(value) > _LONGEST_INTEGER:
-            _refuse(node, f"{node.value[:20]}... is too large a number; write one below 2**63")
+            _refuse(node, f"{node.value[:30]} is too large a number; write one below 2**63")
         return value
 
 

@@ -35,8 +35,8 @@ _RULES = {
     "model_type": _SECTION,
     "model_attributes_type": _SECTION,
     "literal_error": "must be {expected}: choose one",
-    "too_short": "must have at least {min_length} entries: add what is missing",
-    "too_long": "must have at most {max_length} entries: remove what is too much",
+    "too_short": "must name {min_length} or more: add what is missing",
+    "too_long": "must name at most {max_length}: remove the others",
     "string_pattern_mismatch": "must match {pattern}: copy it whole",
     "one_of_several": "must be a single value, a number or text: write one",
 }
@@ -110,6 +110,8 @@ def shown(value: Any) -> str:
     """A value as a sentence quotes it: on one line and not too long."""
     if isinstance(value, datetime.date):
         return f"the date {value}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     return "a section" if isinstance(value, dict) and value else _shorten.repr(value)
 
 
@@ -129,7 +131,7 @@ def _own_sentence(key: str, value: Any, message: str) -> str:
         return f"{key} is {shown(value)}; {message}"
     if isinstance(value, list):
         return f"{key} {message}"
-    return f"{key}: {message}" if key and key.split(".")[0] not in message else message
+    return message if message.startswith(key) else f"{key}: {message}"
 
 
 def _dotted(place: Sequence[str | int]) -> str:

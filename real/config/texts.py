@@ -7,7 +7,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 # letters, digits and . _ - alone: a name becomes a folder, a wildcard of the workflow and a word of a command
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-NAME_REMEDY = "it becomes a folder: use letters, digits, '.', '_' and '-' alone, at most 100, a letter or digit first"
+NAME_REMEDY = (
+    "it names files and folders: use letters, digits, '.', '_' and '-' alone, at most 100, a letter or digit first"
+)
 # numpy's and vLLM's generators take no larger seed
 LARGEST_SEED = 2**32 - 1
 Value = TypeVar("Value")
