@@ -155,10 +155,10 @@ def test_a_whole_number_is_read_where_a_fraction_may_stand(folder):
         digests.append(resolve(load([SMOKE, "overlay.yaml"]), "real", 0).model_dump_json())
     assert digests[0] == digests[1]
     Path("overlay.yaml").write_text("training: {gradient_clip: true}\n")
-    code, lines = outcome(train_with(SMOKE, "overlay.yaml"))
-    assert lines == [
-        "overlay.yaml: training.gradient_clip is true; must be a number: write it in digits, without quotes"
-    ]
+    assert outcome(train_with(SMOKE, "overlay.yaml")) == (
+        1,
+        ["overlay.yaml: training.gradient_clip is true; must be a number: write it in digits, without quotes"],
+    )
 
 
 def test_yes_and_no_without_quotes_are_true_and_false(folder):

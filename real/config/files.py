@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from real.config.sentences import ConfigError, shown
+from real.config.sentences import ConfigError, printable, shown
 from real.errors import system_reason
 
 # PyYAML's readings of numbers that few would expect: octal and base 60
@@ -82,7 +82,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except _RefusedError as error:
         raise ConfigError(f"{path}: {error}") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that can't be
-        raise ConfigError(f"{path}: is not valid YAML ({' '.join(str(error).split())}); correct it there") from None
+        reason = printable(" ".join(str(error).split()))
+        raise ConfigError(f"{path}: is not valid YAML ({reason}); correct it there") from None
     if content is None:
         raise ConfigError(f"{path}: is empty; write keys and values into it, or leave the file out")
     if not isinstance(content, dict):
@@ -94,4 +95,4 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _refuse(where: Any, problem: str) -> NoReturn:
     """Raise with the line at which a node or an event stands."""
-    raise _RefusedError(f"line {where.start_mark.line + 1}: {problem}")
+    raise _RefusedError(f"line {where.start_mark.line + 1}: {printable(problem)}")

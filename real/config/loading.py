@@ -162,22 +162,28 @@ def _name(scale: Scale, paths: Sequence[Path]) -> str:
 
 
 def _stating(contents: Contents, place: Place) -> str:
-    """The file that states a key, or the files that state its section; those named last win."""
+    """The file that states a key; of a section, or of a key that none states, the files whose mappings were merged."""
+    for depth in range(len(place), -1, -1):
+        stated = {
+            path: value for path, content in contents.items() if (value := _at(content, place[:depth])) is not ...
+        }
+        if stated:
+            break
+    files = list(stated)
+    # what is no mapping replaces what the files before it say
+    replaced = [number for number, path in enumerate(files) if not isinstance(stated[path], dict)]
+    if replaced:
+        files = files[replaced[-1] + (replaced[-1] < len(files) - 1) :]
+    return ", ".join(files)
 
-    def reached(content: Any) -> int:
-        for depth, key in enumerate(place):
-            if not isinstance(content, dict) or key not in content:
-                return depth
-            content = content[key]
-        return len(place)
 
-    depths = {path: reached(content) for path, content in contents.items()}
-    deepest = max(depths.values())
-    files = [path for path, depth in depths.items() if depth == deepest]
-    value: Any = contents[files[-1]]
-    for key in place[:deepest]:
-        value = value[key]
-    return ", ".join(files) if isinstance(value, dict) else files[-1]
+def _at(content: Any, place: Place) -> Any:
+    """What stands at a place of a file; ``...`` where nothing does."""
+    for key in place:
+        if not isinstance(content, dict) or key not in content:
+            return ...
+        content = content[key]
+    return content
 
 
 def _method(name: str, known: dict[str, Method], contents: Contents) -> Method:

@@ -115,6 +115,11 @@ def shown(value: Any) -> str:
     return "a section" if isinstance(value, dict) and value else _shorten.repr(value)
 
 
+def printable(text: str) -> str:
+    """The text on one line, what can't be printed as its escape sequence."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """ "unknown method 'reall'; choose from ...; did you mean 'real'?"
 
@@ -137,7 +142,7 @@ def _own_sentence(key: str, value: Any, message: str) -> str:
 def _dotted(place: Sequence[str | int]) -> str:
     """The location as text; a key that is wrong itself has '[key]' behind it, and may hold anything."""
     parts = [str(part) for part in place if part != "[key]"]
-    return ".".join(part if part.isprintable() else shown(part)[1:-1] for part in parts)
+    return printable(".".join(parts))
 
 
 def _plain_number(text: str, kind: str) -> str | None:
