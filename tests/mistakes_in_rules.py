@@ -118,6 +118,8 @@ RULES: Rows = {
         ),
     ],
     VERL: [
+        ({"training.temperature": 2.5}, "training.temperature is 2.5, but vLLM samples at 2.0 at most; lower it"),
+        ({"evaluation.temperature": 3}, "evaluation.temperature is 3.0, but vLLM samples at 2.0 at most; lower it"),
         ({"device": "cpu"}, "device belongs to the torch engine, which this is not; remove it"),
         (
             {"model": {"name": "m", "revision": None}},

@@ -24,6 +24,7 @@ from real.config.texts import EACH_ONCE, Line, Name, Seed
 from real.problems import MATH_BENCHMARKS
 
 FORMAT_VERSION = 1
+VLLM_HIGHEST_TEMPERATURE = 2.0
 # folders of results/ that belong to no scale, and of a scale that belong to no method
 TAKEN_SCALES = ("datasets", "evaluations")
 TAKEN_METHODS = ("base",)
@@ -146,6 +147,18 @@ class OnCluster(TrainedScale):
     def gpus(self) -> int:
         """GPUs of one run, over all nodes."""
         return self.cluster.gpus if self.device == "cuda" else 0
+
+    @model_validator(mode="after")
+    def _vllm_takes_the_temperatures(self) -> Self:
+        for key, temperature in (
+            ("training", self.training.temperature),
+            ("evaluation", self.evaluation.temperature),
+        ):
+            if temperature > VLLM_HIGHEST_TEMPERATURE:
+                raise ValueError(
+                    f"{key}.temperature is {temperature}, but vLLM samples at {VLLM_HIGHEST_TEMPERATURE} at most; lower it"
+                )
+        return self
 
 
 class VerlScale(OnCluster):
