@@ -1,6 +1,7 @@
 """What all figures share: colours, the paper's emphasis, the evidence line, byte-identical saving."""
 
 import textwrap
+from pathlib import Path
 
 import matplotlib
 
@@ -9,20 +10,41 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 # colour-blind safe; REAL and GRPO keep the hues that carry the paper's argument
 _HUES = dict(zip(("real", "grpo", "dapo", "gspo", "real_bce", "real_product"), (3, 0, 1, 2, 4, 5), strict=True))
 ABLATIONS = ("real_bce", "real_product")
 
-# a fixed date and salt: two runs write the same bytes
-_PDF_METADATA = {"CreationDate": None, "Producer": None, "Creator": None}
-_PNG_METADATA = {"Software": None}
+# no date, no version, a fixed salt of ids: two runs write the same bytes
+_METADATA = {
+    ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+}
+_SETTINGS = {
+    "font.family": ["DejaVu Sans"],
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "real",
+    "axes.titleweight": "bold",
+    "grid.alpha": 0.4,
+    "legend.framealpha": 0.9,
+}
+_SHIPPED_FONTS = Path(matplotlib.get_data_path(), "fonts", "ttf")
 
 
 def use_style() -> None:
-    """Set seaborn's theme and the fonts of vector output."""
+    """Set every parameter that a drawing depends on; the user's matplotlibrc, styles and fonts count for nothing.
+
+    The fonts are the files that matplotlib ships: others of the same name may lie on a machine, in another version.
+    """
+    plt.rcdefaults()
     sns.set_theme(style="whitegrid", context="paper", font_scale=1.05)
-    plt.rcParams.update({"pdf.fonttype": 42, "axes.titleweight": "bold", "grid.alpha": 0.4, "legend.framealpha": 0.9})
+    plt.rcParams.update(_SETTINGS)
+    if {Path(font.fname).parent for font in fontManager.ttflist} != {_SHIPPED_FONTS}:
+        fontManager.ttflist = []
+        for path in sorted(_SHIPPED_FONTS.glob("*.ttf")):
+            fontManager.addfont(path)
 
 
 def colour(method: str) -> tuple[float, float, float]:
@@ -46,8 +68,8 @@ def print_evidence(figure: Figure, text: str) -> None:
     figure.text(0.5, -0.01, wrapped, ha="center", va="top", fontsize=7.5, color="0.35")
 
 
-def save(figure: Figure, pdf: str, png: str) -> None:
-    """Write both formats without anything that changes from run to run."""
-    figure.savefig(pdf, bbox_inches="tight", metadata=_PDF_METADATA)
-    figure.savefig(png, dpi=200, bbox_inches="tight", metadata=_PNG_METADATA)
+def save(figure: Figure, *paths: str | Path) -> None:
+    """Write the figure as PDF, PNG or SVG, by the names' ends, without anything that changes from run to run."""
+    for path in paths:
+        figure.savefig(path, dpi=200, bbox_inches="tight", metadata=_METADATA[Path(path).suffix])
     plt.close(figure)

@@ -43,7 +43,8 @@ def make_base(experiment: Experiment) -> None:
     else:
         from real.checkpoints import link_checkpoint
 
-        link_checkpoint(scale.model.name, scale.model.revision, folder / "base" / "model")
+        model, trusted = scale.model, scale.cluster.trust_remote_code
+        link_checkpoint(model.name, model.revision, folder / "base" / "model", trusted)
     write_provenance(folder / "base", started, experiment, identity)
 
 
@@ -111,21 +112,26 @@ def evaluate(
         raise ConfigError(f"--gpus is {count}; give 1 or more")
     if count > 1 and library == "transformers":
         raise ConfigError(f"--gpus is {count}, but transformers samples on one; give --sampler vllm")
-    with ended_by_sigterm(), gpus(device, count), open_sampler(library, model, settings, device, count) as sampler:
+    trusted = scale is not None and not isinstance(scale, TorchScale) and scale.cluster.trust_remote_code
+    with (
+        ended_by_sigterm(),
+        gpus(device, count),
+        open_sampler(library, model, settings, device, count, trusted) as sampler,
+    ):
         evaluate_with(sampler, problems, settings, output, work or output / ".partial", processes)
 
 
 def open_sampler(
-    library: str, model: str, settings: Evaluation, device: str, count: int
+    library: str, model: str, settings: Evaluation, device: str, count: int, trust_remote_code: bool
 ) -> AbstractContextManager[Sampler]:
     """The sampler, with what must be closed at its end."""
     if library == "vllm":
         from real.verl_engine.vllm_sampler import VllmSampler
 
-        return VllmSampler(model, settings, device, count)
+        return VllmSampler(model, settings, device, count, trust_remote_code)
     from real.torch_engine.transformers_sampler import TransformersSampler
 
-    return nullcontext(TransformersSampler(model, settings, device))
+    return nullcontext(TransformersSampler(model, settings, device, trust_remote_code))
 
 
 def gpus(device: str, count: int = 1) -> AbstractContextManager[object]:

@@ -368,7 +368,7 @@ def copied(checkpoint: Path, folder: Path) -> Path:
     ("spoil", "sentence"),
     [
         (lambda folder: (folder / "config.json").unlink(), "holds no Hugging Face checkpoint"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "could not be loaded as a causal language model"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "holds no weights as *.safetensors; pickled"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"cut"), "could not be loaded as a causal"),
         (lambda folder: (folder / "config.json").write_text("{}"), "could not be loaded as a causal language model"),
         (lambda folder: (folder / "chat_template.jinja").unlink(), "its tokenizer has no chat template"),

@@ -4,18 +4,20 @@ Interrupted, it resumes from its last checkpoint when it is called again. Left o
 an order that depends on timing, so a run is not reproducible bit by bit; seeds and versions are recorded all the same.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
 from real.arithmetic import END_THINK
-from real.checkpoints import first_line
+from real.checkpoints import first_line, refuse_more_than_data
 from real.config import VerlRun, digest
 from real.torch_engine.work_folder import hold
 from real.verl_engine.hooks import VerlError, check_version
@@ -37,7 +39,7 @@ def train(run: VerlRun, base: Path, output: Path, work_folder: Path) -> None:
     check_version()
     check_platform(run)
     check_base(base, run.cluster.trust_remote_code)
-    with hold(work_folder):
+    with hold(work_folder), rendezvous(run):
         check_same_run(run, work_folder)
         config_environment(run)
         # imported here: verl takes half a minute to import, and the checks above need none of it
@@ -82,7 +84,7 @@ def check_platform(run: VerlRun) -> None:
 
 
 def check_base(base: Path, trust_remote_code: bool) -> None:
-    """Raise VerlError for a checkpoint whose rewards would all be 0, or whose code verl would run unasked.
+    """Raise VerlError for a checkpoint whose rewards would all be 0, CheckpointError for one that is more than data.
 
     verl 0.9.1 decodes responses without special tokens before they are graded, and its reward workers load the
     tokenizer with ``trust_remote_code=True`` whatever the configuration says (experimental/reward_loop).
@@ -91,13 +93,7 @@ def check_base(base: Path, trust_remote_code: bool) -> None:
         raise VerlError(
             f"{base}: holds no Hugging Face checkpoint (config.json is missing); make it with `python -m real base`"
         )
-    if not trust_remote_code:
-        for path in (base / "config.json", base / "tokenizer_config.json"):
-            if path.exists() and "auto_map" in json.loads(path.read_text()):
-                raise VerlError(
-                    f"{path}: names Python code (auto_map) that verl would run; read that code, then set "
-                    "cluster.trust_remote_code: true, or take a checkpoint without it"
-                )
+    refuse_more_than_data(base, trust_remote_code)
     # imported here: it takes seconds, and the checks above need none of it
     from transformers.models.auto import AutoTokenizer
 
@@ -134,11 +130,30 @@ def config_environment(run: VerlRun) -> None:
         # despite its name, off means on every system: Ray and vLLM bind to loopback, not to the machine's address,
         # where anybody could run code through them
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        # gloo binds to what the machine's name resolves to
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     # Ray's workers start in another folder; `real` is imported from here
     root = str(Path(__file__).resolve().parents[2])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, paths)])
+
+
+@contextmanager
+def rendezvous(run: VerlRun) -> Iterator[None]:
+    """Let the ranks of one machine meet in a file of this user's own: torch's TCPStore binds to every address.
+
+    It has no option to bind elsewhere (torch 2.13), and answers whoever connects. Ranks on several machines need it.
+    """
+    if run.cluster.ray_address is not None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="real-rendezvous-") as folder:
+        os.environ["DIST_INIT_METHOD"] = f"file://{folder}/store"
+        try:
+            yield
+        finally:
+            del os.environ["DIST_INIT_METHOD"]
 
 
 def merge_checkpoint(actor: Path, target: Path) -> None:

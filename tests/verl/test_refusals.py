@@ -11,6 +11,7 @@ from transformers import dynamic_module_utils
 from verl.utils.tokenizer import hf_tokenizer
 
 from real.arithmetic import END_THINK, build_tokenizer
+from real.checkpoints import CheckpointError
 from real.config import VerlRun
 from real.verl_engine import settings
 from real.verl_engine.hooks import VERL_VERSION, VerlError, check_version
@@ -77,6 +78,7 @@ def base(tmp_path) -> Path:
     folder = tmp_path / "model"
     build_tokenizer().save_pretrained(folder)
     (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    (folder / "model.safetensors").touch()
     return folder
 
 
@@ -109,12 +111,18 @@ def test_code_in_a_checkpoint_is_refused_unless_it_is_trusted(base, name, tmp_pa
         f"Path({str(tmp_path / 'ran')!r}).touch()\n"
         "class Tokenizer(PreTrainedTokenizerFast): pass\nclass Config(Qwen2Config): pass\n"
     )
-    with pytest.raises(VerlError, match=rf"^{base / name}: names Python code \(auto_map\) that verl would run; read"):
+    with pytest.raises(CheckpointError, match=rf"^{base / name}: names Python code \(auto_map\) that loading .* run;"):
         check_base(base, trust_remote_code=False)
     assert not (tmp_path / "ran").exists()
     hf_tokenizer(str(base), trust_remote_code=True)
     assert (tmp_path / "ran").exists(), "so verl would have run it"
     check_base(base, trust_remote_code=True)
+
+
+def test_pickled_weights_are_refused_before_verl_sees_them(base):
+    (base / "model.safetensors").rename(base / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=rf"^{base}: holds no weights as \*.safetensors; pickled ones"):
+        check_base(base, trust_remote_code=True)
 
 
 def test_the_state_of_another_configuration_is_refused_and_kept(smoke, tmp_path):
