@@ -4,6 +4,7 @@ Each table exists once as numbers (CSV) and once for reading (HTML, Markdown, La
 scale the numbers are the paper's own.
 """
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -193,20 +194,21 @@ def write_readable(stem: Path, title: str, sections: dict[Any, pd.DataFrame], no
 
 
 def html_page(title: str, sections: dict[Any, pd.DataFrame], *notes: str) -> str:
-    """One table of several sections as a page by itself, each note a paragraph below."""
+    """One table of several sections as a page by itself, each note a paragraph below; all text is escaped."""
     style = (
         "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;color:#222}"
         "table{border-collapse:collapse}th,td{padding:.35em .8em;text-align:right;border-bottom:1px solid #ddd;"
         "font-variant-numeric:tabular-nums;white-space:nowrap}th:first-child,td:first-child{text-align:left}"
         "thead th{border-bottom:2px solid #222}"
     )
+    title = escape(title, quote=False)
     html = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>',
         f"<h1>{title}</h1>",
     ]
     for heading, table in sections.items():
-        html += [f"<h2>{heading}</h2>", table.to_html(index=False, border=0)]
-    return "\n".join([*html, *(f"<p>{note}</p>" for note in notes), "</html>\n"])
+        html += [f"<h2>{escape(str(heading), quote=False)}</h2>", table.to_html(index=False, border=0)]
+    return "\n".join([*html, *(f"<p>{escape(note, quote=False)}</p>" for note in notes), "</html>\n"])
 
 
 def _score_row(
