@@ -35,7 +35,7 @@ CONNECT_AND_READ_SECONDS = (4, 60)
 # what is wrong with this machine, not with the place that a file comes from
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 # user and password, and a query, which may hold a token
-SECRETS = re.compile(r"(?<=://)[^/\s]*@|(?<=\?)[^\s,()]+")
+SECRETS = re.compile(r"(?<=/)[^/\s]*:[^/\s]*(?=@)|(?<=\?)[^\s,()]+")
 
 
 class DatasetError(ExpectedError):
@@ -130,7 +130,8 @@ def mirror_folder() -> Path | None:
     if not chosen:
         return None
     if not Path(chosen).is_dir():
-        raise DatasetError(f"{chosen}: the mirror is no folder; correct {MIRROR_VARIABLE} or datasets.mirror")
+        where = without_secrets(chosen)
+        raise DatasetError(f"{where}: the mirror is no folder; correct {MIRROR_VARIABLE} or datasets.mirror")
     return Path(chosen)
 
 
@@ -256,9 +257,12 @@ class _Bar(tqdm):
     """A progress bar that also ends a download of more bytes than the file has: no server fills the disk."""
 
     def __init__(self, file: str, limit: int | None, url: str):
-        # pooch sets the total and asks for the bar's truth value, which tqdm has only with one
-        super().__init__(total=1, desc=url.rpartition("/")[2], unit="B", unit_scale=True, disable=None)
+        super().__init__(desc=url.rpartition("/")[2], unit="B", unit_scale=True, disable=None)
         self.file, self.limit = Path(file), limit
+
+    def __bool__(self) -> bool:
+        """Asked by pooch: whether to call :meth:`update`, also for an answer of unknown length."""
+        return True
 
     def update(self, n: float | None = 1) -> bool | None:
         """Called after every chunk is written."""

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +24,7 @@ class Served:
     status: int = 200
     promised: int | None = None  # Content-Length, if another than the content's
     failures: int = 0  # answer 503 this often first
+    endless: bool = False  # repeat the content until nobody listens, without a Content-Length
 
 
 @dataclass
@@ -52,9 +53,14 @@ def data_server() -> Iterator[DataServer]:
             served = state.files.get(self.path, Served(status=404))
             status = 503 if state.requests[self.path] <= served.failures else served.status
             self.send_response(status)
-            self.send_header("Content-Length", str(len(served.content) if served.promised is None else served.promised))
+            length = len(served.content) if served.promised is None else served.promised
+            if not served.endless:
+                self.send_header("Content-Length", str(length))
             self.end_headers()
             self.wfile.write(served.content)
+            with suppress(ConnectionError):
+                while served.endless:
+                    self.wfile.write(served.content)
 
         def log_message(self, *_: Any) -> None:
             """Print nothing."""
