@@ -4,7 +4,8 @@
     python -m tests.published --write     show it, and make it the new pins
 
 A pin is the sha256 of a file's content with compression undone: the same pixels make other bytes with another build of
-zlib, and zlib-ng, which Pillow ships, has code of its own for each kind of processor.
+zlib, and zlib-ng, which Pillow ships, has code of its own for each kind of processor. Numbers that a processor rounds
+in its own way (claims.json by BLAS, the gradient curves by exponentials) are pinned as values, on every platform.
 """
 
 import argparse
@@ -14,7 +15,9 @@ import json
 import platform
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,6 +31,9 @@ from real.config import Experiment, load
 from real.tables import training_curves, write_benchmarks
 
 ROOT = Path(__file__).resolve().parent.parent
+ROUNDED_BY_THE_PROCESSOR = {"claims.json", *(f"gradient_magnitude.{kind}" for kind in ("pdf", "png", "svg"))}
+# every 40th point of a gradient curve
+STRIDE = 40
 PINS = Path(__file__).parent / "data" / "published_sha256.json"
 # what a byte of these files depends on besides this repository
 PACKAGES = (
@@ -89,19 +95,50 @@ def digest(path: Path) -> str:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Digest by file name."""
-    return {path.name: digest(path) for path in sorted(folder.iterdir())}
+    """Digest by file name, of the files that no processor changes."""
+    return {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name not in ROUNDED_BY_THE_PROCESSOR}
 
 
-def read_pins() -> dict[str, dict[str, str]]:
-    """``platform`` and ``sha256``."""
+def values(folder: Path) -> dict[str, list[float]]:
+    """The numbers of claims.json by claim, and of the gradient figure by panel and method."""
+    found = {}
+    for row in json.loads((folder / "claims.json").read_text())["rows"]:
+        interval, resolution = row["interval"] or {}, row["resolution"] or {}
+        found[f"claims {row['id']}"] = list(_numbers([row["published"], interval, resolution]))
+    panels = drawn(published())["gradient_magnitude"].axes
+    insets = [inset for axis in panels for inset in axis.child_axes]
+    for panel, axis in enumerate([*panels, *insets]):
+        for line in axis.lines:
+            found[f"gradient {panel} {line.get_label()}"] = [float(f"{y:.9g}") for y in line.get_ydata()[::STRIDE]]
+    plt.close("all")
+    return found
+
+
+def _numbers(part: Any) -> Iterator[float]:
+    """All numbers of a JSON value, in order."""
+    if isinstance(part, dict | list):
+        for inner in part.values() if isinstance(part, dict) else part:
+            yield from _numbers(inner)
+    elif isinstance(part, int | float):
+        yield float(f"{part:.9g}")
+
+
+def read_pins() -> dict[str, Any]:
+    """``platform``, ``sha256`` and ``values``."""
     return json.loads(PINS.read_text())
 
 
-def differences(pins: dict[str, str], found: dict[str, str]) -> list[str]:
-    """A line per file that appeared, vanished or changed."""
+def differences(pins: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """A line per entry that appeared, vanished or changed; values differ from a relative 1e-6 on."""
+
+    def same(old: Any, new: Any) -> bool:
+        if isinstance(old, list) and isinstance(new, list):
+            return len(old) == len(new) and np.allclose(old, new, rtol=1e-6, atol=1e-9)
+        return old == new
+
     names = sorted({*pins, *found})
-    return [f"{name}: {pins.get(name)} -> {found.get(name)}" for name in names if pins.get(name) != found.get(name)]
+    changed = [name for name in names if not same(pins.get(name), found.get(name))]
+    return [f"{name}: {pins.get(name)} -> {found.get(name)}" for name in changed]
 
 
 def main() -> int:
@@ -110,9 +147,9 @@ def main() -> int:
     writing = parser.parse_args().write
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder))
-        found = {"platform": this_platform(), "sha256": digests(Path(folder))}
-    pins = read_pins() if PINS.exists() else {"platform": {}, "sha256": {}}
-    changed = [line for part in found for line in differences(pins[part], found[part])]
+        found = {"platform": this_platform(), "sha256": digests(Path(folder)), "values": values(Path(folder))}
+    pins = read_pins() if PINS.exists() else {}
+    changed = [line for part in found for line in differences(pins.get(part, {}), found[part])]
     print("\n".join(changed) or "nothing differs from the pins")
     if writing:
         PINS.write_text(json.dumps(found, indent=2) + "\n")
