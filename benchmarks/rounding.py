@@ -1,4 +1,4 @@
-"""How far a run moves when the processor rounds otherwise: one smoke training, by other code paths of the same libraries.
+"""How far a run moves when the processor rounds otherwise: one smoke training, by other kernels of the same libraries.
 
     python -m benchmarks.rounding
 
@@ -80,7 +80,6 @@ def main() -> None:
                     f"val_pass_at_1, {steps}": difference["val_pass_at_1"],
                 }
             rows.append(row)
-            print(row, flush=True)
     print(pd.DataFrame(rows).to_markdown(index=False, floatfmt=".2g"))
 
 

@@ -1,7 +1,11 @@
-"""During a real run nothing listens where another machine could connect: Ray and vLLM take orders from whoever asks."""
+"""During a real run nothing listens where another machine could connect: Ray and vLLM take orders from whoever asks.
+
+Nor is a secret of the environment, which all its processes inherit, written anywhere.
+"""
 
 import ipaddress
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from conftest import LAUNCH_SECONDS, end, of_session
 from test_end_to_end import SCALE, overlay, train
 
 POLL_SECONDS = 0.25
+SECRET = "s3cr3t-0f-th1s-t3st"
 
 
 def listeners(process: psutil.Process) -> set[tuple[str, str]]:
@@ -56,13 +61,20 @@ def elsewhere(seen: dict[tuple[str, str], str]) -> list[str]:
     ]
 
 
-def test_training_listens_on_loopback_alone(project):
-    """Two ranks, so that they, too, must meet."""
+def test_training_listens_on_loopback_alone_and_writes_no_secret(project, monkeypatch):
+    """Two ranks, so that they, too, must meet; what Ray writes besides results is searched as well."""
+    for variable in ("WANDB_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, SECRET)
     changes = {"training": {"steps": 1, "gradient_sample_steps": [1]}, "cluster": {"gpus_per_node": 2}}
-    config, _ = overlay(project, "loopback", changes)
+    config, results = overlay(project, "loopback", changes)
     log = project.folder / "loopback.log"
-    seen = watch(project.start(*train(config, "real"), log=log), log)
-    print(sorted((*socket, name) for socket, name in seen.items()))
+    # short: Ray's sockets lie below, and a socket's path has at most 107 characters
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        seen = watch(project.start(*train(config, "real"), log=log), log)
+        written = [path for place in (results, Path(folder)) for path in place.rglob("*") if path.is_file()]
+        assert {"provenance.json", "metrics.jsonl", "gcs_server.out", "raylet.out"} <= {path.name for path in written}
+        assert [path for path in [*written, log] if SECRET.encode() in path.read_bytes()] == []
     names = set(seen.values())
     assert {"gcs_server", "raylet"} <= names, "Ray's own servers were watched"
     assert any(name.startswith("ray::") for name in names), "verl's workers were watched"
@@ -75,6 +87,5 @@ def test_evaluation_by_vllm_listens_on_loopback_alone(project, tmp_path, engines
     model = project.folder / "results" / "verl_smoke" / "base" / "model"
     asked = ["--sampler", "vllm", "--gpus", engines, "--model", str(model), "--output", str(tmp_path / "out")]
     seen = watch(project.start("-m", "real", "evaluate", "--config", SCALE, *asked, log=log), log)
-    print(sorted((*socket, name) for socket, name in seen.items()))
     assert seen, "vLLM's engines meet their client at a socket"
     assert elsewhere(seen) == []
