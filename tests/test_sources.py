@@ -92,7 +92,8 @@ def test_a_server_that_never_stops_sending_is_left_at_the_files_size(server, tmp
 def test_what_a_killed_download_left_is_removed_by_the_next(server, tmp_path):
     left = tmp_path / ".partial" / "aime"
     left.mkdir(parents=True)
-    left.joinpath("tmp0123abcd").write_bytes(CONTENT[:5000])
+    for name in ("tmp0123abcd", "fetched"):
+        left.joinpath(name).write_bytes(CONTENT[:5000])
     assert fetch(source(server.url("a", Served(CONTENT))), tmp_path).read_bytes() == CONTENT
     assert files(tmp_path) == ["aime.parquet"]
 
