@@ -1,6 +1,8 @@
 """What all figures share: colours, the paper's emphasis, the evidence line, byte-identical saving."""
 
 import textwrap
+from functools import partial
+from pathlib import Path
 
 import matplotlib
 
@@ -9,6 +11,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
+
+from real.files import write_atomically
 
 # colour-blind safe; REAL and GRPO keep the hues that carry the paper's argument
 _HUES = dict(zip(("real", "grpo", "dapo", "gspo", "real_bce", "real_product"), (3, 0, 1, 2, 4, 5), strict=True))
@@ -47,7 +51,13 @@ def print_evidence(figure: Figure, text: str) -> None:
 
 
 def save(figure: Figure, pdf: str, png: str) -> None:
-    """Write both formats without anything that changes from run to run."""
-    figure.savefig(pdf, bbox_inches="tight", metadata=_PDF_METADATA)
-    figure.savefig(png, dpi=200, bbox_inches="tight", metadata=_PNG_METADATA)
+    """Write both formats without anything that changes from run to run.
+
+    Raises:
+        WriteError: the disk is full or refuses.
+    """
+    settings = {"pdf": {"metadata": _PDF_METADATA}, "png": {"metadata": _PNG_METADATA, "dpi": 200}}
+    for kind, path in (("pdf", pdf), ("png", png)):
+        write = partial(figure.savefig, format=kind, bbox_inches="tight", **settings[kind])
+        write_atomically(Path(path), write)
     plt.close(figure)
