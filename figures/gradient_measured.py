@@ -100,10 +100,10 @@ def read_samples(files: Sequence[str]) -> pd.DataFrame:
 if __name__ == "__main__":
     # imported here: they decide whether the figure is drawn, not what it shows, so their edits needn't redraw it
     from real.config import load
-    from real.origin import require_one_origin
+    from real.origin import RUNS, require_one_origin
 
     job = snakemake  # noqa: F821
     with one_sentence():
-        require_one_origin(load(job.params.files))
+        require_one_origin(load(job.params.files), RUNS)
         figure = draw(read_samples(job.input.samples), job.params.methods, job.params.evidence)
         save(figure, job.output.pdf, job.output.png)

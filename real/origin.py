@@ -4,7 +4,7 @@ At scales that are not protected the workflow makes again what was not. At prote
 reads results asks here first, and a mixture is refused rather than tabulated.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from real.config import Experiment, digest
 from real.errors import ExpectedError
 from real.files import read_json
 
+RUNS = ("base", "train")
+EVALUATIONS = (*RUNS, "evaluate")
 REMAKE = "delete its folder and run snakemake again"
 SHOWN_KEYS = 4
 WORDS = {"base": "base model", "train": "runs", "evaluate": "evaluations"}
@@ -24,10 +26,14 @@ class OriginError(ExpectedError):
     """Results of different origin in one folder; the message is one sentence per problem, with the remedy."""
 
 
-def require_one_origin(experiment: Experiment) -> None:
+def require_one_origin(experiment: Experiment, kinds: Collection[str]) -> None:
     """Refuse results that another configuration made, and runs or evaluations of several versions of the code.
 
     Code that is older than the present but the same for all is allowed; ``python -m real verify`` says so.
+
+    Args:
+        kinds: :data:`RUNS` or :data:`EVALUATIONS`, what the caller's result depends on: the workflow may be making the
+            rest of the scale again meanwhile.
 
     Raises:
         OriginError: naming folders, differing keys and commits.
@@ -35,11 +41,14 @@ def require_one_origin(experiment: Experiment) -> None:
     """
     results = Path(experiment.results)
     records = {
-        job: read_record(path) for job in trained_jobs(experiment) if (path := results / str(job.record)).exists()
+        job: read_record(path)
+        for job in trained_jobs(experiment)
+        if job.kind in kinds and (path := results / str(job.record)).exists()
     }
-    problems = [sentence for job, record in records.items() if (sentence := _other_config(experiment, job, record))]
-    for kind in WORDS:
-        problems += _several_versions(results, {job: record for job, record in records.items() if job.kind == kind})
+    problems = []
+    for kind in kinds:
+        of_kind = {job: record for job, record in records.items() if job.kind == kind}
+        problems += [*_other_configurations(experiment, of_kind), *_several_versions(results, of_kind)]
     if problems:
         raise OriginError("\n".join(problems))
 
@@ -63,16 +72,18 @@ def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join([*shown, f"and {more} keys more"] if more > 0 else shown) or "no key of it is known"
 
 
-def _other_config(experiment: Experiment, job: Job, record: Mapping[str, Any]) -> str | None:
-    settings = job.settings(experiment)
-    if record["config_digest"] == digest(settings):
-        return None
-    return (
-        f"{experiment.results}/{job.name}: was made by another configuration "
-        f"({differing(record['config'], settings)}); give the change a name of its own as an overlay "
-        f"(paper_configs/variants), undo it, or make the {WORDS[job.kind]} again with `snakemake --forcerun "
-        f"{RULES[job.kind]}`"
-    )
+def _other_configurations(experiment: Experiment, records: Mapping[Job, Mapping[str, Any]]) -> list[str]:
+    differences: dict[str, list[Job]] = {}
+    for job, record in records.items():
+        settings = job.settings(experiment)
+        if record["config_digest"] != digest(settings):
+            differences.setdefault(differing(record["config"], settings), []).append(job)
+    return [
+        f"{experiment.results}: {_few(jobs)} {'were' if len(jobs) > 1 else 'was'} made by another configuration "
+        f"({difference}); give the change a name of its own as an overlay (paper_configs/variants), undo it, or make "
+        f"the {WORDS[jobs[0].kind]} again with `snakemake --forcerun {RULES[jobs[0].kind]}`"
+        for difference, jobs in differences.items()
+    ]
 
 
 def _several_versions(results: Path, records: Mapping[Job, Mapping[str, Any]]) -> list[str]:

@@ -42,7 +42,8 @@ def recorded(
     """
     started, git = time.time(), git_state()
     yield
-    facts = {"config_files": list(files), **what, **identity, "git": git, **_machine(), **_taken(started)}
+    taken = _taken(started)
+    facts = {"config_files": list(files), **what, **identity, "git": git, **_machine(), **taken}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECORD, {**facts, "config": settings})
 
@@ -80,7 +81,10 @@ def _machine() -> dict[str, Any]:
 
 
 def _taken(started: float) -> dict[str, Any]:
-    """Seconds and memory of this process, and of those of its children that have ended."""
+    """Seconds and memory of this process, and of those of its children that have ended.
+
+    Linux counts a child from its fork, so its memory is at least this process's at that moment.
+    """
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
     return {

@@ -10,7 +10,7 @@ from real.config import Experiment, resolve
 from real.errors import ExpectedError
 from real.files import DamagedError, read_json_lines, read_table
 from real.metrics import METRICS
-from real.origin import require_one_origin
+from real.origin import EVALUATIONS, RUNS, require_one_origin
 from real.statistics import pass_at_k
 
 
@@ -32,7 +32,7 @@ def problem_rates(experiment: Experiment, method: str, k: int = 1) -> dict[str, 
     scale = experiment.trained
     seeds = {BASE: None} if method == BASE else {f"seed{seed}": seed for seed in scale.seeds}
     jobs = {name: evaluation_job(experiment, method, seed) for name, seed in seeds.items()}
-    _require_finished(experiment, jobs.values())
+    _require_finished(experiment, jobs.values(), EVALUATIONS)
     places = {name: Path(experiment.results) / job.name for name, job in jobs.items()}
     rates = {}
     for benchmark in scale.evaluation.benchmarks:
@@ -57,7 +57,7 @@ def run_metrics(experiment: Experiment, method: str, seed: int) -> pd.DataFrame:
         DamagedError: a line is damaged, lacks a key, or lines are missing.
     """
     job = run_job(method, seed)
-    _require_finished(experiment, [job])
+    _require_finished(experiment, [job], RUNS)
     path = Path(experiment.results) / job.name / "metrics.jsonl"
     _require(path)
     remedy = "delete the run's folder and run snakemake again, which trains it anew"
@@ -83,11 +83,11 @@ def curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:
     return pd.DataFrame(runs).dropna(how="all")
 
 
-def _require_finished(experiment: Experiment, jobs: Collection[Job]) -> None:
+def _require_finished(experiment: Experiment, jobs: Collection[Job], kinds: Collection[str]) -> None:
     """Refuse jobs that are not finished, then a mixture of results."""
     for job in jobs:
         _require(Path(experiment.results) / str(job.record))
-    require_one_origin(experiment)
+    require_one_origin(experiment, kinds)
 
 
 def _rates(path: Path, k: int) -> pd.Series:
