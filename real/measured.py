@@ -62,7 +62,7 @@ def run_taken(results: Path, method: str, seed: int, steps: int, rollouts: int) 
     part = Path(method) / f"seed{seed}"
     output, work = results / "runs" / part, results / "work" / part
     if (output / RECORD).exists():
-        metrics, timings = _lines(output / "metrics.jsonl"), _lines(output / "timings.jsonl")
+        metrics, timings = (read_json_lines(output / f"{name}.jsonl") for name in ("metrics", "timings"))
         seconds = max(_wall_seconds(output), sum(map(_step_seconds, timings)))
         return Taken(_exactly(seconds), _exactly(sum(_step_tokens(metrics, rollouts))), folder_bytes(output), None)
     timings = _lines(work / "timings.jsonl")

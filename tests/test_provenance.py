@@ -5,15 +5,16 @@ import os
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from real.__main__ import main
+from real.arithmetic import held_out_problems
 from real.config import PAPER_EVALUATION, digest
 from real.files import read_json, write_json
 from real.identity import evaluation_identity, run_settings
 from real.jobs import evaluate
-from real.problems import Problem
 from real.record import RECORD, parse_gpus, recorded
 from tests.conftest import SECRETS
 from tests.tiny_scale import CONFIG, OVERLAY, RESULTS, draw
@@ -90,10 +91,10 @@ def test_a_failed_job_leaves_no_record_and_keeps_an_earlier_one(tmp_path):
 
 
 def test_an_evaluation_without_a_scale_is_recorded_with_its_own_settings(tiny_copy, monkeypatch):
-    problems = [Problem("made-up", ({"role": "user", "content": "1+1="},), ("2",))]
+    problems = held_out_problems(0, 2, 1)["add3", "test"]
     monkeypatch.setattr("real.evaluate.problems_of", lambda names, task: {"math": problems})
     settings = PAPER_EVALUATION.model_copy(
-        update={"benchmarks": ["math"], "samples": 2, "max_response_tokens": 20, "chunk_problems": 1}
+        update={"benchmarks": ["math"], "samples": 2, "max_response_tokens": 40, "chunk_problems": 1}
     )
     evaluate(str(RESULTS / "base/model"), settings, None, Path("out"), None, 1, device="cpu")
     record = read_json(Path("out") / RECORD)
@@ -174,13 +175,7 @@ def test_figures_refuse_a_mixture_and_name_damage_in_one_sentence(tiny_copy):
     change("runs/gspo/seed0", code_digest="0" * 16)
     with pytest.raises(SystemExit, match=r"^real: results/smoke\+tiny: its runs were made by 2 versions of the code"):
         draw("gradient_measured")
-    change(
-        "runs/gspo/seed0",
-        **read_json(RESULTS / "runs/real/seed0" / RECORD),
-        method="gspo",
-        config=run_settings(tiny_copy, "gspo", 0),
-        config_digest=digest(run_settings(tiny_copy, "gspo", 0)),
-    )
+    change("runs/gspo/seed0", code_digest=read_json(RESULTS / "runs/real/seed0" / RECORD)["code_digest"])
     draw("gradient_measured")
     samples = RESULTS / "runs/gspo/seed0/gradient_samples.parquet"
     samples.write_bytes(samples.read_bytes()[:-7])
@@ -223,3 +218,38 @@ def test_a_truncated_evaluation_is_named(tiny_copy, capsys, verb):
     path.write_bytes(path.read_bytes()[:-9])
     [line] = refused(capsys, verb)
     assert line.startswith(f"{path}: is damaged (")
+
+
+def test_an_evaluation_that_is_called_again_names_rows_that_are_not_what_it_counted(tiny_copy, capsys):
+    folder = RESULTS / "evaluations/base"
+    again = ["evaluate", *CONFIG, "--model", str(RESULTS / "base/model"), "--output", str(folder), "--processes", "1"]
+    assert main(again) == 0
+    path = folder / "add3.parquet"
+    rows = pd.read_parquet(path)
+    rows.assign(correct=~rows["correct"]).to_parquet(path)
+    assert main(again) == 1
+    assert f"real: {path}: doesn't hold what evaluation.json counted; delete it" in capsys.readouterr().err
+    path.write_bytes(path.read_bytes()[:-9])
+    assert main(again) == 1
+    assert f"real: {path}: is damaged (" in capsys.readouterr().err
+    path.unlink()
+    assert main(again) == 0
+    assert pd.read_parquet(path).equals(rows)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "runs/real/seed0/metrics.jsonl",
+        "runs/real/seed0/timings.jsonl",
+        "runs/real/seed0/provenance.json",
+        "evaluations/base/add3.parquet",
+    ],
+)
+def test_a_plan_names_a_damaged_file(tiny_copy, capsys, name):
+    assert main(["plan", *CONFIG]) == 0
+    path = RESULTS / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    capsys.readouterr()
+    assert main(["plan", *CONFIG]) == 1
+    assert capsys.readouterr().err.startswith(f"real: {path}: ")
