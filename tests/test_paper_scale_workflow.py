@@ -255,7 +255,7 @@ def test_at_a_protected_scale_no_run_is_repeated_for_the_loss_of_what_nothing_re
     results = checkout / "results" / "single_gpu"
     for name in ("runs/gspo/seed0/timings.jsonl", "evaluations/gspo/seed0/evaluation.json"):
         (results / name).unlink()
-    os.utime(results / "claims.json")
+    (results / "claims.json").write_text("{}\n")  # Snakemake compares the content of small files
     assert planned(checkout, *config("single_gpu")) == {"manifest": 1, "all": 1}
     (results / "manifest.json").unlink()
     assert planned(checkout, *config("single_gpu")) == {"manifest": 1, "all": 1}
