@@ -1,6 +1,7 @@
 """What all figures share: colours, the paper's emphasis, the evidence line, byte-identical saving."""
 
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +11,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
+
+from real.files import write_atomically
 
 # colour-blind safe; REAL and GRPO keep the hues that carry the paper's argument
 _HUES = dict(zip(("real", "grpo", "dapo", "gspo", "real_bce", "real_product"), (3, 0, 1, 2, 4, 5), strict=True))
@@ -61,7 +64,12 @@ def print_evidence(figure: Figure, text: str) -> None:
 
 
 def save(figure: Figure, *paths: str | Path) -> None:
-    """Write the figure as PDF, PNG or SVG, by the names' ends, without anything that changes from run to run."""
-    for path in paths:
-        figure.savefig(path, dpi=200, bbox_inches="tight", metadata=_METADATA[Path(path).suffix])
+    """Write the figure as PDF, PNG or SVG, by the names' ends, without anything that changes from run to run.
+
+    Raises:
+        WriteError: the disk is full or refuses.
+    """
+    for path in map(Path, paths):
+        settings = {"format": path.suffix[1:], "metadata": _METADATA[path.suffix]}
+        write_atomically(path, partial(figure.savefig, dpi=200, bbox_inches="tight", **settings))
     plt.close(figure)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from real.errors import ExpectedError
-from real.files import read_json
+from real.files import file_digest, read_json
 
 # what decides a response: weights, tokenizer, chat template, configuration
 CONTENT = {".safetensors", ".json", ".jinja", ".model", ".txt"}
@@ -203,11 +203,17 @@ def _fetch(name: str, revision: str | None, suffixes: set[str]) -> Path:
 
 def content_digest(folder: Path) -> str:
     """sha256 over names and bytes of the folder's files that decide a response."""
+    return digest_of_hashes(
+        {path.name: file_digest(path) for path in folder.iterdir() if path.suffix in {*CONTENT, CODE}}
+    )
+
+
+def digest_of_hashes(hashes: Mapping[str, str]) -> str:
+    """:func:`content_digest` of a folder from its files' sha256 by name; those that decide nothing don't count."""
     total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in {*CONTENT, CODE}:
-            with path.open("rb") as file:
-                total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    for name, sha256 in sorted(hashes.items()):
+        if Path(name).suffix in {*CONTENT, CODE}:
+            total.update(f"{name} {sha256}\n".encode())
     return total.hexdigest()
 
 

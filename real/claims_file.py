@@ -8,9 +8,8 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from real.config import read_checked
 from real.config.schema import Strict
 from real.config.sentences import sentence, unknown
+from real.identity import CLAIMS_FILE
 from real.measures import MEASURES
-
-CLAIMS_FILE = Path("paper_configs/claims.yaml")
 
 
 class Region(Strict):
@@ -114,10 +113,10 @@ class ClaimsFile(Strict):
         return self
 
 
-def load_claims(path: Path = CLAIMS_FILE) -> ClaimsFile:
+def load_claims(path: str | Path = CLAIMS_FILE) -> ClaimsFile:
     """Read and check the claims.
 
     Raises:
         ConfigError: one sentence per problem, naming file and key.
     """
-    return read_checked(path, TypeAdapter(ClaimsFile))
+    return read_checked(Path(path), TypeAdapter(ClaimsFile))

@@ -1,8 +1,6 @@
 """The jobs that the workflow's rules start: what each takes of this machine, what it calls, and its provenance."""
 
-import json
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -16,14 +14,21 @@ from real.config import (
     Experiment,
     TorchRun,
     TorchScale,
-    VerlArithmeticScale,
-    VerlScale,
     resolve,
 )
+from real.files import write_text
 from real.gpus import default_device, lease
-from real.identity import base_identity, run_identity
+from real.identity import (
+    LIBRARIES,
+    base_identity,
+    base_settings,
+    evaluation_settings,
+    run_identity,
+    run_settings,
+    sampled_identity,
+)
 from real.preflight import require
-from real.provenance import describe
+from real.record import recorded
 from real.sampling import Sampler
 
 
@@ -33,19 +38,18 @@ def make_base(experiment: Experiment) -> None:
     Raises:
         ExpectedError: with what to do.
     """
-    started, scale = time.time(), experiment.trained
-    folder, identity = Path(experiment.results), base_identity(experiment)
-    if isinstance(scale, ArithmeticScale):
-        from real.torch_engine.supervised import train_base
+    scale, folder = experiment.trained, Path(experiment.results)
+    with recorded(folder / "base", base_identity(experiment), base_settings(experiment), experiment.files):
+        if isinstance(scale, ArithmeticScale):
+            from real.torch_engine.supervised import train_base
 
-        with gpus(scale.base_device):
-            train_base(scale, folder)
-    else:
-        from real.checkpoints import link_checkpoint
+            with gpus(scale.base_device):
+                train_base(scale, folder)
+        else:
+            from real.checkpoints import link_checkpoint
 
-        model, trusted = scale.model, scale.cluster.trust_remote_code
-        link_checkpoint(model.name, model.revision, folder / "base" / "model", trusted)
-    write_provenance(folder / "base", started, experiment, identity)
+            model, trusted = scale.model, scale.cluster.trust_remote_code
+            link_checkpoint(model.name, model.revision, folder / "base" / "model", trusted)
 
 
 def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | None) -> None:
@@ -57,33 +61,32 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     Raises:
         ExpectedError: with what to do.
     """
-    started, scale = time.time(), experiment.trained
-    run = resolve(experiment, method, seed)
-    identity = run_identity(experiment, method, seed)  # before, not after: the code may be edited meanwhile
+    scale, run = experiment.trained, resolve(experiment, method, seed)
     results, part = Path(experiment.results), Path(method) / f"seed{seed}"
     output = results / "runs" / part
     places = (results / "base" / "model", output, results / "work" / part)
-    if isinstance(run, TorchRun):
-        from real.torch_engine.train import train as train_torch
+    made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
+    with recorded(output, *made_from, experiment.files, method=method, seed=seed):
+        if isinstance(run, TorchRun):
+            from real.torch_engine.train import train as train_torch
 
-        with gpus(run.device):
-            train_torch(run, *places)
-    else:
-        from real.verl_engine.train import train as train_verl
+            with gpus(run.device):
+                train_torch(run, *places)
+        else:
+            from real.verl_engine.train import train as train_verl
 
-        # the nodes of an existing Ray cluster are shared out by whoever started it
-        own = run.cluster.ray_address is None
-        with gpus(scale.device if own else "cpu", run.cluster.gpus):
-            require(experiment, granted_gpus, inputs=False)
-            train_verl(run, *places)
-    (output / "config.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
-    write_provenance(output, started, experiment, identity)
+            # the nodes of an existing Ray cluster are shared out by whoever started it
+            own = run.cluster.ray_address is None
+            with gpus(scale.device if own else "cpu", run.cluster.gpus):
+                require(experiment, granted_gpus, inputs=False)
+                train_verl(run, *places)
+        write_text(output / "config.yaml", yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
 
 
 def evaluate(
     model: str,
     settings: Evaluation,
-    scale: TorchScale | VerlScale | VerlArithmeticScale | None,
+    experiment: Experiment | None,
     output: Path,
     work: Path | None,
     processes: int,
@@ -94,7 +97,7 @@ def evaluate(
     """Sample and grade any checkpoint.
 
     Args:
-        scale: None for a checkpoint that no scale describes.
+        experiment: whose scale it is; None for a checkpoint that no scale describes.
         processes: that grade at once.
         library: transformers or vllm; None: that of the scale's engine. device: None: the scale's, or what is there.
         count: GPUs, each with a copy of the model.
@@ -105,16 +108,23 @@ def evaluate(
     from real.evaluate import evaluate as evaluate_with
     from real.evaluate import problems_of
 
+    scale = experiment.trained if experiment else None
     problems = problems_of(settings.benchmarks, scale.task if isinstance(scale, ArithmeticScale) else None)
     device = device or (scale.device if scale else default_device())
-    library = library or ("vllm" if scale is not None and scale.engine == "verl" else "transformers")
+    library = library or (LIBRARIES[scale.engine] if scale else "transformers")
     if count < 1:
         raise ConfigError(f"--gpus is {count}; give 1 or more")
     if count > 1 and library == "transformers":
         raise ConfigError(f"--gpus is {count}, but transformers samples on one; give --sampler vllm")
     trusted = scale is not None and not isinstance(scale, TorchScale) and scale.cluster.trust_remote_code
+    made_from = {
+        **(evaluation_settings(experiment) if experiment else {}),
+        "evaluation": settings.model_dump(mode="json"),
+    }
+    made_from |= {"library": library, "device": device}
     with (
         ended_by_sigterm(),
+        recorded(output, sampled_identity(made_from), made_from, experiment.files if experiment else ()),
         gpus(device, count),
         open_sampler(library, model, settings, device, count, trusted) as sampler,
     ):
@@ -147,9 +157,3 @@ def ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def write_provenance(folder: Path, started: float, experiment: Experiment, identity: dict[str, str]) -> None:
-    """Write ``folder/provenance.json``."""
-    description = describe(started, config=experiment.files, **identity)
-    folder.joinpath("provenance.json").write_text(json.dumps(description, indent=2) + "\n")

@@ -143,7 +143,9 @@ def run(sampler, output: Path) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+    """Content by name, but for the work folder and the provenance, which tells times."""
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "provenance.json"]
+    return {path.name: path.read_bytes() for path in paths}
 
 
 class StopError(Exception):

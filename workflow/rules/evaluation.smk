@@ -16,6 +16,7 @@ if trains:
                 "<results>/evaluations/base/{benchmark}.parquet", benchmark=BENCHMARKS
             ),
             about="<results>/evaluations/base/evaluation.json",
+            provenance="<results>/evaluations/base/provenance.json",
         log:
             "<results>/logs/evaluate/base.log",
         benchmark:
@@ -56,6 +57,7 @@ if trains:
                 benchmark=BENCHMARKS,
             ),
             about="<results>/evaluations/{method}/seed{seed}/evaluation.json",
+            provenance="<results>/evaluations/{method}/seed{seed}/provenance.json",
         log:
             "<results>/logs/evaluate/{method}/seed{seed}.log",
         benchmark:
