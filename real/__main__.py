@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
-from real.config import PAPER_EVALUATION, Evaluation, changed, json_schema, load
+from real.config import PAPER_EVALUATION, Evaluation, changed, json_schema, load, resolve
 from real.errors import ExpectedError, system_sentence
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
@@ -24,7 +26,15 @@ def train(arguments: argparse.Namespace) -> None:
     """train one method with one seed"""
     from real.jobs import train as train_run
 
-    train_run(load(arguments.config), arguments.method, arguments.seed, arguments.gpus)
+    experiment = load(arguments.config)
+    resolve(experiment, arguments.method, arguments.seed)  # refuses what can't be
+    if arguments.seed not in (seeds := experiment.trained.seeds):
+        print(
+            f"real: seed {arguments.seed} is none of the scale's ({', '.join(map(str, seeds))}), so no table will show "
+            "this run; add it to `seeds` for that",
+            file=sys.stderr,
+        )
+    train_run(experiment, arguments.method, arguments.seed, arguments.gpus)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -177,8 +187,44 @@ def _config_files(arguments: argparse.Namespace) -> list[str]:
     return ([f"paper_configs/{arguments.scale}.yaml"] if arguments.scale else []) + (arguments.config or [])
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"real: {message}; `{self.prog} --help` says what can be given\n")
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Converter of a flag's value to a whole number of at least ``least``."""
+
+    def convert(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+        return int(text)
+
+    return convert
+
+
+def price(text: str) -> float:
+    """Converter of a flag's value to a price."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no price: a number of 0 or more")
+    return value
+
+
+def nonempty(text: str) -> str:
+    """Converter of a flag's value that must not be empty, as an unset variable of the shell would be."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m real", description="REAL: train, evaluate, tabulate.")
+    parser = Parser(prog="python -m real", description="REAL: train, evaluate, tabulate.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def add(verb: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
@@ -193,7 +239,9 @@ def _parser() -> argparse.ArgumentParser:
     trainer = add(train)
     trainer.add_argument("--method", required=True)
     trainer.add_argument("--seed", type=int, required=True)
-    trainer.add_argument("--gpus", type=int, help="GPUs that the workflow granted, to compare with what the run needs")
+    trainer.add_argument(
+        "--gpus", type=whole(0), help="GPUs that the workflow granted, to compare with what the run needs"
+    )
     _add_evaluation_arguments(add(evaluate))
     for verb in (tables, differences, pass_at_k, claims, curves, sweep, manifest, schema):
         add(verb)
@@ -207,9 +255,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_plan_arguments(planner: argparse.ArgumentParser) -> None:
     planner.add_argument("--scale", help=SCALE_HELP)
-    planner.add_argument("--rate", type=float, help="price of a GPU-hour, in any currency (default: no costs)")
+    planner.add_argument("--rate", type=price, help="price of a GPU-hour, in any currency (default: no costs)")
     planner.add_argument("--check", action="store_true", help="list what is missing here; exit code 1 if anything is")
-    planner.add_argument("--gpus", type=int, help="with --check: GPUs that the job was granted (resources.gpu)")
+    planner.add_argument("--gpus", type=whole(0), help="with --check: GPUs that the job was granted (resources.gpu)")
 
 
 def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
@@ -219,7 +267,9 @@ def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
     def add(flag: str, convert: Callable[[str], object], what: str, default: object) -> None:
         evaluator.add_argument(flag, type=convert, help=f"{what} (default: {default}, or the scale's with --config)")
 
-    evaluator.add_argument("--model", required=True, help="a Hugging Face checkpoint: a folder, or a hub id")
+    evaluator.add_argument(
+        "--model", type=nonempty, required=True, help="a Hugging Face checkpoint: a folder, or a hub id"
+    )
     add("--benchmarks", lambda names: names.split(","), "comma-separated", ",".join(paper.benchmarks))
     add("--samples", int, "per problem", paper.samples)
     add("--temperature", float, "of sampling", paper.temperature)
@@ -227,7 +277,11 @@ def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
     add("--max-response-tokens", int, "response limit", paper.max_response_tokens)
     add("--chunk-problems", int, "problems sampled at once: less needs less memory", paper.chunk_problems)
     add("--seed", int, "of sampling", paper.seed)
-    add("--device", str, "cpu or cuda", "cuda where a GPU is visible")
+    evaluator.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        help="where the model lives (default: cuda where a GPU is visible, or the scale's with --config)",
+    )
     evaluator.add_argument(
         "--sampler",
         choices=("transformers", "vllm"),
@@ -239,7 +293,7 @@ def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
         ("--work", "finished chunks, to go on from", "<output>/.partial"),
     ):
         evaluator.add_argument(flag, type=Path, help=f"folder for {what} (default: {default})")
-    evaluator.add_argument("--processes", type=int, default=2, help="that grade at once (default: 2)")
+    evaluator.add_argument("--processes", type=whole(1), default=2, help="that grade at once (default: 2)")
     for flag, key, what in (
         ("--any-format", "strict_format", "read a response without </think> whole (default: it is wrong)"),
         ("--drop-responses", "keep_responses", "leave the response texts out of the parquet files"),

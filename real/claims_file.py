@@ -1,13 +1,14 @@
 """The paper's claims as data: the models of paper_configs/claims.yaml."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from real.config import read_checked
 from real.config.schema import Strict
-from real.config.sentences import sentence, unknown
+from real.config.sentences import one_per_key, sentence, unknown
+from real.config.texts import EACH_ONCE, Line, Name
 from real.identity import CLAIMS_FILE
 from real.measures import MEASURES
 
@@ -23,14 +24,16 @@ class Region(Strict):
     @model_validator(mode="after")
     def _has_an_end(self) -> Self:
         if self.above is None and self.below is None:
-            raise ValueError("region: give above, below or both")
+            raise ValueError("region has neither end; give above, below or both")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"region is empty: above {self.above} must be less than below {self.below}; correct them")
         return self
 
 
 class Analogue(Strict):
     """A claim's statement at other trained scales."""
 
-    statement: str
+    statement: Line
     """what is judged there"""
     parameters: dict[str, Any] = Field(default={})
     """parameters that differ from the claim's"""
@@ -41,9 +44,9 @@ class Analogue(Strict):
 class Claim(Strict):
     """One claim of the paper."""
 
-    statement: str
+    statement: Line
     """in words"""
-    source: str
+    source: Line
     """where the paper makes it"""
     published: float | None
     """the value the paper prints; null where it prints none"""
@@ -55,11 +58,11 @@ class Claim(Strict):
     """its arguments"""
     region: Region = Region(above=0.0)
     """what confirms the claim"""
-    scale: str
+    scale: Line
     """whose data judge it: a key of `scales`"""
-    rule: str
+    rule: Line
     """the rule whose table or figure shows it"""
-    overlays: list[str] = Field(default=[])
+    overlays: Annotated[list[Line], EACH_ONCE] = Field(default=[])
     """further config files, where the scale's own methods don't include the claim's"""
     note: str = ""
     """what a reader must know besides"""
@@ -76,7 +79,7 @@ class Claim(Strict):
                 model.model_validate(parameters)
             except ValidationError as error:
                 # a misspelt key is missing too: name the misspelling
-                first = max(error.errors(), key=lambda problem: problem["type"] == "extra_forbidden")
+                first = max(one_per_key(error.errors()), key=lambda problem: problem["type"] == "extra_forbidden")
                 problem = sentence(first, model.model_fields, if_missing="add it")
                 raise ValueError(f"parameters.{problem}") from None
         return self
@@ -85,28 +88,34 @@ class Claim(Strict):
 class ScaleFacts(Strict):
     """How a scale's claims are reproduced, and what that costs."""
 
-    label: str
+    label: Line
     """what is trained"""
-    config: str
+    config: Line
     """its scale file"""
-    base: str | None
+    base: Name | None
     """row of the base model in the printed tables"""
     gpu_hours_per_run: list[float] | None = Field(min_length=2, max_length=2)
     """estimate, from and to; null where nothing needs a GPU"""
-    cost: str
+    cost: Line
     """where the estimate comes from, or the cost itself"""
 
 
 class ClaimsFile(Strict):
     """The content of claims.yaml."""
 
-    scales: dict[str, ScaleFacts]
+    scales: dict[Name, ScaleFacts]
     """facts by name of the scale"""
-    claims: dict[str, Claim]
+    claims: dict[Name, Claim]
     """claims by id, in the order of the table"""
 
     @model_validator(mode="after")
     def _scales_exist(self) -> Self:
+        for name, facts in self.scales.items():
+            hours = facts.gpu_hours_per_run
+            if hours and not 0 <= hours[0] <= hours[1]:
+                raise ValueError(
+                    f"scales.{name}.gpu_hours_per_run is {hours}; must be from and to: write the less first"
+                )
         for name, claim in self.claims.items():
             if claim.scale not in self.scales:
                 raise ValueError(f"claims.{name}.scale: {unknown('scale', claim.scale, self.scales)}")

@@ -102,7 +102,8 @@ def read_json(path: Path, remedy: str = MAKE_AGAIN, keys: Sequence[str] = ()) ->
     """
     try:
         value = json.loads(path.read_text())
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are both
+    # JSONDecodeError and UnicodeDecodeError are both ValueErrors; brackets may be deeper than the parser can go
+    except (ValueError, RecursionError) as error:
         raise DamagedError(f"{path}: is damaged ({error}); {remedy}") from None
     if not isinstance(value, dict):
         raise DamagedError(f"{path}: holds no mapping; {remedy}")
@@ -133,7 +134,7 @@ def read_json_lines(
     for number, text in enumerate(texts, 1):
         try:
             line = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DamagedError(f"{path}: line {number} is damaged ({error}); {remedy}") from None
         if not isinstance(line, dict):
             raise DamagedError(f"{path}: line {number} holds no mapping; {remedy}")

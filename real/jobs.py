@@ -27,7 +27,7 @@ from real.identity import (
     run_settings,
     sampled_identity,
 )
-from real.preflight import require
+from real.preflight import PreflightError, grant_problems, require
 from real.record import recorded
 from real.sampling import Sampler
 
@@ -62,6 +62,8 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
         ExpectedError: with what to do.
     """
     scale, run = experiment.trained, resolve(experiment, method, seed)
+    if problems := grant_problems(scale.gpus, granted_gpus):
+        raise PreflightError("\n".join(problems))
     results, part = Path(experiment.results), Path(method) / f"seed{seed}"
     output = results / "runs" / part
     places = (results / "base" / "model", output, results / "work" / part)

@@ -93,7 +93,7 @@ def grant_problems(requested: int, granted: int | None) -> list[str]:
         return []
     return [
         f"resources.gpu: the job was granted {granted} of the {requested} GPUs that the config asks for; run snakemake "
-        f"with --resources gpu={requested} or more, or lower cluster.gpus_per_node"
+        f"with --resources gpu={requested} or more, or ask for fewer (cluster.gpus_per_node, or device: cpu)"
     ]
 
 

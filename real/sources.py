@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pooch
 import requests
@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 # from the modules, not the package: an edit of the scales' schema must not prepare the data again
 from real.config.files import read_yaml
-from real.config.sentences import ConfigError, sentence, unknown
+from real.config.sentences import ConfigError, one_per_key, sentence, unknown
+from real.config.texts import EACH_ONCE, Line, Name
 from real.errors import ExpectedError, system_reason
 from real.files import WriteError
 from real.locks import HeldError, exclusive
@@ -47,15 +48,15 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
-    name: str
+    name: Name
     """the entry's key: stem of the raw and the prepared file, name of the benchmark"""
-    label: str
+    label: Line
     """name in tables"""
     split: Literal["test", "train"]
     """what it is used for"""
-    file: str
+    file: Name
     """file name in a mirror folder"""
-    urls: list[str] = Field(min_length=1)
+    urls: Annotated[list[Annotated[str, Field(pattern=r"^https?://\S+$")]], Field(min_length=1), EACH_ONCE]
     """tried in turn"""
     rows: int | None = Field(ge=1)
     """rows of the file; null: not known"""
@@ -67,7 +68,7 @@ class Source(BaseModel):
     """git's id of the file; null: not known"""
     unanswered: Literal["error", "drop"]
     """what happens to a row without an answer"""
-    licence: str
+    licence: Line
     """of the data, as far as it is stated"""
 
     @model_validator(mode="after")
@@ -92,14 +93,17 @@ def read_sources(file: Path = SOURCES_FILE) -> dict[str, Source]:
     Raises:
         ConfigError: one sentence per mistake, naming file and key.
     """
-    content = {
-        name: {"name": name, **entry} if isinstance(entry, dict) else entry for name, entry in read_yaml(file).items()
-    }
+    entries = read_yaml(file)
+    for name, entry in entries.items():
+        if isinstance(entry, dict) and "name" in entry:
+            raise ConfigError(f"{file}: {name}.name is not a known key; remove it: the entry's own key is its name")
+    content = {name: {"name": name, **entry} if isinstance(entry, dict) else entry for name, entry in entries.items()}
     try:
         return TypeAdapter(dict[str, Source]).validate_python(content)
     except ValidationError as error:
-        rule = "every source states every key"
-        sentences = (f"{file}: {sentence(problem, Source.model_fields, rule)}" for problem in error.errors())
+        rule = "every source states every key: add it"
+        problems = one_per_key(error.errors())
+        sentences = (f"{file}: {sentence(problem, Source.model_fields, rule)}" for problem in problems)
         raise ConfigError("\n".join(sentences)) from None
 
 

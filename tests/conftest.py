@@ -1,4 +1,4 @@
-"""Shared fixtures: hypothesis without deadlines, a tiny scale, a tiny trained-format policy."""
+"""Shared fixtures: hypothesis's profiles, a tiny scale, a tiny trained-format policy."""
 
 import os
 import shutil
@@ -12,12 +12,23 @@ from real.config import Experiment, load
 from real.torch_engine.policy import build_policy, prepare_torch
 from real.torch_engine.supervised import train_base
 from tests import tiny_scale as tiny
+from tests.fuzzing import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # continuous integration draws the same examples every time; elsewhere each run explores further
 settings.register_profile("project", deadline=None, max_examples=40, derandomize="CI" in os.environ)
+# make fuzz: new examples every time (the seed is printed), and all failures of a test rather than the first
+settings.register_profile("fuzz", deadline=None, max_examples=1500, print_blob=True, report_multiple_bugs=True)
 settings.load_profile("project")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Under ``make fuzz``: how many examples ran."""
+    if settings.get_current_profile_name() == "fuzz":
+        for test, count in EXAMPLES.items():
+            terminalreporter.write_line(f"{count:7,} examples  {test}")
+        terminalreporter.write_line(f"{sum(EXAMPLES.values()):7,} examples in all, of {len(EXAMPLES)} tests")
 
 
 @pytest.fixture(autouse=True, scope="session")

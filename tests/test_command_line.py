@@ -40,7 +40,7 @@ LAPTOP_EVALUATION = ["evaluate", "--config", "paper_configs/smoke.yaml", "--mode
         ),
         (
             ["evaluate", "--model", "m", "--benchmarks", "mix4,mix4"],
-            "command line: evaluation.benchmarks names 'mix4' more than once",
+            "command line: benchmarks has 'mix4' more than once",
         ),
         (["evaluate", "--model", "m", "--benchmarks", "mix4"], "'mix4' belongs to the laptop's task"),
         (["evaluate", "--model", "m", "--samples", "0"], "command line: samples is 0"),

@@ -136,7 +136,7 @@ def test_digest_follows_values_only():
         ("methods", ["reall"], "unknown method 'reall'; choose from"),
         ("methods", [], "methods is []"),
         ("seeds", [-1], "seeds.0 is -1"),
-        ("seeds", [True], "seeds.0 is True"),
+        ("seeds", [True], "seeds.0 is true"),
         ("evaluation.samples", 0, "evaluation.samples is 0"),
         ("engine", "verll", "engine must be 'torch', 'verl' or 'reported', found 'verll'"),
         ("device", "gpu", "device is 'gpu'"),

@@ -261,9 +261,9 @@ def test_the_mirror_comes_from_the_environment_and_must_be_a_folder(monkeypatch,
         ({"rows": ...}, "aime.rows is missing; every source states every key"),
         ({"rows": "30"}, "aime.rows is the text '30', not a number"),
         ({"sha256": None}, "has neither sha256 nor git_blob, so nothing could verify it; give one"),
-        ({"sha256": "abc"}, "aime.sha256 is 'abc'; string should match pattern"),
-        ({"urls": []}, "aime.urls is []; list should have at least 1 item"),
-        ({"split": "validation"}, "aime.split is 'validation'; input should be 'test' or 'train'"),
+        ({"sha256": "abc"}, "aime.sha256 is 'abc'; must match ^[0-9a-f]{64}$"),
+        ({"urls": []}, "aime.urls is []; must name 1 or more"),
+        ({"split": "validation"}, "aime.split is 'validation'; must be 'test' or 'train'"),
     ],
 )
 def test_a_mistake_in_the_sources_is_one_sentence(tmp_path, changes, sentence):

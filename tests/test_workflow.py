@@ -125,7 +125,7 @@ def test_a_scale_reads_no_other_scales_file(checkout):
     ("keys", "value", "sentence"),
     [
         (("training", "lerning_rate"), 1.0, "training.lerning_rate is not a known key; did you mean 'learning_rate'?"),
-        (("methods",), ["reall"], "unknown method 'reall'; choose from"),
+        (("methods",), ["reall"], "methods: unknown method 'reall'; choose from"),
         (("training", "steps"), "70", "training.steps is the text '70', not a number"),
         (("training", "learning_rate"), "2e-6", "training.learning_rate is the text '2e-6', not a number"),
     ],

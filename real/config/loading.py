@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from real.config.files import read_yaml
 from real.config.schema import (
+    FORMAT_VERSION,
+    KEYS_OF_SOME,
     SCALE,
     Experiment,
     Scale,
@@ -21,10 +24,13 @@ from real.config.schema import (
     known_keys,
 )
 from real.config.sections import Evaluation, Method, Training, Variant
-from real.config.sentences import ConfigError, sentence, unknown
+from real.config.sentences import ConfigError, location, one_per_key, sentence, shown, unknown
+from real.config.texts import LARGEST_SEED, NAME, NAME_REMEDY, Name
 
 METHODS_FILE = Path("paper_configs/methods.yaml")
 LOCAL_FILE = Path("paper_configs/local.yaml")
+Contents = dict[str, dict[str, Any]]  # by file
+Place = tuple[str | int, ...]
 
 
 def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_file: Path = LOCAL_FILE) -> Experiment:
@@ -37,43 +43,38 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
         ConfigError: one sentence per problem, naming file and key.
     """
     paths = [Path(file) for file in files]
-    merged = read([*paths, local_file] if local_file.exists() else paths)
-    source = ", ".join(str(path) for path in paths)
-    scale = _check(SCALE, merged, source)
-    known = _check(TypeAdapter(dict[str, Method]), read_yaml(methods_file), str(methods_file))
-    methods = {name: _method(name, scale, known, source) for name in scale.methods}
-    name = "+".join([scale.scale, *(path.stem for path in paths[1:])])
-    return Experiment(name=name, files=[str(path) for path in paths], scale=scale, methods=methods)
+    contents = _contents([*paths, local_file] if local_file.exists() else paths)
+    scale = _check(SCALE, _merged(contents), partial(_stating, contents), elsewhere=KEYS_OF_SOME)
+    known = _check(TypeAdapter(dict[Name, Method]), read_yaml(methods_file), str(methods_file), if_missing="add it")
+    for name in scale.variants.keys() & known.keys():
+        source = _stating(contents, ("variants", name))
+        raise ConfigError(f"{source}: variants.{name} has the name of a method of {methods_file}; choose another name")
+    # those that no method list names too, so that a mistake in them is found now
+    resolved = {name: _variant(name, scale, known, contents) for name in scale.variants}
+    methods = {name: _method(name, known | resolved, contents) for name in scale.methods}
+    return Experiment(name=_name(scale, paths), files=[str(path) for path in paths], scale=scale, methods=methods)
 
 
 def read(files: Sequence[str | Path]) -> dict[str, Any]:
     """The merged, unchecked content of a scale file and its overlays.
 
     Raises:
-        ConfigError: a file that is missing, is no YAML mapping, or stands in the wrong place.
+        ConfigError: a file that is missing, is no YAML mapping, stands in the wrong place, or has another version.
     """
-    if not files:
-        raise ConfigError("no config file given; name a scale, for example paper_configs/laptop.yaml")
-    merged: dict[str, Any] = {}
-    for place, path in enumerate(map(Path, files)):
-        content = read_yaml(path)
-        if place == 0 and "scale" not in content:
-            raise ConfigError(f"{path}: has no key 'scale', so it is no scale file; name a scale first, overlays after")
-        if place > 0 and "scale" in content:
-            raise ConfigError(f"{path}: is a scale file, but {files[0]} is one already; give one scale, then overlays")
-        merged = _merge(merged, content)
-    return merged
+    return _merged(_contents(files))
 
 
 def resolve(experiment: Experiment, method: str, seed: int) -> TorchRun | VerlRun:
     """The one run (method, seed) of an experiment.
 
     Raises:
-        ConfigError: unknown method, or a scale that trains nothing.
+        ConfigError: unknown method, a seed that no generator takes, or a scale that trains nothing.
     """
     scale = experiment.trained
     if method not in experiment.methods:
         raise ConfigError(unknown("method", method, experiment.methods))
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(f"seed is {seed}; must be 0 to {LARGEST_SEED}: choose one between")
     training: Any = scale.training
     if method in scale.variants:
         training = _merged_training(training, scale.variants[method], f"variants.{method}")
@@ -118,23 +119,100 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _method(name: str, scale: Scale, known: dict[str, Method], source: str) -> Method:
-    if name in known:
-        return known[name]
-    if name not in scale.variants:
-        raise ConfigError(f"{source}: {unknown('method', name, [*known, *scale.variants])}")
+def _contents(files: Sequence[str | Path]) -> Contents:
+    """Each file's content, in the order of the files; see :func:`read`."""
+    if not files:
+        raise ConfigError("no config file given; name a scale, for example paper_configs/laptop.yaml")
+    contents: Contents = {}
+    for place, path in enumerate(map(Path, files)):
+        content = read_yaml(path)
+        if place == 0 and "scale" not in content:
+            raise ConfigError(f"{path}: has no key 'scale', so it is no scale file; name a scale first, overlays after")
+        if place > 0 and "scale" in content:
+            raise ConfigError(f"{path}: is a scale file, but {files[0]} is one already; give one scale, then overlays")
+        if place == 0 or "version" in content:
+            _check_version(path, content)
+        if str(path) in contents:
+            raise ConfigError(f"{path}: is named twice; name each overlay once")
+        contents[str(path)] = content
+    return contents
+
+
+def _check_version(path: Path, content: dict[str, Any]) -> None:
+    """A file of another version has its own sentence, rather than one for each key that changed since."""
+    remedy = f"write its values into a copy of a scale file of this package, which has version: {FORMAT_VERSION}"
+    if "version" not in content:
+        raise ConfigError(f"{path}: has no key 'version', so it was made for an earlier form of this package; {remedy}")
+    if type(content["version"]) is not int or content["version"] != FORMAT_VERSION:
+        raise ConfigError(
+            f"{path}: version is {shown(content['version'])}, but this package reads version {FORMAT_VERSION} of the "
+            f"configuration's format; take the package that the file was made for, or {remedy}"
+        )
+
+
+def _name(scale: Scale, paths: Sequence[Path]) -> str:
+    """Name of the results folder: the scale's, with the overlays' file names."""
+    overlays = [path.stem for path in paths[1:]]
+    for path in paths[1:]:
+        if not NAME.fullmatch(path.stem):
+            raise ConfigError(f"{path}: {shown(path.stem)} can't name results; {NAME_REMEDY}: rename the file")
+        if overlays.count(path.stem) > 1:
+            raise ConfigError(f"{path}: another overlay has the file name {path.stem} too; rename one of them")
+    return "+".join([scale.scale, *overlays])
+
+
+def _stating(contents: Contents, place: Place) -> str:
+    """The file that states a key; of a section, or of a key that none states, the files whose mappings were merged."""
+    for depth in range(len(place), -1, -1):
+        stated = {
+            path: value for path, content in contents.items() if (value := _at(content, place[:depth])) is not ...
+        }
+        if stated:
+            break
+    files = list(stated)
+    # what is no mapping replaces what the files before it say
+    replaced = [number for number, path in enumerate(files) if not isinstance(stated[path], dict)]
+    if replaced:
+        files = files[replaced[-1] + (replaced[-1] < len(files) - 1) :]
+    return ", ".join(files)
+
+
+def _at(content: Any, place: Place) -> Any:
+    """What stands at a place of a file; ``...`` where nothing does."""
+    for key in place:
+        if not isinstance(content, dict) or key not in content:
+            return ...
+        content = content[key]
+    return content
+
+
+def _method(name: str, known: dict[str, Method], contents: Contents) -> Method:
+    if name not in known:
+        raise ConfigError(f"{_stating(contents, ('methods',))}: methods: {unknown('method', name, known)}")
+    return known[name]
+
+
+def _variant(name: str, scale: Scale, known: dict[str, Method], contents: Contents) -> Method:
+    """The method that a variant declares, with its keys of ``training`` checked too."""
     variant = scale.variants[name]
+    source = f"{_stating(contents, ('variants', name))}: variants.{name}"
     if variant.method not in known:
-        raise ConfigError(f"{source}: variants.{name}: {unknown('method', variant.method, known)}")
+        raise ConfigError(f"{source}: {unknown('method', variant.method, known)}")
     base = known[variant.method].model_dump()
     base["hyperparameters"] |= variant.hyperparameters
     if isinstance(scale, TrainedScale):
-        _merged_training(scale.training, variant, f"{source}: variants.{name}")
-    return _check(TypeAdapter(Method), base, f"{source}: variants.{name}")
+        _merged_training(scale.training, variant, source)
+    return _check(TypeAdapter(Method), base, source)
 
 
 def _merged_training(training: Training, variant: Variant, source: str) -> Training:
-    return _check(TypeAdapter(type(training)), {**training.model_dump(), **variant.training}, f"{source}.training")
+    content = {**training.model_dump(), **variant.training}
+    elsewhere = {key.removeprefix("training."): who for key, who in KEYS_OF_SOME.items() if "." in key}
+    return _check(TypeAdapter(type(training)), content, f"{source}.training", elsewhere=elsewhere)
+
+
+def _merged(contents: Contents) -> dict[str, Any]:
+    return reduce(_merge, contents.values(), {})
 
 
 def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
@@ -142,10 +220,21 @@ def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
     return {**base, **overlay, **both}
 
 
-def _check(adapter: TypeAdapter, content: Any, source: str, **remedy: str) -> Any:
+def _check(adapter: TypeAdapter, content: Any, source: str | Callable[[Place], str], **options: Any) -> Any:
+    """The content, validated.
+
+    Args:
+        source: the file, or a function that gives the file of a key.
+        options: of :func:`real.config.sentences.sentence`.
+    """
     try:
         return adapter.validate_python(content)
     except ValidationError as error:
+        problems = one_per_key(error.errors())
+        files = [source if isinstance(source, str) else source(location(problem)) for problem in problems]
         raise ConfigError(
-            "\n".join(f"{source}: {sentence(problem, known_keys(), **remedy)}" for problem in error.errors())
+            "\n".join(
+                f"{file}: {sentence(problem, known_keys(), **options)}"
+                for file, problem in zip(files, problems, strict=True)
+            )
         ) from None

@@ -4,8 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from real.config.sections import Strict, Training
+from real.config.sections import Strict, Training, divisors
 from real.config.sentences import unknown
+from real.config.texts import Line
 from real.problems import MATH_BENCHMARKS
 
 TRAINING_SETS = ("deepscaler", "dapo_math_17k")
@@ -14,9 +15,9 @@ TRAINING_SETS = ("deepscaler", "dapo_math_17k")
 class Model(Strict):
     """The checkpoint that RL starts from."""
 
-    name: str
+    name: Line
     """a Hugging Face hub id, or a folder (this machine's paths belong in paper_configs/local.yaml)"""
-    revision: str | None
+    revision: Line | None
     """commit of the hub; null for a folder"""
 
 
@@ -50,7 +51,7 @@ class VerlTraining(Training):
         if self.overlong_buffer_tokens >= self.max_response_tokens:
             raise ValueError(
                 f"training.overlong_buffer_tokens {self.overlong_buffer_tokens} must be smaller than "
-                f"training.max_response_tokens {self.max_response_tokens}"
+                f"training.max_response_tokens {self.max_response_tokens}; lower it"
             )
         return self
 
@@ -64,7 +65,7 @@ class Cluster(Strict):
     """machines"""
     gpus_per_node: int = Field(ge=1)
     """GPUs (on a CPU: processes) of each, all of them data-parallel ranks"""
-    ray_address: str | None
+    ray_address: Line | None
     """an existing Ray cluster; null: a private one on this machine, ended with the job"""
     ray_cpus: int | None = Field(ge=1)
     """CPUs that a private Ray schedules; null: those of the machine"""
@@ -106,11 +107,17 @@ class Cluster(Strict):
     def _replicas_fit(self) -> Self:
         if self.gpus_per_node % self.tensor_parallel:
             raise ValueError(
-                f"cluster.tensor_parallel {self.tensor_parallel} must divide cluster.gpus_per_node {self.gpus_per_node}"
+                f"cluster.tensor_parallel {self.tensor_parallel} must divide cluster.gpus_per_node "
+                f"{self.gpus_per_node}; choose one of {divisors(self.gpus_per_node)}"
             )
         if self.nodes > 1 and self.ray_address is None:
             raise ValueError(
                 f"cluster.ray_address is null with cluster.nodes {self.nodes}; start Ray on the nodes and give its "
                 "address (docs/paper_scale.md), or set cluster.nodes to 1"
+            )
+        if self.vllm_batched_tokens < self.vllm_sequences:
+            raise ValueError(
+                f"cluster.vllm_batched_tokens {self.vllm_batched_tokens} must be at least cluster.vllm_sequences "
+                f"{self.vllm_sequences}, which vLLM demands; raise the one or lower the other"
             )
         return self

@@ -20,23 +20,42 @@ from real.config.sections import (
     Variant,
 )
 from real.config.sentences import ConfigError
+from real.config.texts import EACH_ONCE, Line, Name, Seed
+from real.problems import MATH_BENCHMARKS
+
+FORMAT_VERSION = 1
+VLLM_HIGHEST_TEMPERATURE = 2.0
+# folders of results/ that belong to no scale, and of a scale that belong to no method
+TAKEN_SCALES = ("datasets", "evaluations")
+TAKEN_METHODS = ("base",)
 
 
 class Scale(Strict):
     """What every scale has."""
 
-    scale: str
+    version: Literal[1]
+    """version of the configuration's format; 1 is the only one so far"""
+    scale: Name
     """name of the scale and of its results folder"""
-    evidence: str
+    evidence: Line
     """evidence level, printed on every table and figure"""
     protected: bool
     """true: a finished run is never retrained implicitly"""
-    methods: list[str] = Field(min_length=1)
+    methods: Annotated[list[Name], Field(min_length=1), EACH_ONCE]
     """methods of methods.yaml or of `variants`"""
-    variants: dict[str, Variant]
+    variants: dict[Name, Variant]
     """further methods"""
     datasets: Datasets
     figures: Figures
+
+    @model_validator(mode="after")
+    def _folders_are_free(self) -> Self:
+        if self.scale in TAKEN_SCALES:
+            raise ValueError(f"scale is {self.scale!r}, but results/{self.scale} has another use; choose another name")
+        for name in TAKEN_METHODS:
+            if name in self.variants:
+                raise ValueError(f"variants.{name}: the name belongs to the base model; choose another name")
+        return self
 
 
 class ReportedScale(Scale):
@@ -50,7 +69,7 @@ class ReportedScale(Scale):
 class TrainedScale(Scale):
     """A scale that trains and evaluates; what is common to the engines."""
 
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    seeds: Annotated[list[Seed], Field(min_length=1), EACH_ONCE]
     """one run per method and seed"""
     training: Training
     evaluation: Evaluation
@@ -129,6 +148,18 @@ class OnCluster(TrainedScale):
         """GPUs of one run, over all nodes."""
         return self.cluster.gpus if self.device == "cuda" else 0
 
+    @model_validator(mode="after")
+    def _vllm_takes_the_temperatures(self) -> Self:
+        for key, temperature in (
+            ("training", self.training.temperature),
+            ("evaluation", self.evaluation.temperature),
+        ):
+            if temperature > VLLM_HIGHEST_TEMPERATURE:
+                raise ValueError(
+                    f"{key}.temperature is {temperature}, but vLLM samples at {VLLM_HIGHEST_TEMPERATURE} at most; lower it"
+                )
+        return self
+
 
 class VerlScale(OnCluster):
     """A scale trained by real.verl_engine from a published checkpoint on published prompts."""
@@ -150,9 +181,29 @@ class VerlScale(OnCluster):
         check_rows(self.training, self.cluster, self.data.max_prompt_tokens)
         return self
 
+    @model_validator(mode="after")
+    def _benchmarks_have_data(self) -> Self:
+        for benchmark in self.evaluation.benchmarks:
+            if benchmark not in MATH_BENCHMARKS:
+                raise ValueError(
+                    f"evaluation.benchmarks: {benchmark} belongs to the laptop's task, which this scale lacks; "
+                    f"choose from {', '.join(MATH_BENCHMARKS)}"
+                )
+        return self
+
 
 class VerlArithmeticScale(OnCluster, ArithmeticScale):
     """A scale trained by real.verl_engine on the laptop's task: proves that both engines run one experiment."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _starts_from_one_thing(cls, content: Any) -> Any:
+        if isinstance(content, dict) and {"model", "data"} & content.keys():
+            raise ValueError(
+                "task stands beside model or data; a scale of the verl engine has either a checkpoint (model, data) or "
+                "the laptop's task (task, policy, base): remove one of the two"
+            )
+        return content
 
     @model_validator(mode="after")
     def _rows_fit(self) -> Self:
@@ -166,7 +217,8 @@ def check_rows(training: VerlTraining, cluster: Cluster, max_prompt_tokens: int)
     if rows % cluster.gpus:
         raise ValueError(
             f"training.mini_batch_prompts {training.mini_batch_prompts} times training.rollouts {training.rollouts} "
-            f"must be a multiple of the run's {cluster.gpus} GPUs (cluster.nodes times cluster.gpus_per_node)"
+            f"must be a multiple of the run's {cluster.gpus} GPUs (cluster.nodes times cluster.gpus_per_node); change "
+            "one of them"
         )
     if cluster.micro_batch_tokens is None and rows // cluster.gpus % training.micro_batch_rows:
         raise ValueError(
@@ -224,7 +276,10 @@ class Experiment(Strict):
             ConfigError: it doesn't.
         """
         if isinstance(self.scale, ReportedScale):
-            raise ConfigError(f"{self.files[0]}: the scale '{self.scale.scale}' trains nothing")
+            raise ConfigError(
+                f"{self.files[0]}: the scale '{self.scale.scale}' trains nothing; name one that does, for example "
+                "paper_configs/laptop.yaml"
+            )
         return self.scale
 
 
@@ -259,6 +314,20 @@ class VerlRun(Run):
     def max_prompt_tokens(self) -> int:
         """Longest prompt that is trained on."""
         return self.data.max_prompt_tokens if self.data else LONGEST_PROMPT
+
+
+# sections that only some scales have or extend: (section, where it stands in the file, what has it)
+_OF_SOME = (
+    (TrainedScale, "", "a scale that trains"),
+    (ArithmeticScale, "", "a scale on last-digit arithmetic"),
+    (TorchScale, "", "the torch engine"),
+    (OnCluster, "", "the verl engine"),
+    (VerlScale, "", "the verl engine on a published checkpoint"),
+    (VerlTraining, "training.", "the verl engine"),
+    (ReportedScale, "", "a scale of printed numbers"),
+)
+# every key that not all scales have, by what has it: a scale of another kind gets a sentence of its own about it
+KEYS_OF_SOME = {f"{place}{key}": who for section, place, who in reversed(_OF_SOME) for key in section.__annotations__}
 
 
 def known_keys() -> set[str]:

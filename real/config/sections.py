@@ -1,24 +1,30 @@
 """The sections of a scale file as pydantic models: one doc line per key, no defaults, no conversions."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from real.arithmetic import BENCHMARKS, FAMILIES
 from real.config.sentences import unknown
+from real.config.texts import EACH_ONCE, Line, Name, Seed
 from real.problems import MATH_BENCHMARKS
+
+# vLLM samples at this one where a lower is asked for, because logits divided by less overflow
+LOWEST_TEMPERATURE = 0.01
 
 
 class Strict(BaseModel):
-    """Base of all sections: unknown keys and silent type conversions are errors."""
+    """Base of all sections: unknown keys, NaN, infinity and silent type conversions are errors (1 is read as 1.0)."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Method(Strict):
     """One row of methods.yaml: an objective with its hyper-parameters."""
 
-    label: str
+    label: Line
     """name in tables and figures"""
     objective: str
     """one of real.objectives.OBJECTIVES"""
@@ -26,22 +32,31 @@ class Method(Strict):
     """what make_objective takes"""
     kl_coefficient: float = Field(ge=0)
     """weight of the k3 penalty to the base model (0: no reference model is loaded)"""
-    source: str
+    source: Line
     """where the values come from"""
 
     @model_validator(mode="after")
     def _objective_accepts_hyperparameters(self) -> Self:
         # imported here: an edit of an objective must rerun training, not everything that reads a config
-        from real.objectives import make_objective
+        from real.objectives import OBJECTIVES, make_objective
 
-        make_objective(self.objective, **self.hyperparameters)
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective: {unknown('objective', self.objective, OBJECTIVES)}")
+        try:
+            taken = make_objective(self.objective, **self.hyperparameters).hyperparameters
+        except ValueError as error:
+            raise ValueError(f"hyperparameters.{error}; correct it") from None
+        if missing := taken.keys() - self.hyperparameters.keys():
+            raise ValueError(
+                f"hyperparameters.{min(missing)} is missing; objective {self.objective!r} takes it: add it"
+            )
         return self
 
 
 class Variant(Strict):
     """A further method declared by an overlay: a method with some keys changed."""
 
-    method: str
+    method: Name
     """name of the method in methods.yaml"""
     hyperparameters: dict[str, float | str] = {}
     """hyper-parameters to change"""
@@ -52,9 +67,9 @@ class Variant(Strict):
 class Task(Strict):
     """Last-digit arithmetic (real/arithmetic.py)."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     """fixes problems and splits"""
-    training_families: list[str] = Field(min_length=1)
+    training_families: Annotated[list[str], Field(min_length=1), EACH_ONCE]
     """families that training prompts are drawn from"""
     test_problems: int = Field(ge=1, le=400)
     """problems per benchmark for the tables"""
@@ -84,9 +99,11 @@ class Policy(Strict):
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
         if self.hidden_size % (2 * self.attention_heads):
+            unit = 2 * self.attention_heads
+            fitting = unit * -(-self.hidden_size // unit)
             raise ValueError(
-                f"policy.hidden_size {self.hidden_size} must be an even multiple of "
-                f"policy.attention_heads {self.attention_heads}"
+                f"policy.hidden_size {self.hidden_size} must be an even multiple of policy.attention_heads "
+                f"{self.attention_heads}; set it to a multiple of {unit}, for example {fitting}"
             )
         return self
 
@@ -113,11 +130,16 @@ class Phase(Strict):
     misconception: float = Field(ge=0, le=1)
     """scale of the fixed errors per operation"""
 
+    @model_validator(mode="after")
+    def _warms_up_within_the_phase(self) -> Self:
+        check_warmup("phase", self.warmup_steps, self.steps)
+        return self
+
 
 class Base(Strict):
     """Supervised training of the base model."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     """initialisation and data order"""
     batch_rows: int = Field(ge=1)
     """solutions per step"""
@@ -138,7 +160,7 @@ class Training(Strict):
     """prompts per optimizer update; divides P"""
     micro_batch_rows: int = Field(ge=1)
     """rows back-propagated at once; any value gives the same gradient (real.exact)"""
-    temperature: float = Field(gt=0)
+    temperature: float = Field(ge=LOWEST_TEMPERATURE)
     """of sampling, log-probs and entropy"""
     max_response_tokens: int = Field(ge=1)
     """response limit T"""
@@ -156,29 +178,48 @@ class Training(Strict):
     """outer steps between validations; step 0 and the last step are always validated"""
     validation_samples: int = Field(ge=1)
     """samples per validation problem"""
-    gradient_sample_steps: list[int]
+    gradient_sample_steps: Annotated[list[int], EACH_ONCE]
     """outer steps whose rollouts go to gradient_samples.parquet"""
 
     @model_validator(mode="after")
     def _geometry_fits(self) -> Self:
         if self.prompts % self.mini_batch_prompts:
             raise ValueError(
-                f"training.mini_batch_prompts {self.mini_batch_prompts} must divide training.prompts {self.prompts}"
+                f"training.mini_batch_prompts {self.mini_batch_prompts} must divide training.prompts {self.prompts}; "
+                f"choose one of {divisors(self.prompts)}"
             )
         for step in self.gradient_sample_steps:
             if not 1 <= step <= self.steps:
-                raise ValueError(f"training.gradient_sample_steps has {step}, outside 1 to training.steps {self.steps}")
+                raise ValueError(
+                    f"training.gradient_sample_steps has {step}, outside 1 to training.steps {self.steps}; name "
+                    "steps of the run"
+                )
+        check_warmup("training", self.warmup_steps, self.steps)
         return self
+
+
+def check_warmup(section: str, warmup: int, steps: int) -> None:
+    """Raise ValueError where the learning rate would never reach its peak."""
+    if warmup > steps:
+        raise ValueError(
+            f"{section}.warmup_steps {warmup} must be at most {section}.steps {steps}, or the learning rate is never "
+            "reached; lower it, or raise the steps"
+        )
+
+
+def divisors(number: int) -> str:
+    """The whole numbers that divide one, for a sentence."""
+    return ", ".join(str(candidate) for candidate in range(1, min(number, 10_000) + 1) if number % candidate == 0)
 
 
 class Evaluation(Strict):
     """Sampling and grading of the test problems from the last checkpoint."""
 
-    benchmarks: list[str] = Field(min_length=1)
+    benchmarks: Annotated[list[str], Field(min_length=1), EACH_ONCE]
     """columns of the table, in order: families of the task, or the paper's test sets"""
     samples: int = Field(ge=1)
     """samples per problem"""
-    temperature: float = Field(gt=0)
+    temperature: float = Field(ge=LOWEST_TEMPERATURE)
     """of sampling"""
     top_p: float = Field(gt=0, le=1)
     """nucleus of sampling"""
@@ -186,7 +227,7 @@ class Evaluation(Strict):
     """response limit"""
     chunk_problems: int = Field(ge=1)
     """problems sampled at once, all samples of each; what is saved and resumed (batch shapes change rounding)"""
-    seed: int = Field(ge=0)
+    seed: Seed
     """of sampling; each (problem, sample) has a seed of its own derived from it"""
     strict_format: bool
     """true: the released grader's rules, </think> required; false: a response without </think> is read whole"""
@@ -199,8 +240,6 @@ class Evaluation(Strict):
         for benchmark in self.benchmarks:
             if benchmark not in known:
                 raise ValueError(f"evaluation.benchmarks: {unknown('benchmark', benchmark, known)}")
-            if self.benchmarks.count(benchmark) > 1:
-                raise ValueError(f"evaluation.benchmarks names {benchmark!r} more than once; name each benchmark once")
         return self
 
 
@@ -222,7 +261,7 @@ PAPER_EVALUATION = Evaluation(
 class Datasets(Strict):
     """Where the verified data comes from; nothing here changes a result, so nothing reruns when it changes."""
 
-    mirror: str | None
+    mirror: Line | None
     """folder that holds the files of datasets/sources.yaml, tried before the network (REAL_DATASETS_MIRROR wins)"""
 
 
@@ -236,9 +275,9 @@ class Figures(Strict):
 class Reported(Strict):
     """Numbers of the paper, copied as data."""
 
-    benchmarks: list[str] = Field(min_length=1)
+    benchmarks: Annotated[list[Line], Field(min_length=1), EACH_ONCE]
     """CSVs of printed tables, the paper's first"""
-    training_dynamics: str
+    training_dynamics: Line
     """CSV of the digitised curves"""
     prompts: int = Field(ge=1)
     """prompts per step, of which solve_all counts"""

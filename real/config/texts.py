@@ -1,0 +1,44 @@
+"""The kinds of values that many sections share: names that become folders, printed lines, lists without repetition."""
+
+import re
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+# letters, digits and . _ - alone: a name becomes a folder, a wildcard of the workflow and a word of a command
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME_REMEDY = (
+    "it names files and folders: use letters, digits, '.', '_' and '-' alone, at most 100, a letter or digit first"
+)
+# numpy's and vLLM's generators take no larger seed
+LARGEST_SEED = 2**32 - 1
+Value = TypeVar("Value")
+
+
+def _is_name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(NAME_REMEDY)
+    return text
+
+
+def _is_line(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("it must be one line of printable text: write some")
+    return text
+
+
+def _each_once(values: list[Value]) -> list[Value]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"has {value!r} more than once; keep one of them")
+    return values
+
+
+Name = Annotated[str, AfterValidator(_is_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
+"""A name that becomes a folder or a file."""
+Line = Annotated[str, AfterValidator(_is_line), WithJsonSchema({"type": "string", "pattern": r"\S"})]
+"""One line of text, not empty."""
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+"""A seed that every generator takes."""
+EACH_ONCE = AfterValidator(_each_once)
+"""Annotation of a list that repeats nothing."""
