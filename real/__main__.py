@@ -8,6 +8,7 @@ from pathlib import Path
 
 from real.config import PAPER_EVALUATION, Evaluation, changed, json_schema, load
 from real.errors import ExpectedError, system_sentence
+from real.interrupts import interruptible
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
@@ -141,6 +142,11 @@ def schema(arguments: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run; expected failures end in one sentence and exit code 1."""
     parsed = _parser().parse_args(arguments)
+    with interruptible():
+        return _run(parsed)
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         parsed.verb(parsed)
     except ExpectedError as error:
@@ -149,8 +155,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"real: {system_sentence(error)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("real: interrupted; run the same command again to go on from the last saved step", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        said = str(interrupt) or "interrupted; run the same command again to go on from the last saved step"
+        print(f"real: {said}", file=sys.stderr)
         return 130
     return 0
 

@@ -1,10 +1,8 @@
 """The jobs that the workflow's rules start: what each takes of this machine, what it calls, and its provenance."""
 
 import json
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import yaml
@@ -35,6 +33,7 @@ def make_base(experiment: Experiment) -> None:
     """
     started, scale = time.time(), experiment.trained
     folder, identity = Path(experiment.results), base_identity(experiment)
+    announce("the base model", folder / "base", folder / "work" / "base")
     if isinstance(scale, ArithmeticScale):
         from real.torch_engine.supervised import train_base
 
@@ -62,11 +61,12 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     results, part = Path(experiment.results), Path(method) / f"seed{seed}"
     output = results / "runs" / part
     places = (results / "base" / "model", output, results / "work" / part)
+    announce(f"training of {method}, seed {seed}", *places[1:])
     if isinstance(run, TorchRun):
         from real.torch_engine.train import train as train_torch
 
         with gpus(run.device):
-            train_torch(run, *places)
+            train_torch(run, *places, scale.protected)
     else:
         from real.verl_engine.train import train as train_verl
 
@@ -74,7 +74,7 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
         own = run.cluster.ray_address is None
         with gpus(scale.device if own else "cpu", run.cluster.gpus):
             require(experiment, granted_gpus, inputs=False)
-            train_verl(run, *places)
+            train_verl(run, *places, scale.protected)
     (output / "config.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
     write_provenance(output, started, experiment, identity)
 
@@ -104,6 +104,7 @@ def evaluate(
     from real.evaluate import evaluate as evaluate_with
     from real.evaluate import problems_of
 
+    work = work or output / ".partial"
     problems = problems_of(settings.benchmarks, scale.task if isinstance(scale, ArithmeticScale) else None)
     device = device or (scale.device if scale else default_device())
     library = library or ("vllm" if scale is not None and scale.engine == "verl" else "transformers")
@@ -111,8 +112,9 @@ def evaluate(
         raise ConfigError(f"--gpus is {count}; give 1 or more")
     if count > 1 and library == "transformers":
         raise ConfigError(f"--gpus is {count}, but transformers samples on one; give --sampler vllm")
-    with ended_by_sigterm(), gpus(device, count), open_sampler(library, model, settings, device, count) as sampler:
-        evaluate_with(sampler, problems, settings, output, work or output / ".partial", processes)
+    with gpus(device, count), open_sampler(library, model, settings, device, count) as sampler:
+        announce(f"evaluation of {model} on {', '.join(settings.benchmarks)}", output, work)
+        evaluate_with(sampler, problems, settings, output, work, processes)
 
 
 def open_sampler(
@@ -133,14 +135,9 @@ def gpus(device: str, count: int = 1) -> AbstractContextManager[object]:
     return lease(count) if device == "cuda" else nullcontext()
 
 
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM, which schedulers send, end the job as Ctrl-C does: with its own processes ended first."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def announce(what: str, output: Path, work: Path) -> None:
+    """One line that begins this attempt's part of a log, which holds those of earlier attempts too."""
+    print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {what} begins: into {output}, its state in {work}", flush=True)
 
 
 def write_provenance(folder: Path, started: float, experiment: Experiment, identity: dict[str, str]) -> None:

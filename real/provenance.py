@@ -65,6 +65,11 @@ def describe(started: float, **what: Any) -> dict[str, Any]:
     }
 
 
+def commit() -> str:
+    """The checked-out commit, marked where files differ from it; "unknown" outside git."""
+    return _git("describe", "--always", "--abbrev=12", "--dirty=, with changes", "--exclude=*") or "unknown"
+
+
 def versions(*packages: str) -> dict[str, str]:
     """Versions of those of the packages that are installed."""
     found = {}
