@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from real.config import PAPER_EVALUATION, Evaluation, changed, json_schema, load, resolve
 from real.errors import ExpectedError, system_sentence
+from real.interrupts import interruptible
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 SCALE_HELP = "short for --config paper_configs/SCALE.yaml; --config then names overlays"
@@ -169,6 +170,11 @@ def schema(arguments: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run; expected failures end in one sentence and exit code 1."""
     parsed = _parser().parse_args(arguments)
+    with interruptible():
+        return _run(parsed)
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         return parsed.verb(parsed) or 0
     except ExpectedError as error:
@@ -177,8 +183,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"real: {system_sentence(error)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("real: interrupted; run the same command again to go on from the last saved step", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        said = str(interrupt) or "interrupted; run the same command again to go on from the last saved step"
+        print(f"real: {said}", file=sys.stderr)
         return 130
 
 

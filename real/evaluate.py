@@ -90,7 +90,7 @@ def evaluate(
     """
     for asked in problems.values():
         sampler.check(asked)
-    with hold(work):
+    with hold(work) as abandoned:
         about = _describe(sampler, settings, output)
         key = digest(sampler.identity, settings.model_dump(exclude=AFTER_SAMPLING))
         chunks = Chunks(work, key)
@@ -108,7 +108,10 @@ def evaluate(
                 about["benchmarks"][benchmark] = {"digest": fingerprint, **summary(rows)}
                 write_json(output / ABOUT, about)
             tqdm.write(_log_line(benchmark, about["benchmarks"][benchmark]))
-        chunks.remove(problems)
+        if abandoned():
+            tqdm.write(f"{work}: is kept, because the Snakemake that started this job is gone: the next one repeats it")
+        else:
+            chunks.remove(problems)
 
 
 def sample_benchmark(

@@ -1,8 +1,7 @@
 """The jobs that the workflow's rules start: what each takes of this machine, what it calls, and its provenance."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import yaml
@@ -39,6 +38,7 @@ def make_base(experiment: Experiment) -> None:
         ExpectedError: with what to do.
     """
     scale, folder = experiment.trained, Path(experiment.results)
+    announce("the base model", folder / "base", folder / "work" / "base")
     with recorded(folder / "base", base_identity(experiment), base_settings(experiment), experiment.files):
         if isinstance(scale, ArithmeticScale):
             from real.torch_engine.supervised import train_base
@@ -67,13 +67,14 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     results, part = Path(experiment.results), Path(method) / f"seed{seed}"
     output = results / "runs" / part
     places = (results / "base" / "model", output, results / "work" / part)
+    announce(f"training of {method}, seed {seed}", *places[1:])
     made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
     with recorded(output, *made_from, experiment.files, method=method, seed=seed):
         if isinstance(run, TorchRun):
             from real.torch_engine.train import train as train_torch
 
             with gpus(run.device):
-                train_torch(run, *places)
+                train_torch(run, *places, scale.protected)
         else:
             from real.verl_engine.train import train as train_verl
 
@@ -81,7 +82,7 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
             own = run.cluster.ray_address is None
             with gpus(scale.device if own else "cpu", run.cluster.gpus):
                 require(experiment, granted_gpus, inputs=False)
-                train_verl(run, *places)
+                train_verl(run, *places, scale.protected)
         write_text(output / "config.yaml", yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
 
 
@@ -111,6 +112,7 @@ def evaluate(
     from real.evaluate import problems_of
 
     scale = experiment.trained if experiment else None
+    work = work or output / ".partial"
     problems = problems_of(settings.benchmarks, scale.task if isinstance(scale, ArithmeticScale) else None)
     device = device or (scale.device if scale else default_device())
     library = library or (LIBRARIES[scale.engine] if scale else "transformers")
@@ -125,12 +127,12 @@ def evaluate(
     }
     made_from |= {"library": library, "device": device}
     with (
-        ended_by_sigterm(),
         recorded(output, sampled_identity(made_from), made_from, experiment.files if experiment else ()),
         gpus(device, count),
         open_sampler(library, model, settings, device, count, trusted) as sampler,
     ):
-        evaluate_with(sampler, problems, settings, output, work or output / ".partial", processes)
+        announce(f"evaluation of {model} on {', '.join(settings.benchmarks)}", output, work)
+        evaluate_with(sampler, problems, settings, output, work, processes)
 
 
 def open_sampler(
@@ -151,11 +153,6 @@ def gpus(device: str, count: int = 1) -> AbstractContextManager[object]:
     return lease(count) if device == "cuda" else nullcontext()
 
 
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM, which schedulers send, end the job as Ctrl-C does: with its own processes ended first."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def announce(what: str, output: Path, work: Path) -> None:
+    """One line that begins this attempt's part of a log, which holds those of earlier attempts too."""
+    print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {what} begins: into {output}, its state in {work}", flush=True)

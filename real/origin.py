@@ -12,6 +12,7 @@ from real.artefacts import Job, trained_jobs
 from real.config import Experiment, digest
 from real.errors import ExpectedError
 from real.files import read_json
+from real.record import commit_of
 
 RUNS = ("base", "train")
 EVALUATIONS = (*RUNS, "evaluate")
@@ -99,14 +100,6 @@ def _several_versions(results: Path, records: Mapping[Job, Mapping[str, Any]]) -
         f"{results}: its {WORDS[kind]} were made by {len(versions)} versions of the code ({named}); go back to "
         f"{oldest} for those that remain, or make all again with `snakemake --forcerun {RULES[kind]}`"
     ]
-
-
-def commit_of(record: Mapping[str, Any]) -> str:
-    """``commit 0123abc``, or what is known instead."""
-    commit, modified = record["git"].get("commit"), record["git"].get("modified_files")
-    if not commit:
-        return "an unknown commit"
-    return f"commit {commit[:12]}" + (" with modified files" if modified else "")
 
 
 def _few(jobs: list[Job]) -> str:

@@ -57,6 +57,14 @@ def git_state() -> dict[str, Any]:
     }
 
 
+def commit_of(record: Mapping[str, Any]) -> str:
+    """``commit 0123abc``, or what is known instead."""
+    commit, modified = record["git"].get("commit"), record["git"].get("modified_files")
+    if not commit:
+        return "an unknown commit"
+    return f"commit {commit[:12]}" + (" with modified files" if modified else "")
+
+
 def parse_gpus(lines: str) -> list[dict[str, str]]:
     """The GPUs of nvidia-smi's answer, one a line."""
     keys = ("name", "memory", "driver")

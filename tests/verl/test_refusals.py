@@ -13,9 +13,11 @@ from verl.utils.tokenizer import hf_tokenizer
 from real.arithmetic import END_THINK, build_tokenizer
 from real.checkpoints import CheckpointError
 from real.config import VerlRun
+from real.files import write_json_lines
+from real.metrics import metrics_line
 from real.verl_engine import settings
 from real.verl_engine.hooks import VERL_VERSION, VerlError, check_version
-from real.verl_engine.train import FINGERPRINT, check_base, check_platform, check_same_run, train
+from real.verl_engine.train import check_base, check_platform, is_trained, train
 
 
 @pytest.fixture
@@ -125,10 +127,18 @@ def test_pickled_weights_are_refused_before_verl_sees_them(base):
         check_base(base, trust_remote_code=True)
 
 
-def test_the_state_of_another_configuration_is_refused_and_kept(smoke, tmp_path):
-    check_same_run(smoke, tmp_path)
-    check_same_run(smoke, tmp_path)
-    kept = (tmp_path / FINGERPRINT).read_text()
-    with pytest.raises(VerlError, match=rf"^{tmp_path}: holds the state of this run with another configuration"):
-        check_same_run(changed(smoke, training={"learning_rate": 2e-3}), tmp_path)
-    assert (tmp_path / FINGERPRINT).read_text() == kept
+def journal(work: Path, step: int, validation: float | None, checkpointed: str) -> Path:
+    """A work folder whose last line is of ``step``, and whose tracker names a step."""
+    lines = [metrics_line(step=at, val_pass_at_1=0.25) for at in range(step)]
+    write_json_lines(work / "metrics.jsonl", [*lines, metrics_line(step=step, val_pass_at_1=validation)])
+    (work / "checkpoints").mkdir(exist_ok=True)
+    (work / "checkpoints" / "latest_checkpointed_iteration.txt").write_text(checkpointed)
+    return work
+
+
+def test_a_run_is_trained_once_its_last_checkpoint_is_complete_and_validated(tmp_path):
+    """Killed before that, `run_ppo` has something left to do: a step, or the validation after the last checkpoint."""
+    assert not is_trained(tmp_path, 3)
+    assert not is_trained(journal(tmp_path, 3, 0.5, "2"), 3)
+    assert not is_trained(journal(tmp_path, 3, None, "3"), 3)
+    assert is_trained(journal(tmp_path, 3, 0.5, "3"), 3)

@@ -1,4 +1,5 @@
 # Sampling and grading of the base model and of every run's last checkpoint.
+# {log}.attempts: see training.smk.
 
 
 if trains:
@@ -38,8 +39,9 @@ if trains:
         message:
             "evaluating the base model on {BENCHMARKS}"
         shell:
+            ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
             "python -m real evaluate {params.config} --model {input.model} --output {params.folder} "
-            "--work {params.work} {params.options} > {log} 2>&1"
+            "--work {params.work} {params.options} >> {log} 2>&1"
 
     use rule evaluate_base as evaluate with:
         input:
