@@ -6,6 +6,8 @@ TORCH_VERSION := 2.13.0
 # where torch comes from; empty: the default registry (README.md gives the line for Linux CPU, macOS and CUDA)
 TORCH_INDEX_URL ?=
 CORES ?= all
+# options of `make faults`: --short, --seed N, --only FAULT (python -m tests.faults --help)
+FAULTS ?=
 
 BIN := .venv/bin
 VERL_BIN := .venv-verl/bin
@@ -22,7 +24,7 @@ PIP := $(BIN)/python $(INSTALL)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env gpu-env verl-env test-verl exact-pass laptop smoke published learning_rate_sweep datasets test lint format clean
+.PHONY: help env gpu-env verl-env test-verl exact-pass laptop smoke published learning_rate_sweep datasets test faults lint format clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -52,6 +54,9 @@ datasets: env  ## fetch and verify the paper's data, and report which benchmark 
 test: env lint  ## lint, format check, tests, and the smoke DAG
 	$(BIN)/python -m pytest
 	$(SNAKEMAKE) --configfile paper_configs/smoke.yaml
+
+faults: env  ## kill, damage and starve the real programs at random, 20 minutes; FAULTS=--short: 4 minutes
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 test-verl: verl-env  ## the real verl, vLLM and Ray on the CPU (Linux x86-64)
 	$(VERL_ENVIRONMENT) $(VERL_BIN)/python -m pytest tests/verl

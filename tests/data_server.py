@@ -2,9 +2,10 @@
 
 import hashlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+PIECES = 50  # of a content that takes its time
 INSTRUCTION = "Let's think step by step and output the final answer within \\boxed{}."
 
 
@@ -24,6 +26,7 @@ class Served:
     status: int = 200
     promised: int | None = None  # Content-Length, if another than the content's
     failures: int = 0  # answer 503 this often first
+    seconds: float = 0.0  # that the content takes to arrive
 
 
 @dataclass
@@ -54,7 +57,14 @@ def data_server() -> Iterator[DataServer]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(served.content) if served.promised is None else served.promised))
             self.end_headers()
-            self.wfile.write(served.content)
+            if not served.seconds:
+                self.wfile.write(served.content)
+                return
+            size = -(-len(served.content) // PIECES)
+            with suppress(OSError):  # whoever asked may be gone
+                for start in range(0, len(served.content), size):
+                    self.wfile.write(served.content[start : start + size])
+                    time.sleep(served.seconds / PIECES)
 
         def log_message(self, *_: Any) -> None:
             """Print nothing."""
