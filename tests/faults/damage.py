@@ -97,7 +97,7 @@ def _resumes_from_damage(place: Place, rng: Random, job: Job, harm) -> str:
 
 def _saved(folder: Path, made: Path) -> list[Path]:
     """What a resume reads first: the newest state, or any finished chunk of an unfinished benchmark."""
-    chunks = (path for path in folder.glob("chunks-*/*.parquet") if not (made / _benchmark_file(path)).exists())
+    chunks = (path for path in folder.glob("chunks-*/*.chunk") if not (made / _benchmark_file(path)).exists())
     return sorted([*folder.glob("state.pt"), *chunks])
 
 

@@ -116,12 +116,12 @@ def disk_full_under_snakemake(place: Place, rng: Random, tries: int) -> Iterator
 
 
 def _job_on_full_disk(place: Place, rng: Random, job: Job) -> str:
-    job.clear(place)
     weights = (place.reference / SCALE / "base/model/model.safetensors").stat().st_size
     # an evaluation's last file is smaller than a page
     room = rng.randrange(0, weights // 2) if job.makes.startswith(("base", "runs")) else 0
     try:
         with small_disk(place, place.results.parent) as disk:
+            job.clear(place)
             finished = place.stamps("*")
             with place.real(*job.arguments) as program:
                 when = wait_for_a_moment(rng, job, place, program)
@@ -139,6 +139,7 @@ def _job_on_full_disk(place: Place, rng: Random, job: Job) -> str:
         len(content) for name, content in declared(place.reference / SCALE).items() if name.startswith(job.makes)
     )
     limit = rng.randint(1, max(1, largest // 1024 - 1))
+    job.clear(place)
     finished = place.stamps("*")
     with place.real(*job.arguments, before=("bash", "-c", f'ulimit -f {limit}; exec "$@"', "bash")) as program:
         _must_fail(place, program, "File too large")
@@ -149,10 +150,10 @@ def _job_on_full_disk(place: Place, rng: Random, job: Job) -> str:
 
 
 def _table_on_full_disk(place: Place, rng: Random, verb: str) -> str:
-    place.clear(TABLES[verb])
     made = [path.stat().st_size for path in (place.reference / SCALE).glob(TABLES[verb])]
     room = rng.randrange(0, max(1, sum(4096 * -(-size // 4096) for size in made) - 4096))
     with small_disk(place, place.results.parent) as disk:
+        place.clear(TABLES[verb])
         finished = place.stamps("*")
         disk.fill(room)
         with place.real(verb, "--config", CONFIG) as program:
@@ -161,7 +162,6 @@ def _table_on_full_disk(place: Place, rng: Random, verb: str) -> str:
         disk.free()
         place.must_complete(place.real(verb, "--config", CONFIG))
         place.must_be_identical()
-    place.must_complete(place.real(verb, "--config", CONFIG))
     return f" with {room} bytes left"
 
 
@@ -185,10 +185,10 @@ def _dataset_on_full_disk(place: Place, rng: Random, verb: str) -> str:
 
 def _snakemake_on_full_disk(place: Place, rng: Random, whole: bool) -> str:
     job = run_of(rng.choice(METHODS))
-    job.clear(place)
     room = rng.randrange(0, 16 << 10)
     target = f"{SCALE}/{job.makes}/metrics.jsonl"
     with small_disk(place, place.checkout if whole else place.results.parent) as disk:
+        job.clear(place)
         finished = place.stamps("base", "runs", "evaluations", "tables", "figures")
         with place.snakemake(target) as program:
             when = wait_for_a_moment(rng, job, place, program, 0.9, place.results / job.log)

@@ -1,6 +1,7 @@
 """Downloads and conversions that are cut off, by a kill or by the other side."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,13 +62,15 @@ def preparation_killed(place: Place, rng: Random, tries: int) -> Iterator[Tried]
     with served(place, seconds=0.0) as (_, content):
         _fetched(place, content)
         path = place.checkout / PREPARED
+        started = time.monotonic()
         place.must_complete(place.real("prepare", NAME))
+        seconds = time.monotonic() - started
         whole = path.read_bytes()
 
         def kills() -> Iterator[str]:
             for _ in range(tries):
                 path.unlink(missing_ok=True)
-                moment = rng.uniform(0.3, 3.0)
+                moment = rng.uniform(0.0, 0.9 * seconds)
                 with place.real("prepare", NAME) as program:
                     program.wait(moment)
                     ended = program.ended

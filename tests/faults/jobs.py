@@ -33,7 +33,7 @@ class Job:
 
     def clear(self, place: Place) -> None:
         """As if it had never run."""
-        place.clear(self.makes, self.log, self.work, f"{self.work}.pid", *self.downstream)
+        place.clear(self.makes, f"{self.log}*", self.work, f"{self.work}.pid", *self.downstream)
 
     def begun(self, place: Place, program: Program) -> bool:
         """Whether the program holds the work folder."""
