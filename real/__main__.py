@@ -1,6 +1,7 @@
 """The command line: ``python -m real VERB``. Each verb is a thin call; the rules of the workflow call these."""
 
 import argparse
+import io
 import json
 import math
 import sys
@@ -170,6 +171,8 @@ def schema(arguments: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run; expected failures end in one sentence and exit code 1."""
     parsed = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what a job printed is in its log however it ends
     with interruptible():
         return _run(parsed)
 

@@ -1,6 +1,7 @@
 """Every file that a scale declares, by the job that makes it: for the workflow, the manifest and the readers alike."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -124,6 +125,16 @@ def files_of(results: Path, job: Job) -> Iterator[str]:
                     yield str(inner.relative_to(results))
         elif path.is_file():
             yield output
+
+
+def in_the_way(results: Path, jobs: Iterable[Job]) -> Path | None:
+    """What stands where a folder of the jobs' outputs belongs and is none: a file, or a link to nothing."""
+    for job in jobs:
+        for output in job.outputs:
+            for folder in reversed((results / output).parents):
+                if os.path.lexists(folder) and not folder.is_dir():
+                    return folder
+    return None
 
 
 def workflow_owns(path: Path) -> bool:

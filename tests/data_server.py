@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+PIECES = 50  # of a content that takes its time
 INSTRUCTION = "Let's think step by step and output the final answer within \\boxed{}."
 
 
@@ -25,6 +27,7 @@ class Served:
     promised: int | None = None  # Content-Length, if another than the content's
     failures: int = 0  # answer 503 this often first
     endless: bool = False  # repeat the content until nobody listens, without a Content-Length
+    seconds: float = 0.0  # that the content takes to arrive
 
 
 @dataclass
@@ -57,8 +60,11 @@ def data_server() -> Iterator[DataServer]:
             if not served.endless:
                 self.send_header("Content-Length", str(length))
             self.end_headers()
-            self.wfile.write(served.content)
-            with suppress(ConnectionError):
+            with suppress(OSError):  # whoever asked may be gone
+                size = -(-len(served.content) // PIECES) if served.seconds else len(served.content)
+                for start in range(0, len(served.content), max(size, 1)):
+                    self.wfile.write(served.content[start : start + size])
+                    time.sleep(served.seconds / PIECES)
                 while served.endless:
                     self.wfile.write(served.content)
 

@@ -346,7 +346,7 @@ def command(checkpoint: Path, output: Path, *flags: str) -> list[str]:
 def test_a_killed_process_is_resumed_by_the_same_command_to_identical_bytes(checkpoint, tmp_path):
     killed = subprocess.Popen(command(checkpoint, tmp_path / "a"), cwd=ROOT, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("a/.partial/chunks-*/add3-3-*.parquet")) and killed.poll() is None:
+    while not list(tmp_path.glob("a/.partial/chunks-*/add3-3-*.chunk")) and killed.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.002)
     killed.send_signal(signal.SIGKILL)

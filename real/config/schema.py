@@ -156,8 +156,8 @@ class OnCluster(TrainedScale):
         ):
             if temperature > VLLM_HIGHEST_TEMPERATURE:
                 raise ValueError(
-                    f"{key}.temperature is {temperature}, but vLLM samples at {VLLM_HIGHEST_TEMPERATURE} at most; lower "
-                    "it"
+                    f"{key}.temperature is {temperature}, but vLLM samples at {VLLM_HIGHEST_TEMPERATURE} at most; "
+                    "lower it"
                 )
         return self
 

@@ -144,7 +144,7 @@ def _claim(folder: Path, made_by: Mapping[str, Any], protected: bool) -> None:
     differing = [name for name in made_by if name not in found] or _differences(found, made_by)
     if not differing:
         return
-    origin = found["commit"] if "commit" in found else f"an unknown commit, {MADE_BY} there can't be read"
+    origin = found.get("commit", f"an unknown commit, {MADE_BY} there can't be read")
     what = f"{folder}: holds the state of this run by another version ({origin}; {', '.join(differing)} differ"
     if protected:
         raise OtherRunError(

@@ -1,11 +1,13 @@
 # Helpers only: the checked experiment, and what rules ask of it.
 
+import errno
 import os
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from real.artefacts import jobs
+from real.artefacts import in_the_way, jobs
 from real.config import (
     ArithmeticScale,
     ConfigError,
@@ -49,6 +51,11 @@ if scale.datasets.mirror:
 trains = isinstance(scale, TrainedScale)
 RESULTS = experiment.results
 WORK = os.path.join(RESULTS, "work")
+# Snakemake itself would end in a traceback
+if obstacle := in_the_way(Path(RESULTS), jobs(experiment)):
+    raise WorkflowError(
+        f"{obstacle}: is no folder, but results belong below it; move it away and run the same command again"
+    )
 SEEDS = scale.seeds if trains else []
 BENCHMARKS = scale.evaluation.benchmarks if trains else []
 DATASETS = [name for name in BENCHMARKS if name in MATH_BENCHMARKS]
@@ -206,3 +213,15 @@ def sweep_runs(wildcards):
             f"--configfile {config} paper_configs/variants/{overlay}.yaml"
         )
     return runs("<results>/runs/{method}/seed{seed}/metrics.jsonl")(wildcards)
+
+
+onstart:
+    # before the first job, where Snakemake itself would end in a traceback; a dry run may read what it can't write
+    place = Path(RESULTS)
+    folder = next(path for path in [place, *place.parents] if path.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        reason = os.strerror(errno.EROFS if read_only else errno.EACCES)
+        raise WorkflowError(
+            f"{folder}: can't be written ({reason}), but results belong there; mend that and run the same command again"
+        )
