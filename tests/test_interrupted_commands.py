@@ -175,7 +175,7 @@ def test_ctrl_c_to_snakemake_saves_the_step_and_the_same_command_goes_on_in_the_
     """The whole process group gets the signal, as from a terminal; Snakemake deletes logs, these hold both attempts."""
     checkout = copy_checkout(tmp_path / "project")
     phase = yaml.safe_load((checkout / "paper_configs" / "smoke.yaml").read_text())["base"]["phases"][0]
-    short = {"base": {"phases": [{**phase, "steps": 5}]}, **LONG}
+    short = {"base": {"phases": [{**phase, "steps": 5, "warmup_steps": 1}]}, **LONG}
     (checkout / "long.yaml").write_text(yaml.safe_dump(short))
     results = checkout / "results" / "smoke+long"
     metrics = results / "runs" / "real" / "seed0" / "metrics.jsonl"
