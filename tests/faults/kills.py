@@ -158,7 +158,8 @@ def _interrupt(program: Program) -> None:
     program.send(signal.SIGINT)
     code = program.end(INTERRUPT_SECONDS)
     must_have_no_traceback(program.text)
-    must(code == 130, f"Ctrl-C ended it with {code}: {last_lines(program.text)}")
+    # both are 130 to a shell: CPython ends itself by SIGINT where the signal fell into an exec() of text, as imports do
+    must(code in (130, -signal.SIGINT), f"Ctrl-C ended it with {code}: {last_lines(program.text)}")
     must("the same command" in program.text, f"does not say how to go on: {last_lines(program.text)}")
 
 
