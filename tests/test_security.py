@@ -134,7 +134,8 @@ VARIABLES = ("WANDB_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_SECRET_
 def tiny(tmp_path_factory) -> Iterator[tuple[Path, list[str], str]]:
     """A real base model, training and evaluation, with secrets in the environment: folder, config flags, all output."""
     folder, printed = tmp_path_factory.mktemp("tiny"), io.StringIO()
-    phase = {**yaml.safe_load((ROOT / "paper_configs" / "smoke.yaml").read_text())["base"]["phases"][0], "steps": 2}
+    smoke = yaml.safe_load((ROOT / "paper_configs" / "smoke.yaml").read_text())
+    phase = {**smoke["base"]["phases"][0], "steps": 2, "warmup_steps": 0}
     short = {
         "seeds": [0],
         "methods": ["real"],
