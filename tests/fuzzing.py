@@ -20,7 +20,7 @@ def fuzz(share: float = 1.0, **strategies: Any) -> Callable[[Callable[..., None]
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @wraps(test)
         def counted(*arguments: Any, **named: Any) -> None:
-            EXAMPLES[test.__name__] += 1
+            EXAMPLES[test.__qualname__.partition(".")[0]] += 1
             test(*arguments, **named)
 
         count = max(1, round(settings.default.max_examples * share))

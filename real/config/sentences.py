@@ -92,7 +92,7 @@ def sentence(
         engine = value.get("engine") if isinstance(value, dict) else value
         return f"engine must be 'torch', 'verl' or 'reported', found {shown(engine)}; choose one"
     if kind == "value_error":
-        return _own_sentence(key, value, problem["msg"].removeprefix("Value error, "))
+        return _own_sentence(key, value, printable(problem["msg"].removeprefix("Value error, ")))
     if kind in ("float_type", "int_type") and isinstance(value, str) and (plain := _plain_number(value, kind)):
         return (
             f"{key} is the text {shown(value)}, not a number; write it as {plain} (YAML reads 2e-6 as text, 2.0e-6 as "
