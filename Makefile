@@ -8,6 +8,8 @@ TORCH_INDEX_URL ?=
 CORES ?= all
 # of make fuzz: another every second
 SEED := $(or $(SEED),$(shell date +%s))
+# options of `make faults`: --short, --seed N, --only FAULT (python -m tests.faults --help)
+FAULTS ?=
 
 BIN := .venv/bin
 VERL_BIN := .venv-verl/bin
@@ -24,7 +26,7 @@ PIP := $(BIN)/python $(INSTALL)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env gpu-env verl-env test-verl exact-pass laptop smoke published learning_rate_sweep datasets test fuzz lint format clean
+.PHONY: help env gpu-env verl-env test-verl exact-pass laptop smoke published learning_rate_sweep datasets test fuzz faults lint format clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -58,6 +60,9 @@ test: env lint  ## lint, format check, tests, and the smoke DAG
 fuzz: env  ## several minutes of random input for objectives, grading, configuration and files; SEED=N repeats a run
 	@echo "make fuzz: SEED=$(SEED)"
 	$(BIN)/python -m pytest $(wildcard tests/test_fuzz_*.py) --hypothesis-profile=fuzz --hypothesis-seed=$(SEED)
+
+faults: env  ## kill, damage and starve the real programs at random, 20 minutes; FAULTS=--short: 4 minutes
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 test-verl: verl-env  ## the real verl, vLLM and Ray on the CPU (Linux x86-64)
 	$(VERL_ENVIRONMENT) $(VERL_BIN)/python -m pytest tests/verl

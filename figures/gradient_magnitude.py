@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from figures.style import colour, line_style, print_evidence, save, use_style
 from real import gradients
+from real.errors import one_sentence
 from real.objectives import make_objective
 
 PER_ADVANTAGE = ("grpo", "dapo", "gspo")
@@ -91,4 +92,5 @@ def annotate(axes: np.ndarray) -> None:
 
 if __name__ == "__main__":
     job = snakemake  # noqa: F821
-    save(draw(job.params.methods), job.output.pdf, job.output.png)
+    with one_sentence():
+        save(draw(job.params.methods), job.output.pdf, job.output.png)

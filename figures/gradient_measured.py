@@ -4,6 +4,8 @@ Upper row: the curves of gradient_magnitude over the range of scores that real r
 of those scores, per method, from gradient_samples.parquet (four steps of every run).
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,6 +16,9 @@ from matplotlib.figure import Figure
 
 from figures.gradient_magnitude import draw_curves
 from figures.style import colour, line_style, print_evidence, save, use_style
+from real.errors import one_sentence
+from real.files import read_table
+from real.metrics import SAMPLES
 
 # the widest method's central share of scores sets the horizontal axis
 SHOWN_SHARE = 0.98
@@ -82,8 +87,23 @@ def caption(samples: pd.DataFrame, moved: pd.DataFrame, evidence: str, limit: fl
     )
 
 
+def read_samples(files: Sequence[str]) -> pd.DataFrame:
+    """The rows of all runs.
+
+    Raises:
+        DamagedError: a file is cut off or altered.
+    """
+    remedy = "delete the run's folder and run snakemake again, which trains it anew"
+    return pd.concat([read_table(Path(file), list(SAMPLES), remedy) for file in files], ignore_index=True)
+
+
 if __name__ == "__main__":
+    # imported here: they decide whether the figure is drawn, not what it shows, so their edits needn't redraw it
+    from real.config import load
+    from real.origin import RUNS, require_one_origin
+
     job = snakemake  # noqa: F821
-    frames = [pd.read_parquet(path) for path in job.input.samples]
-    figure = draw(pd.concat(frames, ignore_index=True), job.params.methods, job.params.evidence)
-    save(figure, job.output.pdf, job.output.png)
+    with one_sentence():
+        require_one_origin(load(job.params.files), RUNS)
+        figure = draw(read_samples(job.input.samples), job.params.methods, job.params.evidence)
+        save(figure, job.output.pdf, job.output.png)

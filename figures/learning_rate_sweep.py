@@ -1,10 +1,14 @@
 """Validation pass@1 at the last step against the learning rate, per method: what a scale's rate is judged by."""
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.style import colour, print_evidence, save, use_style
+from real.errors import one_sentence
+from real.files import read_csv
 
 
 def draw(scores: pd.DataFrame, evidence: str) -> Figure:
@@ -32,4 +36,5 @@ def draw(scores: pd.DataFrame, evidence: str) -> Figure:
 
 if __name__ == "__main__":
     job = snakemake  # noqa: F821
-    save(draw(pd.read_csv(job.input.table), job.params.evidence), job.output.pdf, job.output.png)
+    with one_sentence():
+        save(draw(read_csv(Path(job.input.table)), job.params.evidence), job.output.pdf, job.output.png)

@@ -1,6 +1,8 @@
 """What all figures share: colours, the paper's emphasis, the evidence line, byte-identical saving."""
 
 import textwrap
+from functools import partial
+from pathlib import Path
 
 import matplotlib
 
@@ -10,19 +12,34 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from real.files import write_atomically
+
 # colour-blind safe; REAL and GRPO keep the hues that carry the paper's argument
 _HUES = dict(zip(("real", "grpo", "dapo", "gspo", "real_bce", "real_product"), (3, 0, 1, 2, 4, 5), strict=True))
 ABLATIONS = ("real_bce", "real_product")
 
-# a fixed date and salt: two runs write the same bytes
-_PDF_METADATA = {"CreationDate": None, "Producer": None, "Creator": None}
-_PNG_METADATA = {"Software": None}
+# no date, no version, a fixed salt of ids: two runs write the same bytes
+_METADATA = {
+    ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+}
+_SETTINGS = {
+    # matplotlib ships it, and takes its own file before a machine's; seaborn's list starts with Arial, if there is one
+    "font.family": ["DejaVu Sans"],
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "real",
+    "axes.titleweight": "bold",
+    "grid.alpha": 0.4,
+    "legend.framealpha": 0.9,
+}
 
 
 def use_style() -> None:
-    """Set seaborn's theme and the fonts of vector output."""
+    """Set every parameter that a drawing depends on; the user's matplotlibrc, styles and fonts count for nothing."""
+    plt.rcdefaults()
     sns.set_theme(style="whitegrid", context="paper", font_scale=1.05)
-    plt.rcParams.update({"pdf.fonttype": 42, "axes.titleweight": "bold", "grid.alpha": 0.4, "legend.framealpha": 0.9})
+    plt.rcParams.update(_SETTINGS)
 
 
 def colour(method: str) -> tuple[float, float, float]:
@@ -46,8 +63,13 @@ def print_evidence(figure: Figure, text: str) -> None:
     figure.text(0.5, -0.01, wrapped, ha="center", va="top", fontsize=7.5, color="0.35")
 
 
-def save(figure: Figure, pdf: str, png: str) -> None:
-    """Write both formats without anything that changes from run to run."""
-    figure.savefig(pdf, bbox_inches="tight", metadata=_PDF_METADATA)
-    figure.savefig(png, dpi=200, bbox_inches="tight", metadata=_PNG_METADATA)
+def save(figure: Figure, *paths: str | Path) -> None:
+    """Write the figure as PDF, PNG or SVG, by the names' ends, without anything that changes from run to run.
+
+    Raises:
+        WriteError: the disk is full or refuses.
+    """
+    for path in map(Path, paths):
+        settings = {"format": path.suffix[1:], "metadata": _METADATA[path.suffix]}
+        write_atomically(path, partial(figure.savefig, dpi=200, bbox_inches="tight", **settings))
     plt.close(figure)

@@ -4,12 +4,16 @@ Measured runs: every seed's raw curve faint, the smoothed mean over seeds strong
 smoothed seed. The paper's curves: the digitised line alone, because neither their raw values nor their seeds are known.
 """
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.style import ABLATIONS, colour, line_style, print_evidence, save, use_style
+from real.errors import one_sentence
+from real.files import read_csv
 
 PANELS = {
     "entropy": ("Entropy", "nats per token"),
@@ -90,5 +94,7 @@ def caption(curves: pd.DataFrame, smoothing_steps: int, evidence: str) -> str:
 
 if __name__ == "__main__":
     job = snakemake  # noqa: F821
-    figure = draw(pd.read_csv(job.input.curves), job.params.smoothing_steps, job.params.prompts, job.params.evidence)
-    save(figure, job.output.pdf, job.output.png)
+    with one_sentence():
+        curves = read_csv(Path(job.input.curves))
+        figure = draw(curves, job.params.smoothing_steps, job.params.prompts, job.params.evidence)
+        save(figure, job.output.pdf, job.output.png)

@@ -1,6 +1,7 @@
 """The command line: ``python -m real VERB``. Each verb is a thin call; the rules of the workflow call these."""
 
 import argparse
+import io
 import json
 import math
 import sys
@@ -10,8 +11,10 @@ from typing import NoReturn
 
 from real.config import PAPER_EVALUATION, Evaluation, changed, json_schema, load, resolve
 from real.errors import ExpectedError, system_sentence
+from real.interrupts import interruptible
 
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
+SCALE_HELP = "short for --config paper_configs/SCALE.yaml; --config then names overlays"
 
 
 def base(arguments: argparse.Namespace) -> None:
@@ -40,12 +43,12 @@ def evaluate(arguments: argparse.Namespace) -> None:
     """sample and grade any checkpoint on the benchmarks"""
     from real.jobs import evaluate as evaluate_model
 
-    scale = load(arguments.config).trained if arguments.config else None
+    experiment = load(arguments.config) if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
     evaluate_model(
         arguments.model,
-        changed(scale.evaluation if scale else PAPER_EVALUATION, given, "command line"),
-        scale,
+        changed(experiment.trained.evaluation if experiment else PAPER_EVALUATION, given, "command line"),
+        experiment,
         arguments.output or Path("results/evaluations", Path(arguments.model).name),
         arguments.work,
         arguments.processes,
@@ -90,12 +93,13 @@ def claims(arguments: argparse.Namespace) -> None:
 
 def curves(arguments: argparse.Namespace) -> None:
     """collect the training curves of a scale into one CSV"""
+    from real.files import write_csv
     from real.tables import training_curves
 
     experiment = load(arguments.config)
     path = Path(experiment.results) / "tables" / "training_curves.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    training_curves(experiment).to_csv(path, index=False)
+    write_csv(path, training_curves(experiment))
 
 
 def sweep(arguments: argparse.Namespace) -> None:
@@ -134,13 +138,29 @@ def plan(arguments: argparse.Namespace) -> None:
     from real.planning_text import text
     from real.preflight import require
 
-    files = ([f"paper_configs/{arguments.scale}.yaml"] if arguments.scale else []) + (arguments.config or [])
-    experiment = load(files)
+    experiment = load(_config_files(arguments))
     if arguments.check:
         require(experiment, arguments.gpus)
         print("ready")
     else:
         print(text(make_plan(experiment), arguments.rate))
+
+
+def manifest(arguments: argparse.Namespace) -> None:
+    """list every result of a finished scale with its hash; the workflow calls it once all is up to date"""
+    from real.manifest import write_manifest
+
+    for name in write_manifest(load(arguments.config)):
+        print(f"not there: {name}")
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """hash the results of a scale again, and say what is missing, altered or stale"""
+    from real.verification import report
+
+    text, well = report(load(_config_files(arguments)))
+    print(text)
+    return 0 if well else 1
 
 
 def schema(arguments: argparse.Namespace) -> None:
@@ -151,18 +171,30 @@ def schema(arguments: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run; expected failures end in one sentence and exit code 1."""
     parsed = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what a job printed is in its log however it ends
+    with interruptible():
+        return _run(parsed)
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
-        parsed.verb(parsed)
+        return parsed.verb(parsed) or 0
     except ExpectedError as error:
         print(f"real: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"real: {system_sentence(error)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("real: interrupted; run the same command again to go on from the last saved step", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        said = str(interrupt) or "interrupted; run the same command again to go on from the last saved step"
+        print(f"real: {said}", file=sys.stderr)
         return 130
-    return 0
+
+
+def _config_files(arguments: argparse.Namespace) -> list[str]:
+    """The files of --scale, then of --config."""
+    return ([f"paper_configs/{arguments.scale}.yaml"] if arguments.scale else []) + (arguments.config or [])
 
 
 class Parser(argparse.ArgumentParser):
@@ -205,11 +237,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m real", description="REAL: train, evaluate, tabulate.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def add(verb: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+    def add(verb: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
         added = verbs.add_parser(verb.__name__, help=verb.__doc__)
         added.set_defaults(verb=verb)
         if verb not in (download, prepare, contamination, schema):
-            required = verb not in (evaluate, plan)
+            required = verb not in (evaluate, plan, verify)
             added.add_argument("--config", nargs="+", required=required, help="a scale file, then overlays")
         return added
 
@@ -221,9 +253,10 @@ def _parser() -> argparse.ArgumentParser:
         "--gpus", type=whole(0), help="GPUs that the workflow granted, to compare with what the run needs"
     )
     _add_evaluation_arguments(add(evaluate))
-    for verb in (tables, differences, pass_at_k, claims, curves, sweep, schema):
+    for verb in (tables, differences, pass_at_k, claims, curves, sweep, manifest, schema):
         add(verb)
     _add_plan_arguments(add(plan))
+    add(verify).add_argument("--scale", help=SCALE_HELP)
     for verb in (download, prepare):
         add(verb).add_argument("dataset", help="a name of datasets/sources.yaml")
     add(contamination).add_argument("train", help="a training set of datasets/sources.yaml")
@@ -231,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_plan_arguments(planner: argparse.ArgumentParser) -> None:
-    planner.add_argument("--scale", help="short for --config paper_configs/SCALE.yaml; --config then names overlays")
+    planner.add_argument("--scale", help=SCALE_HELP)
     planner.add_argument("--rate", type=price, help="price of a GPU-hour, in any currency (default: no costs)")
     planner.add_argument("--check", action="store_true", help="list what is missing here; exit code 1 if anything is")
     planner.add_argument("--gpus", type=whole(0), help="with --check: GPUs that the job was granted (resources.gpu)")

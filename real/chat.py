@@ -1,13 +1,12 @@
 """What samplers of chat models share: prompts by the chat template, their check, and the text of sampled tokens."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 from transformers.models.auto import AutoTokenizer
 
-from real.checkpoints import Checkpoint, CheckpointError, first_line
+from real.checkpoints import Checkpoint, CheckpointError, first_line, loading
 from real.config import ConfigError, Evaluation
 from real.problems import Problem
 
@@ -57,7 +56,13 @@ class ChatSampler:
 
     def _prompt(self, problem: Problem) -> list[int]:
         messages = [dict(message) for message in problem.prompt]
-        text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        try:
+            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        except Exception as error:  # a template is code of the checkpoint's, in Jinja's sandbox: it may fail in any way
+            raise CheckpointError(
+                f"{self.name}: its chat template failed on {problem.problem_id} ({first_line(error)}); correct "
+                "chat_template.jinja in a copy of the checkpoint"
+            ) from None
         # the template has written the special tokens already
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
@@ -67,49 +72,22 @@ class ChatSampler:
         return str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
-def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+def load_tokenizer(checkpoint: Checkpoint, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """The checkpoint's tokenizer.
+
+    Args:
+        trust_remote_code: whether Python code that it brings along may be run.
 
     Raises:
         CheckpointError: it can't be loaded, or has no chat template.
     """
-    with loading(checkpoint):
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.name, revision=checkpoint.revision or "main")
+    with loading(checkpoint.name):
+        tokenizer = AutoTokenizer.from_pretrained(
+            checkpoint.name, revision=checkpoint.revision or "main", trust_remote_code=trust_remote_code
+        )
     if tokenizer.chat_template is None:
         raise CheckpointError(
             f"{checkpoint.name}: its tokenizer has no chat template, so no prompt can be written; add the template of "
             "the model family as chat_template.jinja to a copy of the checkpoint"
         )
     return tokenizer
-
-
-@contextmanager
-def loading(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turn whatever the libraries raise while they read ``checkpoint`` into one sentence.
-
-    Raises:
-        CheckpointError: in place of any exception.
-    """
-    try:
-        yield
-    except Exception as error:  # transformers, safetensors and tokenizers each have their own
-        raise CheckpointError(
-            f"{checkpoint.name}: could not be loaded as a causal language model with its tokenizer "
-            f"({first_line(error)}); check that the checkpoint is complete"
-        ) from None
-
-
-def refuse_missing_weights(checkpoint: Checkpoint, info: Mapping[str, Any]) -> None:
-    """Refuse a model of which parameters have no weights: transformers fills them with random numbers and goes on.
-
-    Args:
-        info: what from_pretrained returns besides the model for ``output_loading_info``.
-
-    Raises:
-        CheckpointError: naming one of them.
-    """
-    if info["missing_keys"]:
-        raise CheckpointError(
-            f"{checkpoint.name}: holds no weights for {len(info['missing_keys'])} of the model's parameters, "
-            f"{min(info['missing_keys'])} among them; check that the checkpoint is complete"
-        )

@@ -1,15 +1,28 @@
-"""A checkpoint by folder or by Hugging Face hub id: found, and named by its content."""
+"""A checkpoint by folder or by Hugging Face hub id: found, named by its content, and read as data, never run.
+
+Weights are read from safetensors alone: the older pickles (pytorch_model.bin) run code when they are loaded.
+"""
 
 import hashlib
 import re
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from real.errors import ExpectedError
+from real.files import file_digest, read_json
 
 # what decides a response: weights, tokenizer, chat template, configuration
-CONTENT = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
+CONTENT = {".safetensors", ".json", ".jinja", ".model", ".txt"}
+CODE = ".py"
+ADAPTER = "adapter_config.json"
+COMPLETE = (
+    "check that the checkpoint is complete, or, if it was trained here, delete its folder and run the command that "
+    "made it again"
+)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -32,14 +45,19 @@ class Checkpoint:
     content: str
 
 
-def find_checkpoint(name: str) -> Checkpoint:
+def find_checkpoint(name: str, trust_remote_code: bool = False) -> Checkpoint:
     """The checkpoint of a folder, or else of a hub id (``organisation/name``), of which the newest commit is pinned.
 
+    Args:
+        trust_remote_code: whether Python code that it brings along may be run.
+
     Raises:
-        CheckpointError: neither a folder with a checkpoint nor a repository that can be fetched.
+        CheckpointError: neither a folder with a checkpoint nor a repository that can be fetched, or one that
+            :func:`refuse_more_than_data` refuses.
     """
     folder = Path(name)
     if (folder / "config.json").exists():
+        refuse_more_than_data(folder, trust_remote_code)
         return Checkpoint(name, None, f"sha256:{content_digest(folder)}")
     if folder.exists():
         raise CheckpointError(f"{name}: holds no Hugging Face checkpoint (config.json is missing); train it first")
@@ -51,46 +69,129 @@ def find_checkpoint(name: str) -> Checkpoint:
     from transformers.utils import cached_file, extract_commit_hash
 
     try:
-        commit = extract_commit_hash(cached_file(name, "config.json"), None)
+        config = cached_file(name, "config.json") or ""
+        commit = extract_commit_hash(config, None)
+        # fetched only to be asked for code, before anything reads the checkpoint
+        for file in ("tokenizer_config.json", "generation_config.json", ADAPTER):
+            cached_file(name, file, revision=commit, _raise_exceptions_for_missing_entries=False)
     except OSError as error:
         raise CheckpointError(
             f"{name}: no such folder, and the Hugging Face hub gave nothing under this id ({first_line(error)}); check "
             "the name and the network, or download the checkpoint elsewhere and name its folder"
         ) from None
+    refuse_code(Path(config).parent, trust_remote_code)
     return Checkpoint(name, commit, f"commit:{commit}")
 
 
-def link_checkpoint(name: str, revision: str | None, target: Path) -> None:
+def refuse_more_than_data(folder: Path, trust_remote_code: bool = False) -> None:
+    """Refuse a checkpoint folder that can't be read as data alone: pickled weights, code, weights of another folder.
+
+    Raises:
+        CheckpointError: naming the file.
+        DamagedError: a configuration that is no JSON.
+    """
+    refuse_code(folder, trust_remote_code)
+    if not any(folder.glob("*.safetensors")):
+        raise no_safetensors(folder)
+
+
+def refuse_code(folder: Path, trust_remote_code: bool) -> None:
+    """Refuse configurations that name Python code, unless it is trusted, and adapters, which name another checkpoint.
+
+    Raises:
+        CheckpointError: naming the file.
+        DamagedError: a configuration that is no JSON.
+    """
+    if (folder / ADAPTER).exists():
+        raise CheckpointError(
+            f"{folder / ADAPTER}: the checkpoint is an adapter, whose weights some libraries add and others leave out; "
+            "merge it into its model (peft: merge_and_unload) and name the folder of the result"
+        )
+    for path in sorted(folder.glob("*config.json")):
+        if "auto_map" in read_json(path, COMPLETE) and not trust_remote_code:
+            raise CheckpointError(
+                f"{path}: names Python code (auto_map) that loading the checkpoint would run; take a checkpoint "
+                "without it, or read that code and set cluster.trust_remote_code: true in the config of a verl scale"
+            )
+
+
+def no_safetensors(name: str | Path) -> CheckpointError:
+    """The sentence for a checkpoint whose weights are missing, or pickled."""
+    return CheckpointError(
+        f"{name}: holds no weights as *.safetensors; pickled ones (pytorch_model.bin) are not read, because a pickle "
+        "runs code when it is loaded: if you trust them, convert them once by transformers' "
+        "AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER), and copy the tokenizer's files"
+    )
+
+
+@contextmanager
+def loading(name: str | Path) -> Iterator[None]:
+    """Turn whatever the libraries raise while they read the checkpoint ``name`` into one sentence.
+
+    Raises:
+        CheckpointError: in place of any exception.
+    """
+    try:
+        yield
+    except Exception as error:  # transformers, safetensors and tokenizers each have their own
+        if "use_safetensors" in str(error):  # transformers' advice is not to ask for them
+            raise no_safetensors(name) from None
+        raise CheckpointError(
+            f"{name}: could not be loaded as a causal language model with its tokenizer ({first_line(error)}); "
+            f"{COMPLETE}"
+        ) from None
+
+
+def refuse_missing_weights(name: str | Path, info: Mapping[str, Any]) -> None:
+    """Refuse a model of which parameters have no weights: transformers fills them with random numbers and goes on.
+
+    Args:
+        info: what from_pretrained returns besides the model for ``output_loading_info``.
+
+    Raises:
+        CheckpointError: naming one of them.
+    """
+    if info["missing_keys"]:
+        raise CheckpointError(
+            f"{name}: holds no weights for {len(info['missing_keys'])} of the model's parameters, "
+            f"{min(info['missing_keys'])} among them; {COMPLETE}"
+        )
+
+
+def link_checkpoint(name: str, revision: str | None, target: Path, trust_remote_code: bool = False) -> None:
     """Make ``target`` a folder of links to the files of a checkpoint, fetched from the hub first if it is a hub id.
 
     Args:
         revision: commit of the hub; None for a folder.
+        trust_remote_code: whether Python code that it brings along may be run; else it isn't fetched either.
 
     Raises:
-        CheckpointError: neither a folder with a checkpoint nor a repository that can be fetched.
+        CheckpointError: neither a folder with a checkpoint nor a repository that can be fetched, or one that
+            :func:`refuse_more_than_data` refuses.
     """
-    folder = Path(name)
+    folder, suffixes = Path(name), CONTENT | ({CODE} if trust_remote_code else set())
     if not (folder / "config.json").exists():
         if folder.exists() or not _HUB_ID.fullmatch(name):
             find_checkpoint(name)  # raises, with what is wrong
-        folder = _fetch(name, revision)
+        folder = _fetch(name, revision, suffixes)
+    refuse_more_than_data(folder, trust_remote_code)
     unfinished = target.with_name(f"{target.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     for path in folder.iterdir():
-        if path.suffix in CONTENT:
+        if path.suffix in suffixes:
             (unfinished / path.name).symlink_to(path.resolve())
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
 
 
-def _fetch(name: str, revision: str | None) -> Path:
+def _fetch(name: str, revision: str | None, suffixes: set[str]) -> Path:
     """Folder of a hub repository's files in the hub's own cache."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        found = snapshot_download(name, revision=revision, allow_patterns=[f"*{suffix}" for suffix in CONTENT])
+        found = snapshot_download(name, revision=revision, allow_patterns=[f"*{suffix}" for suffix in suffixes])
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise CheckpointError(
             f"model.name: {name} at revision {revision} could not be fetched from the Hugging Face hub "
@@ -102,11 +203,17 @@ def _fetch(name: str, revision: str | None) -> Path:
 
 def content_digest(folder: Path) -> str:
     """sha256 over names and bytes of the folder's files that decide a response."""
+    return digest_of_hashes(
+        {path.name: file_digest(path) for path in folder.iterdir() if path.suffix in {*CONTENT, CODE}}
+    )
+
+
+def digest_of_hashes(hashes: Mapping[str, str]) -> str:
+    """:func:`content_digest` of a folder from its files' sha256 by name; those that decide nothing don't count."""
     total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in CONTENT:
-            with path.open("rb") as file:
-                total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    for name, sha256 in sorted(hashes.items()):
+        if Path(name).suffix in {*CONTENT, CODE}:
+            total.update(f"{name} {sha256}\n".encode())
     return total.hexdigest()
 
 

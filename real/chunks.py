@@ -1,13 +1,19 @@
 """Finished parts of a long job on disk, each written atomically, so that a killed job loses one part at most."""
 
+import hashlib
+import io
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from real.files import DamagedError, read_table, write_table
+from real.files import write_atomically
+
+# length of the sha256 that ends a chunk's file: parquet's own checksums cover its pages, not its header
+DIGEST = 64
 
 
 class Chunks:
@@ -23,17 +29,24 @@ class Chunks:
 
     def load(self, name: str) -> pd.DataFrame | None:
         """The table saved under ``name``; None if there is none, or a damaged one, which is named and done again."""
-        try:
-            return read_table(self.folder / f"{name}.parquet", remedy="it is done again")
-        except FileNotFoundError:
+        path = self._path(name)
+        if not path.exists():
             return None
-        except DamagedError as error:
-            tqdm.write(str(error))
+        data = path.read_bytes()
+        content, digest = data[:-DIGEST], data[-DIGEST:]
+        if _digest(content) != digest:
+            tqdm.write(f"{path}: is damaged, not the bytes that were written; it is done again")
             return None
+        return pd.read_parquet(io.BytesIO(content))
 
     def save(self, name: str, table: pd.DataFrame) -> None:
-        """Keep ``table`` under ``name``."""
-        write_table(self.folder / f"{name}.parquet", table)
+        """Keep ``table`` under ``name``.
+
+        Raises:
+            WriteError: the disk is full or refuses.
+        """
+        content = table.to_parquet(index=False)
+        write_atomically(self._path(name), partial(Path.write_bytes, data=content + _digest(content)))
 
     def remove(self, prefixes: Iterable[str]) -> None:
         """Delete the tables whose names begin with a prefix and a hyphen, and the folder with the last of them."""
@@ -43,3 +56,10 @@ class Chunks:
         for folder in (self.folder, self.folder.parent):
             if not any(folder.iterdir()):
                 folder.rmdir()
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.chunk"
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

@@ -17,14 +17,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from real import power
+from real.artefacts import BASE
 from real.claims_file import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
 from real.claims_page import page
 from real.config import Experiment, ReportedScale, load
 from real.config.schema import Scale
+from real.files import write_text
 from real.measures import MEASURES, NotMeasuredError, methods_of
 from real.needs import needs
 from real.reported import MEAN, benchmarks, cells, read_benchmarks
-from real.results import BASE
 from real.statistics import Interval, verdict
 
 NOT_RUN = "not run"
@@ -114,8 +115,8 @@ def write_claims(experiment: Experiment, folder: Path) -> list[Row]:
     folder.mkdir(parents=True, exist_ok=True)
     estimates = {facts.label: facts.cost for facts in content.scales.values() if facts.gpu_hours_per_run}
     text = json.dumps(_plain({**heading, "rows": [asdict(row) for row in rows]}), indent=2, ensure_ascii=False)
-    _write(folder / "claims.json", text + "\n")
-    _write(folder / "claims.html", page(heading, rows, estimates))
+    write_text(folder / "claims.json", text + "\n")
+    write_text(folder / "claims.html", page(heading, rows, estimates))
     return rows
 
 
@@ -218,9 +219,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)

@@ -9,9 +9,8 @@ from real.config import read_checked
 from real.config.schema import Strict
 from real.config.sentences import one_per_key, sentence, unknown
 from real.config.texts import EACH_ONCE, Line, Name
+from real.identity import CLAIMS_FILE
 from real.measures import MEASURES
-
-CLAIMS_FILE = Path("paper_configs/claims.yaml")
 
 
 class Region(Strict):
@@ -123,10 +122,10 @@ class ClaimsFile(Strict):
         return self
 
 
-def load_claims(path: Path = CLAIMS_FILE) -> ClaimsFile:
+def load_claims(path: str | Path = CLAIMS_FILE) -> ClaimsFile:
     """Read and check the claims.
 
     Raises:
         ConfigError: one sentence per problem, naming file and key.
     """
-    return read_checked(path, TypeAdapter(ClaimsFile))
+    return read_checked(Path(path), TypeAdapter(ClaimsFile))

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from real.arithmetic import held_out_problems
 from real.chunks import Chunks
 from real.config import ConfigError, Evaluation, Task, digest
-from real.files import read_json, write_json, write_table
+from real.files import DamagedError, read_json, read_table, write_json, write_table
 from real.grading import grade_many
 from real.problems import MATH_BENCHMARKS, Problem
 from real.provenance import code_digest, versions
@@ -85,11 +85,12 @@ def evaluate(
 
     Raises:
         ConfigError: a prompt that doesn't fit, or an ``output`` that another checkpoint or other settings made.
+        DamagedError: rows of an earlier evaluation in ``output`` that are cut off or altered.
         FolderInUseError: another process holds ``work``.
     """
     for asked in problems.values():
         sampler.check(asked)
-    with hold(work):
+    with hold(work) as abandoned:
         about = _describe(sampler, settings, output)
         key = digest(sampler.identity, settings.model_dump(exclude=AFTER_SAMPLING))
         chunks = Chunks(work, key)
@@ -98,6 +99,7 @@ def evaluate(
             fingerprint = digest([asdict(problem) for problem in asked])
             known = about["benchmarks"].get(benchmark)
             if known and known["digest"] == fingerprint and (output / f"{benchmark}.parquet").exists():
+                require_summary(output / f"{benchmark}.parquet", known)
                 tqdm.write(f"{benchmark}: was evaluated before")
             else:
                 responses = sample_benchmark(sampler, benchmark, asked, settings, chunks)
@@ -106,7 +108,10 @@ def evaluate(
                 about["benchmarks"][benchmark] = {"digest": fingerprint, **summary(rows)}
                 write_json(output / ABOUT, about)
             tqdm.write(_log_line(benchmark, about["benchmarks"][benchmark]))
-        chunks.remove(problems)
+        if abandoned():
+            tqdm.write(f"{work}: is kept, because the Snakemake that started this job is gone: the next one repeats it")
+        else:
+            chunks.remove(problems)
 
 
 def sample_benchmark(
@@ -167,6 +172,13 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def require_summary(path: Path, known: Mapping[str, Any]) -> None:
+    """Raise DamagedError for rows that are cut off, or are not those that evaluation.json counted."""
+    counted = summary(read_table(path))
+    if counted != {key: known.get(key) for key in counted}:
+        raise DamagedError(f"{path}: doesn't hold what {ABOUT} counted; delete it and run the same command again")
+
+
 def _describe(sampler: Sampler, settings: Evaluation, output: Path) -> dict[str, Any]:
     """What makes the rows; with the benchmarks that ``output`` has already, if the same made them."""
     about: dict[str, Any] = {
@@ -180,7 +192,7 @@ def _describe(sampler: Sampler, settings: Evaluation, output: Path) -> dict[str,
     path, named = output / ABOUT, {"model": sampler.name}
     if not path.exists():
         return {**named, **about, "benchmarks": {}}
-    found = read_json(path)
+    found = read_json(path, keys=["model", *about, "benchmarks"])
     differing = [
         f"{part}.{key}"
         for part, values in about.items()

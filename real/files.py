@@ -3,6 +3,8 @@
 What is written carries checksums where its format has them (parquet's pages); :mod:`real.manifest` covers the rest.
 """
 
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -18,6 +20,7 @@ from safetensors import SafetensorError
 
 from real.errors import ExpectedError, system_reason
 
+PIECE_BYTES = 1 << 22
 MAKE_AGAIN = "delete it and run the command that made it again"
 
 
@@ -64,13 +67,22 @@ def writing(path: Path, unfinished: Path) -> Iterator[None]:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """One mapping, indented."""
-    write_atomically(path, partial(Path.write_text, data=json.dumps(value, indent=2) + "\n"))
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def write_json_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     """One mapping per line."""
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    write_atomically(path, partial(Path.write_text, data=text))
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Text as UTF-8."""
+    write_atomically(path, partial(Path.write_text, data=text, encoding="utf-8"))
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """A CSV file without the index."""
+    write_text(path, table.to_csv(index=False))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -78,12 +90,15 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_atomically(path, partial(table.to_parquet, index=False, write_page_checksum=True))
 
 
-def read_json(path: Path, remedy: str = MAKE_AGAIN) -> dict[str, Any]:
+def read_json(path: Path, remedy: str = MAKE_AGAIN, keys: Sequence[str] = ()) -> dict[str, Any]:
     """The mapping that a JSON file holds.
+
+    Args:
+        keys: that it must have.
 
     Raises:
         FileNotFoundError: no such file.
-        DamagedError: it holds something else, or is cut off.
+        DamagedError: it holds something else, is cut off, or lacks a key.
     """
     try:
         value = json.loads(path.read_text())
@@ -92,21 +107,28 @@ def read_json(path: Path, remedy: str = MAKE_AGAIN) -> dict[str, Any]:
         raise DamagedError(f"{path}: is damaged ({error}); {remedy}") from None
     if not isinstance(value, dict):
         raise DamagedError(f"{path}: holds no mapping; {remedy}")
+    _require_keys(path, value, keys, remedy)
     return value
 
 
-def read_json_lines(path: Path, remedy: str = MAKE_AGAIN) -> list[dict[str, Any]]:
+def read_json_lines(
+    path: Path, remedy: str = MAKE_AGAIN, keys: Sequence[str] = (), unfinished: bool = False
+) -> list[dict[str, Any]]:
     """The mappings of a file with one per line; the last line must be as whole as the others.
+
+    Args:
+        keys: that every line must have.
+        unfinished: leave a last line out that is still being written.
 
     Raises:
         FileNotFoundError: no such file.
-        DamagedError: naming the line that is cut off or holds no mapping.
+        DamagedError: naming the line that is cut off, holds no mapping or lacks a key.
     """
     try:
         *texts, rest = path.read_text().split("\n")
     except UnicodeDecodeError as error:
         raise DamagedError(f"{path}: is damaged ({error}); {remedy}") from None
-    if rest:
+    if rest and not unfinished:
         raise DamagedError(f"{path}: line {len(texts) + 1} is cut off; {remedy}")
     lines = []
     for number, text in enumerate(texts, 1):
@@ -116,6 +138,7 @@ def read_json_lines(path: Path, remedy: str = MAKE_AGAIN) -> list[dict[str, Any]
             raise DamagedError(f"{path}: line {number} is damaged ({error}); {remedy}") from None
         if not isinstance(line, dict):
             raise DamagedError(f"{path}: line {number} holds no mapping; {remedy}")
+        _require_keys(f"{path}: line {number}", line, keys, remedy)
         lines.append(line)
     return lines
 
@@ -135,3 +158,41 @@ def read_table(path: Path, columns: Sequence[str] | None = None, remedy: str = M
         )
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         raise DamagedError(f"{path}: is damaged ({' '.join(str(error).split())}); {remedy}") from None
+
+
+def read_csv(path: Path, remedy: str = MAKE_AGAIN, **options: Any) -> pd.DataFrame:
+    """The table of a CSV file.
+
+    Args:
+        options: of :func:`pandas.read_csv`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DamagedError: it is empty, cut off within a line, or no CSV.
+    """
+    try:
+        text = path.read_text()
+        if not text.endswith("\n"):
+            raise DamagedError(f"{path}: its last line is cut off; {remedy}")
+        return pd.read_csv(io.StringIO(text), **options)
+    except ValueError as error:  # pandas' ParserError and EmptyDataError, UnicodeDecodeError
+        raise DamagedError(f"{path}: is damaged ({' '.join(str(error).split())}); {remedy}") from None
+
+
+def _require_keys(where: Path | str, value: Mapping[str, Any], keys: Sequence[str], remedy: str) -> None:
+    if missing := [key for key in keys if key not in value]:
+        raise DamagedError(f"{where}: lacks {', '.join(missing)}; {remedy}")
+
+
+def file_digest(path: Path, report: Callable[[int], Any] = int) -> str:
+    """sha256 of a file, read in pieces.
+
+    Args:
+        report: called with the number of bytes of each piece, for a progress bar.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            digest.update(piece)
+            report(len(piece))
+    return digest.hexdigest()

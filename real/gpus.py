@@ -8,6 +8,7 @@ then on it would no longer see a change of CUDA_VISIBLE_DEVICES.
 """
 
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,7 @@ def claim(gpus: Sequence[Gpu], count: int, folder: Path, assigned: bool = False)
             jobs without an assignment keep away.
 
     Raises:
-        GpuError: fewer are given, or free.
+        GpuError: fewer are given, or free; or ``folder`` is not this user's own.
     """
     if len(gpus) < count:
         seen = f"only {len(gpus)} can be seen" if gpus else "none can be seen"
@@ -80,7 +81,7 @@ def claim(gpus: Sequence[Gpu], count: int, folder: Path, assigned: bool = False)
             f"{_gpus(count)} asked for, but {seen} here (nvidia-smi, torch, {VISIBLE}={os.environ.get(VISIBLE)}); ask "
             "for fewer, set the device to cpu, or start the job where there are enough"
         )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(folder)
     taken: list[str] = []
     holders: list[str] = []
     with ExitStack() as held:
@@ -135,6 +136,21 @@ def _installed() -> list[Gpu]:
 
 def _folder() -> Path:
     return Path(tempfile.gettempdir(), f"real-gpus-{os.getuid()}")
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder, in which nobody else can place a link that a lock would be written through.
+
+    Raises:
+        GpuError: it is there, and isn't a folder that this user alone can write to.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise GpuError(
+            f"{folder}: is no folder that this user alone can write to, so its locks can't be trusted; have it "
+            "removed, or set TMPDIR to a folder of your own"
+        )
 
 
 @contextmanager

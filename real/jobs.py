@@ -1,10 +1,7 @@
 """The jobs that the workflow's rules start: what each takes of this machine, what it calls, and its provenance."""
 
-import json
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import yaml
@@ -16,14 +13,21 @@ from real.config import (
     Experiment,
     TorchRun,
     TorchScale,
-    VerlArithmeticScale,
-    VerlScale,
     resolve,
 )
+from real.files import write_text
 from real.gpus import default_device, lease
-from real.identity import base_identity, run_identity
+from real.identity import (
+    LIBRARIES,
+    base_identity,
+    base_settings,
+    evaluation_settings,
+    run_identity,
+    run_settings,
+    sampled_identity,
+)
 from real.preflight import PreflightError, grant_problems, require
-from real.provenance import describe
+from real.record import recorded
 from real.sampling import Sampler
 
 
@@ -33,18 +37,19 @@ def make_base(experiment: Experiment) -> None:
     Raises:
         ExpectedError: with what to do.
     """
-    started, scale = time.time(), experiment.trained
-    folder, identity = Path(experiment.results), base_identity(experiment)
-    if isinstance(scale, ArithmeticScale):
-        from real.torch_engine.supervised import train_base
+    scale, folder = experiment.trained, Path(experiment.results)
+    announce("the base model", folder / "base", folder / "work" / "base")
+    with recorded(folder / "base", base_identity(experiment), base_settings(experiment), experiment.files):
+        if isinstance(scale, ArithmeticScale):
+            from real.torch_engine.supervised import train_base
 
-        with gpus(scale.base_device):
-            train_base(scale, folder)
-    else:
-        from real.checkpoints import link_checkpoint
+            with gpus(scale.base_device):
+                train_base(scale, folder)
+        else:
+            from real.checkpoints import link_checkpoint
 
-        link_checkpoint(scale.model.name, scale.model.revision, folder / "base" / "model")
-    write_provenance(folder / "base", started, experiment, identity)
+            model, trusted = scale.model, scale.cluster.trust_remote_code
+            link_checkpoint(model.name, model.revision, folder / "base" / "model", trusted)
 
 
 def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | None) -> None:
@@ -56,35 +61,35 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     Raises:
         ExpectedError: with what to do.
     """
-    started, scale = time.time(), experiment.trained
-    run = resolve(experiment, method, seed)
+    scale, run = experiment.trained, resolve(experiment, method, seed)
     if problems := grant_problems(scale.gpus, granted_gpus):
         raise PreflightError("\n".join(problems))
-    identity = run_identity(experiment, method, seed)  # before, not after: the code may be edited meanwhile
     results, part = Path(experiment.results), Path(method) / f"seed{seed}"
     output = results / "runs" / part
     places = (results / "base" / "model", output, results / "work" / part)
-    if isinstance(run, TorchRun):
-        from real.torch_engine.train import train as train_torch
+    announce(f"training of {method}, seed {seed}", *places[1:])
+    made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
+    with recorded(output, *made_from, experiment.files, method=method, seed=seed):
+        if isinstance(run, TorchRun):
+            from real.torch_engine.train import train as train_torch
 
-        with gpus(run.device):
-            train_torch(run, *places)
-    else:
-        from real.verl_engine.train import train as train_verl
+            with gpus(run.device):
+                train_torch(run, *places, scale.protected)
+        else:
+            from real.verl_engine.train import train as train_verl
 
-        # the nodes of an existing Ray cluster are shared out by whoever started it
-        own = run.cluster.ray_address is None
-        with gpus(scale.device if own else "cpu", run.cluster.gpus):
-            require(experiment, granted_gpus, inputs=False)
-            train_verl(run, *places)
-    (output / "config.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
-    write_provenance(output, started, experiment, identity)
+            # the nodes of an existing Ray cluster are shared out by whoever started it
+            own = run.cluster.ray_address is None
+            with gpus(scale.device if own else "cpu", run.cluster.gpus):
+                require(experiment, granted_gpus, inputs=False)
+                train_verl(run, *places, scale.protected)
+        write_text(output / "config.yaml", yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
 
 
 def evaluate(
     model: str,
     settings: Evaluation,
-    scale: TorchScale | VerlScale | VerlArithmeticScale | None,
+    experiment: Experiment | None,
     output: Path,
     work: Path | None,
     processes: int,
@@ -95,7 +100,7 @@ def evaluate(
     """Sample and grade any checkpoint.
 
     Args:
-        scale: None for a checkpoint that no scale describes.
+        experiment: whose scale it is; None for a checkpoint that no scale describes.
         processes: that grade at once.
         library: transformers or vllm; None: that of the scale's engine. device: None: the scale's, or what is there.
         count: GPUs, each with a copy of the model.
@@ -106,28 +111,41 @@ def evaluate(
     from real.evaluate import evaluate as evaluate_with
     from real.evaluate import problems_of
 
+    scale = experiment.trained if experiment else None
+    work = work or output / ".partial"
     problems = problems_of(settings.benchmarks, scale.task if isinstance(scale, ArithmeticScale) else None)
     device = device or (scale.device if scale else default_device())
-    library = library or ("vllm" if scale is not None and scale.engine == "verl" else "transformers")
+    library = library or (LIBRARIES[scale.engine] if scale else "transformers")
     if count < 1:
         raise ConfigError(f"--gpus is {count}; give 1 or more")
     if count > 1 and library == "transformers":
         raise ConfigError(f"--gpus is {count}, but transformers samples on one; give --sampler vllm")
-    with ended_by_sigterm(), gpus(device, count), open_sampler(library, model, settings, device, count) as sampler:
-        evaluate_with(sampler, problems, settings, output, work or output / ".partial", processes)
+    trusted = scale is not None and not isinstance(scale, TorchScale) and scale.cluster.trust_remote_code
+    made_from = {
+        **(evaluation_settings(experiment) if experiment else {}),
+        "evaluation": settings.model_dump(mode="json"),
+    }
+    made_from |= {"library": library, "device": device}
+    with (
+        recorded(output, sampled_identity(made_from), made_from, experiment.files if experiment else ()),
+        gpus(device, count),
+        open_sampler(library, model, settings, device, count, trusted) as sampler,
+    ):
+        announce(f"evaluation of {model} on {', '.join(settings.benchmarks)}", output, work)
+        evaluate_with(sampler, problems, settings, output, work, processes)
 
 
 def open_sampler(
-    library: str, model: str, settings: Evaluation, device: str, count: int
+    library: str, model: str, settings: Evaluation, device: str, count: int, trust_remote_code: bool
 ) -> AbstractContextManager[Sampler]:
     """The sampler, with what must be closed at its end."""
     if library == "vllm":
         from real.verl_engine.vllm_sampler import VllmSampler
 
-        return VllmSampler(model, settings, device, count)
+        return VllmSampler(model, settings, device, count, trust_remote_code)
     from real.torch_engine.transformers_sampler import TransformersSampler
 
-    return nullcontext(TransformersSampler(model, settings, device))
+    return nullcontext(TransformersSampler(model, settings, device, trust_remote_code))
 
 
 def gpus(device: str, count: int = 1) -> AbstractContextManager[object]:
@@ -135,17 +153,6 @@ def gpus(device: str, count: int = 1) -> AbstractContextManager[object]:
     return lease(count) if device == "cuda" else nullcontext()
 
 
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM, which schedulers send, end the job as Ctrl-C does: with its own processes ended first."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def write_provenance(folder: Path, started: float, experiment: Experiment, identity: dict[str, str]) -> None:
-    """Write ``folder/provenance.json``."""
-    description = describe(started, config=experiment.files, **identity)
-    folder.joinpath("provenance.json").write_text(json.dumps(description, indent=2) + "\n")
+def announce(what: str, output: Path, work: Path) -> None:
+    """One line that begins this attempt's part of a log, which holds those of earlier attempts too."""
+    print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {what} begins: into {output}, its state in {work}", flush=True)

@@ -1,18 +1,27 @@
-"""Locks between processes of one machine: released when their holder ends, however it ends, and named by its pid."""
+"""Locks between processes: released when their holder ends, however it ends, and named by its pid."""
 
+import json
 import os
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
+
+# a holder writes its name right after it has taken the lock
+START_S = 1.0
+# the system's clock may be set while a process runs, and a process's start with it
+CLOCK_S = 2.0
 
 
 class HeldError(Exception):
     """Another process holds the lock; for the caller to put into a sentence.
 
     Attributes:
-        pid: of the holder, as text; "unknown" while it is just starting.
+        pid: of the holder, as text; with the name of its machine, if that is another one; "unknown" if it gave none.
     """
 
     def __init__(self, pid: str):
@@ -28,14 +37,45 @@ def exclusive(path: Path) -> Iterator[None]:
         HeldError: another process holds it.
     """
     lock = FileLock(path.with_name(path.name + ".lock"))
-    holder = path.with_name(path.name + ".pid")
+    name = path.with_name(path.name + ".pid")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise HeldError((holder.read_text().strip() if holder.exists() else "") or "unknown") from None
+        raise HeldError(_holder(name)) from None
     try:
-        holder.write_text(f"{os.getpid()}\n")
+        me = {"pid": os.getpid(), "started": psutil.Process().create_time(), "host": socket.gethostname()}
+        name.write_text(json.dumps(me) + "\n")
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
         lock.release()
+
+
+def _holder(name: Path) -> str:
+    """Who holds a lock, by the file beside it; a name that a killed holder left behind is waited out, not believed."""
+    deadline = time.monotonic() + START_S
+    while True:
+        found, here = _read(name), socket.gethostname()
+        if found and found["host"] == here and _runs(found["pid"], found["started"]):
+            return str(found["pid"])
+        if time.monotonic() > deadline:
+            # of another machine's processes nothing can be seen from here
+            return f"{found['pid']} of {found['host']}" if found and found["host"] != here else "unknown"
+        time.sleep(0.05)
+
+
+def _read(name: Path) -> dict | None:
+    """What the file says; None if there is none, or it is being written."""
+    try:
+        return json.loads(name.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _runs(pid: int, started: float) -> bool:
+    """Whether the process is there, and no later one with the same number."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < CLOCK_S and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -5,16 +5,16 @@ that end in ``_seconds``. A resumed run's ``provenance.json`` counts its last pr
 taken. A run in progress is extrapolated from its own steps: what is left takes the 10th to the 90th percentile of them.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from real.costs import Range
+from real.files import read_json, read_json_lines, read_table
+from real.record import RECORD
 
 Kind = Literal["estimated", "extrapolated", "measured"]
 PERCENTILES = (10, 90)
@@ -48,7 +48,7 @@ class Taken:
 def base_taken(results: Path) -> Taken | None:
     """The base model's job; None where there is none yet."""
     folder = results / "base"
-    if not (folder / "provenance.json").exists():
+    if not (folder / RECORD).exists():
         return None
     return Taken(_exactly(_wall_seconds(folder)), None, folder_bytes(folder), None)
 
@@ -61,8 +61,8 @@ def run_taken(results: Path, method: str, seed: int, steps: int, rollouts: int) 
     """
     part = Path(method) / f"seed{seed}"
     output, work = results / "runs" / part, results / "work" / part
-    if (output / "provenance.json").exists():
-        metrics, timings = _lines(output / "metrics.jsonl"), _lines(output / "timings.jsonl")
+    if (output / RECORD).exists():
+        metrics, timings = (read_json_lines(output / f"{name}.jsonl") for name in ("metrics", "timings"))
         seconds = max(_wall_seconds(output), sum(map(_step_seconds, timings)))
         return Taken(_exactly(seconds), _exactly(sum(_step_tokens(metrics, rollouts))), folder_bytes(output), None)
     timings = _lines(work / "timings.jsonl")
@@ -87,7 +87,7 @@ def evaluation_taken(results: Path, part: Path, benchmarks: Sequence[str]) -> Ta
     files = [folder / f"{benchmark}.parquet" for benchmark in benchmarks]
     if not all(file.exists() for file in files):
         return None
-    tokens = sum(pq.read_table(file, columns=["tokens"])["tokens"].to_numpy().sum() for file in files)
+    tokens = sum(read_table(file, columns=["tokens"])["tokens"].sum() for file in files)
     timed = _lines((results / "benchmarks" / "evaluate" / part).with_name(f"{part.name}.jsonl"))
     seconds = _exactly(float(timed[-1]["s"])) if timed else None
     return Taken(seconds, _exactly(float(tokens)), folder_bytes(folder), None)
@@ -124,12 +124,11 @@ def _step_tokens(metrics: list[dict[str, Any]], rollouts: int) -> list[float]:
 
 
 def _wall_seconds(folder: Path) -> float:
-    return json.loads((folder / "provenance.json").read_text())["wall_seconds"]
+    return float(read_json(folder / RECORD, keys=["wall_seconds"])["wall_seconds"])
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     """Lines of a JSON file; none where it is missing. A last line that is still being written is left out."""
     if not path.exists():
         return []
-    whole = path.read_text().rpartition("\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
+    return read_json_lines(path, unfinished=True)

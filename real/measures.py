@@ -14,12 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, create_model
 
+from real.artefacts import BASE
 from real.config import Experiment
 from real.config.schema import Strict
 from real.gradients import largest_weight, weight_curve
 from real.objectives import Objective, make_objective
 from real.reported import MEAN
-from real.results import BASE, ResultsError, curve, problem_rates
+from real.results import ResultsError, curve, problem_rates
 from real.statistics import Interval, paired_difference, seed_mean
 
 Metric = Literal["entropy", "val_pass_at_1", "reward_mean", "solve_all"]

@@ -21,6 +21,8 @@ METRICS = (
     "learning_rate",
     "val_pass_at_1",
 )
+# columns of gradient_samples.parquet
+SAMPLES = {"step": "int64", "method": "str", "score": "float64", "reward": "int64", "weight": "float64"}
 
 
 def metrics_line(**values: Any) -> dict[str, Any]:
@@ -32,6 +34,5 @@ def samples_frame(
     step: int, method: str, score: Sequence[float], reward: Sequence[float], weight: Sequence[float]
 ) -> pd.DataFrame:
     """Rows of gradient_samples.parquet: one per rollout, (N,) each."""
-    columns = {"step": "int64", "method": "str", "score": "float64", "reward": "int64", "weight": "float64"}
     rows = {"step": step, "method": method, "score": score, "reward": reward, "weight": weight}
-    return pd.DataFrame(rows, index=range(len(score))).astype(columns)
+    return pd.DataFrame(rows, index=range(len(score))).astype(SAMPLES)

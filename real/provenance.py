@@ -1,27 +1,22 @@
-"""Which code, configuration and machine made a result."""
+"""Which version of this repository's code and of the packages makes a result; record.py keeps it beside the result."""
 
 import ast
 import hashlib
 import importlib.metadata
 import json
-import os
-import platform
-import resource
-import subprocess
-import sys
-import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_PACKAGES = ("real", "figures")
-PACKAGES = ("torch", "transformers", "numpy", "pandas", "snakemake")
 
 
+@lru_cache
 def code_digest(*modules: str) -> str:
     """Short sha256 of the named modules and of every module of this repository they import, however indirectly.
+
+    One process asks once: what is edited meanwhile is not the code that it runs.
 
     Comments and layout don't count: the digest is of the syntax tree. Nor does an import inside a function (the config
     validates by the objectives without depending on them). A rule carries the digest as a param, so that an edit reruns
@@ -42,27 +37,6 @@ def code_digest(*modules: str) -> str:
             pending += _imports(path)
     trees = {str(path.relative_to(ROOT)): _tree(path) for path in reached}
     return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def describe(started: float, **what: Any) -> dict[str, Any]:
-    """Provenance of a job: commit, command, versions, machine, seconds since ``started`` (time.time()), peak memory."""
-    git = {
-        "commit": _git("rev-parse", "HEAD"),
-        "modified_files": len((_git("status", "--porcelain") or "").splitlines()),
-    }
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {
-        **what,
-        "git": git,
-        "command": ["python", "-m", "real", *sys.argv[1:]],
-        "python": platform.python_version(),
-        "packages": versions(*PACKAGES),
-        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "wall_seconds": round(time.time() - started, 1),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_memory_bytes": peak,
-    }
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -109,11 +83,3 @@ def _imports(path: Path) -> list[Path]:
 @lru_cache(maxsize=256)
 def _tree(path: Path) -> str:
     return ast.dump(ast.parse(path.read_text()))
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import pandas as pd
 
 from real.config import ArithmeticScale, ConfigError, VerlScale
+from real.config.schema import Scale
+from real.files import read_csv
 from real.problems import MATH_BENCHMARKS
 from real.sources import Source, read_sources
 
@@ -41,6 +44,17 @@ def validation_problems(scale: ArithmeticScale | VerlScale) -> str:
     return f"{source.rows} problems of {source.label}"
 
 
+def evidence_line(scale: Scale) -> str:
+    """What is printed on figures of training: evidence level and, where something was trained, seeds and samples."""
+    if not isinstance(scale, (ArithmeticScale, VerlScale)):
+        return scale.evidence
+    training, seeds = scale.training, ", ".join(map(str, scale.seeds))
+    return (
+        f"{scale.evidence}; seeds {seeds}; {training.prompts} × {training.rollouts} rollouts a step; validation: "
+        f"{validation_problems(scale)} × {training.validation_samples} samples"
+    )
+
+
 def read_benchmarks(files: Sequence[str]) -> pd.DataFrame:
     """The rows of all files, with :data:`COLUMNS`; one row per (backbone, method, benchmark), NaN where not printed.
 
@@ -50,7 +64,7 @@ def read_benchmarks(files: Sequence[str]) -> pd.DataFrame:
     """
     parts = []
     for file in files:
-        part = pd.read_csv(file, comment="#")
+        part = read_csv(Path(file), remedy="restore it from the repository", comment="#")
         if list(part.columns) != COLUMNS:
             raise ConfigError(f"{file}: expected the columns {', '.join(COLUMNS)}, found {', '.join(part.columns)}")
         for column, known in (("benchmark", {*benchmarks(), MEAN}), ("provenance", set(PROVENANCE))):

@@ -1,13 +1,17 @@
 """Where the datasets come from: fetched once, verified before every use.
 
 ``datasets/sources.yaml`` describes each file; :func:`fetch` puts it into ``datasets/raw``. A file that is not byte for
-byte the one described is never used.
+byte the one described is never used, nor parsed. Unfinished files lie in ``raw/.partial``.
 """
 
+import errno
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,13 +24,19 @@ from tqdm import tqdm
 from real.config.files import read_yaml
 from real.config.sentences import ConfigError, one_per_key, sentence, unknown
 from real.config.texts import EACH_ONCE, Line, Name
-from real.errors import ExpectedError
+from real.errors import ExpectedError, system_reason
+from real.files import WriteError
+from real.locks import HeldError, exclusive
 
 SOURCES_FILE = Path("datasets/sources.yaml")
 RAW = Path("datasets/raw")
 MIRROR_VARIABLE = "REAL_DATASETS_MIRROR"
 RETRIES = 2
 CONNECT_AND_READ_SECONDS = (4, 60)
+# what is wrong with this machine, not with the place that a file comes from
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+# user and password, and a query, which may hold a token
+SECRETS = re.compile(r"(?<=/)[^/\s]*:[^/\s]*(?=@)|(?<=\?)[^\s,()]+")
 
 
 class DatasetError(ExpectedError):
@@ -124,7 +134,8 @@ def mirror_folder() -> Path | None:
     if not chosen:
         return None
     if not Path(chosen).is_dir():
-        raise DatasetError(f"{chosen}: the mirror is no folder; correct {MIRROR_VARIABLE} or datasets.mirror")
+        where = without_secrets(chosen)
+        raise DatasetError(f"{where}: the mirror is no folder; correct {MIRROR_VARIABLE} or datasets.mirror")
     return Path(chosen)
 
 
@@ -153,23 +164,64 @@ def fetch(source: Source, raw_folder: Path = RAW, mirror: Path | None = None) ->
     if target.exists():
         verify(target, source)
         return target
-    places: list[tuple[str, Callable[[str, str], None]]] = [(url, _download) for url in source.urls]
+    places: list[tuple[str, Callable[[str, str], None]]] = [
+        (url, partial(_download, limit=source.bytes)) for url in source.urls
+    ]
     if mirror is not None:
         places.insert(0, (str(mirror / source.file), _copy))
     pooch.get_logger().setLevel("ERROR")  # what fails is said once, below
     failures = []
-    for place, copy in places:
-        try:
-            _retrieve(source, place, copy, target)
-        except (OSError, DatasetError) as error:
-            failures.append(f"{place} ({_reason(error)})")
-        else:
-            tqdm.write(f"{target}: {source.identity}, from {place}")
+    with _unfinished(target) as folder:
+        if target.exists():  # another process was faster
+            verify(target, source)
             return target
+        for place, copy in places:
+            try:
+                fetched = _retrieve(source, place, copy, folder)
+            except (OSError, DatasetError) as error:
+                if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                    raise WriteError(
+                        f"{target}: could not be written ({system_reason(error)}); make room there, or mend what is in "
+                        "the way, and run the same command again"
+                    ) from None
+                failures.append(f"{place} ({_reason(error)})")
+            else:
+                fetched.replace(target)
+                tqdm.write(f"{target}: {source.identity}, from {without_secrets(place)}")
+                return target
     raise DatasetError(
-        f"{target}: could not be fetched, tried {', '.join(failures)}; connect to the network, or put {source.file} "
-        f"into a folder and name the folder in {MIRROR_VARIABLE} or datasets.mirror, and run the same command again"
+        f"{target}: could not be fetched, tried {without_secrets(', '.join(failures))}; connect to the network, or put "
+        f"{source.file} into a folder and name the folder in {MIRROR_VARIABLE} or datasets.mirror, and run the same "
+        "command again"
     )
+
+
+def without_secrets(text: str) -> str:
+    """URLs in a text without what may be a password: user information and query."""
+    return SECRETS.sub("***", text)
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[Path]:
+    """An empty folder beside ``target`` for what is being fetched; what a killed process left there is removed.
+
+    Raises:
+        DatasetError: another process fetches the same file.
+    """
+    folder = target.parent / ".partial" / target.stem
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(exclusive(folder))
+        except HeldError as error:
+            raise DatasetError(
+                f"{target}: is being fetched by process {error.pid}; wait for it to finish, or end it, and run the "
+                "same command again"
+            ) from None
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        held.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
 
 
 def _difference(path: Path, source: Source) -> str:
@@ -186,8 +238,8 @@ def _difference(path: Path, source: Source) -> str:
     return f"has {found} and {len(content)} bytes, not {source.identity}{size}"
 
 
-def _retrieve(source: Source, place: str, copy: Callable[[str, str], None], target: Path) -> None:
-    """Copy to a temporary file beside the target, verify, rename; pooch does it, and repeats what the network broke."""
+def _retrieve(source: Source, place: str, copy: Callable[[str, str], None], folder: Path) -> Path:
+    """A verified copy in ``folder``, complete on disk; pooch makes it, and repeats what the network broke."""
 
     def verified(url: str, output_file: str, _: Any) -> None:
         copy(url, output_file)
@@ -195,22 +247,44 @@ def _retrieve(source: Source, place: str, copy: Callable[[str, str], None], targ
             raise DatasetError(difference)
 
     # no hash for pooch: it knows no git blob ids, so the downloader verifies
-    registry, urls = {target.name: None}, {target.name: place}
-    pooch.create(target.parent, base_url="", registry=registry, urls=urls, retry_if_failed=RETRIES).fetch(
-        target.name, downloader=verified
-    )
-    target.chmod(0o644)  # temporary files are their owner's alone
+    pooch.create(
+        folder, base_url="", registry={"fetched": None}, urls={"fetched": place}, retry_if_failed=RETRIES
+    ).fetch("fetched", downloader=verified)
+    fetched = folder / "fetched"
+    fetched.chmod(0o644)  # temporary files are their owner's alone
+    with fetched.open("rb") as file:
+        os.fsync(file.fileno())
+    return fetched
 
 
-def _download(url: str, output_file: str) -> None:
-    # pooch sets the total and asks for the bar's truth value, which tqdm has only with one
-    with tqdm(total=1, desc=url.rpartition("/")[2], unit="B", unit_scale=True, disable=None) as bar:
+class _Bar(tqdm):
+    """A progress bar that also ends a download of more bytes than the file has: no server fills the disk."""
+
+    def __init__(self, file: str, limit: int | None, url: str):
+        super().__init__(desc=url.rpartition("/")[2], unit="B", unit_scale=True, disable=None)
+        self.file, self.limit = Path(file), limit
+
+    def __bool__(self) -> bool:
+        """Asked by pooch: whether to call :meth:`update`, also for an answer of unknown length."""
+        return True
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """Called after every chunk is written."""
+        if self.limit is not None and self.file.stat().st_size > self.limit:
+            raise DatasetError(f"sends more than the file's {self.limit} bytes")
+        return super().update(n)
+
+
+def _download(url: str, output_file: str, limit: int | None) -> None:
+    with _Bar(output_file, limit, without_secrets(url)) as bar:
         pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=CONNECT_AND_READ_SECONDS)(
             url, output_file, None
         )
 
 
 def _copy(path: str, output_file: str) -> None:
+    if Path(path).exists() and not Path(path).is_file():  # a link to a device has no end
+        raise DatasetError("is no regular file")
     shutil.copyfile(path, output_file)
 
 

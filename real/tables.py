@@ -4,15 +4,18 @@ Each table exists once as numbers (CSV) and once for reading (HTML, Markdown, La
 scale the numbers are the paper's own.
 """
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from real.artefacts import BASE
 from real.config import Experiment, ReportedScale, resolve
+from real.files import read_csv, write_csv, write_text
 from real.reported import MEAN, PROVENANCE, benchmark_label, provenance_note, read_benchmarks, validation_problems
-from real.results import BASE, problem_rates, run_metrics
+from real.results import problem_rates, run_metrics
 from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1
 
 BASE_LABEL = "Base model"
@@ -40,7 +43,7 @@ def write_benchmarks(experiment: Experiment, folder: Path) -> None:
     """Write ``benchmarks.{csv,html,md,tex}``: rows are methods, columns the benchmarks and their mean."""
     scores = benchmark_scores(experiment)
     folder.mkdir(parents=True, exist_ok=True)
-    _wide(scores, ["value", "low", "high"]).to_csv(folder / "benchmarks.csv", index=False)
+    write_csv(folder / "benchmarks.csv", _wide(scores, ["value", "low", "high"]))
     note = benchmark_note(experiment, scores)
     scores["cell"] = [_cell(row, ".3f") for row in scores.itertuples()]
     marks = scores["provenance"].map(lambda name: PROVENANCE[name][0]) if "provenance" in scores else ""
@@ -78,7 +81,7 @@ def write_differences(experiment: Experiment, folder: Path) -> None:
     """Write ``differences.{csv,html,md,tex}``: rows are the other methods, columns the benchmarks and their mean."""
     scores = differences(experiment)
     folder.mkdir(parents=True, exist_ok=True)
-    scores.to_csv(folder / "differences.csv", index=False)
+    write_csv(folder / "differences.csv", scores)
     first = _label(experiment, experiment.trained.methods[0])
     scores["cell"] = [_cell(row, "+.3f") for row in scores.itertuples()]
     scores["name"] = f"{first} − " + scores["label"]
@@ -106,7 +109,7 @@ def write_pass_at_k(experiment: Experiment, folder: Path) -> None:
     """Write ``pass_at_k.{csv,html,md,tex}``: rows are methods, columns k."""
     scores = pass_at_k_scores(experiment)
     folder.mkdir(parents=True, exist_ok=True)
-    scores.drop(columns="benchmark").to_csv(folder / "pass_at_k.csv", index=False)
+    write_csv(folder / "pass_at_k.csv", scores.drop(columns="benchmark"))
     scores["cell"] = [_cell(row, ".3f") for row in scores.itertuples()]
     scores["name"] = scores["label"]
     note = (
@@ -120,7 +123,8 @@ def write_pass_at_k(experiment: Experiment, folder: Path) -> None:
 def training_curves(experiment: Experiment) -> pd.DataFrame:
     """Tidy curves of all runs: metric, method, label, seed (empty at the published scale), step, value."""
     if isinstance(experiment.scale, ReportedScale):
-        return pd.read_csv(experiment.scale.reported.training_dynamics, comment="#")
+        path = Path(experiment.scale.reported.training_dynamics)
+        return read_csv(path, remedy="restore it from the repository", comment="#")
     parts = []
     for method in experiment.scale.methods:
         for seed in experiment.scale.seeds:
@@ -161,7 +165,7 @@ def write_learning_rate_sweep(experiment: Experiment, folder: Path) -> None:
     """Write ``learning_rate_sweep.{csv,html,md,tex}``: rows are methods, columns learning rates."""
     scores = learning_rate_scores(experiment)
     folder.mkdir(parents=True, exist_ok=True)
-    scores.to_csv(folder / "learning_rate_sweep.csv", index=False)
+    write_csv(folder / "learning_rate_sweep.csv", scores)
     scores["cell"] = [
         row.values.replace(" ", " / ") if row.seeds < 3 else f"{row.val_pass_at_1:.3f} ± {row.half_width:.3f}"
         for row in scores.itertuples()
@@ -187,26 +191,27 @@ def write_readable(stem: Path, title: str, sections: dict[Any, pd.DataFrame], no
         styled = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
         latex += [f"% {heading}", styled.to_latex(hrules=True)]
     markdown.append(f"{note}\n")
-    stem.with_suffix(".html").write_text(html_page(title, sections, note))
-    stem.with_suffix(".md").write_text("\n".join(markdown))
-    stem.with_suffix(".tex").write_text("\n".join(latex))
+    write_text(stem.with_suffix(".html"), html_page(title, sections, note))
+    write_text(stem.with_suffix(".md"), "\n".join(markdown))
+    write_text(stem.with_suffix(".tex"), "\n".join(latex))
 
 
 def html_page(title: str, sections: dict[Any, pd.DataFrame], *notes: str) -> str:
-    """One table of several sections as a page by itself, each note a paragraph below."""
+    """One table of several sections as a page by itself, each note a paragraph below; all text is escaped."""
     style = (
         "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;color:#222}"
         "table{border-collapse:collapse}th,td{padding:.35em .8em;text-align:right;border-bottom:1px solid #ddd;"
         "font-variant-numeric:tabular-nums;white-space:nowrap}th:first-child,td:first-child{text-align:left}"
         "thead th{border-bottom:2px solid #222}"
     )
+    title = escape(title, quote=False)
     html = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>',
         f"<h1>{title}</h1>",
     ]
     for heading, table in sections.items():
-        html += [f"<h2>{heading}</h2>", table.to_html(index=False, border=0)]
-    return "\n".join([*html, *(f"<p>{note}</p>" for note in notes), "</html>\n"])
+        html += [f"<h2>{escape(str(heading), quote=False)}</h2>", table.to_html(index=False, border=0)]
+    return "\n".join([*html, *(f"<p>{escape(note, quote=False)}</p>" for note in notes), "</html>\n"])
 
 
 def _score_row(

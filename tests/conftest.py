@@ -1,6 +1,7 @@
 """Shared fixtures: hypothesis's profiles, a tiny scale, a tiny trained-format policy."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import settings
 from real.config import Experiment, load
 from real.torch_engine.policy import build_policy, prepare_torch
 from real.torch_engine.supervised import train_base
+from tests import tiny_scale as tiny
 from tests.fuzzing import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,3 +61,27 @@ def base_folder(smoke, tmp_path_factory):
     scale = smoke.scale.model_copy(update={"base": smoke.scale.base.model_copy(update={"phases": [phase]})})
     train_base(scale, folder, checkpoint_every=8)
     return scale, folder
+
+
+SECRETS = {"WANDB_API_KEY": "w4ndb-0123456789", "HF_TOKEN": "hf_0123456789", "AWS_SECRET_ACCESS_KEY": "aws-0123456789"}
+
+
+@pytest.fixture(scope="session")
+def tiny_scale(tmp_path_factory):
+    """A folder with a finished scale of a few steps, made while secrets were in the environment; not to be changed."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny.enter(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, value in SECRETS.items():
+            patch.setenv(name, value)
+        tiny.finish()
+    return folder
+
+
+@pytest.fixture
+def tiny_copy(tiny_scale, tmp_path, monkeypatch):
+    """A copy of it to change, which is the current folder; the experiment."""
+    shutil.copytree(tiny_scale, tmp_path / "copy", symlinks=True)
+    monkeypatch.chdir(tmp_path / "copy")
+    return tiny.experiment()

@@ -2,9 +2,10 @@
 
 import hashlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+PIECES = 50  # of a content that takes its time
 INSTRUCTION = "Let's think step by step and output the final answer within \\boxed{}."
 
 
@@ -24,6 +26,8 @@ class Served:
     status: int = 200
     promised: int | None = None  # Content-Length, if another than the content's
     failures: int = 0  # answer 503 this often first
+    endless: bool = False  # repeat the content until nobody listens, without a Content-Length
+    seconds: float = 0.0  # that the content takes to arrive
 
 
 @dataclass
@@ -52,9 +56,17 @@ def data_server() -> Iterator[DataServer]:
             served = state.files.get(self.path, Served(status=404))
             status = 503 if state.requests[self.path] <= served.failures else served.status
             self.send_response(status)
-            self.send_header("Content-Length", str(len(served.content) if served.promised is None else served.promised))
+            length = len(served.content) if served.promised is None else served.promised
+            if not served.endless:
+                self.send_header("Content-Length", str(length))
             self.end_headers()
-            self.wfile.write(served.content)
+            with suppress(OSError):  # whoever asked may be gone
+                size = -(-len(served.content) // PIECES) if served.seconds else len(served.content)
+                for start in range(0, len(served.content), max(size, 1)):
+                    self.wfile.write(served.content[start : start + size])
+                    time.sleep(served.seconds / PIECES)
+                while served.endless:
+                    self.wfile.write(served.content)
 
         def log_message(self, *_: Any) -> None:
             """Print nothing."""

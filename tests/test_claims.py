@@ -20,6 +20,7 @@ from real.objectives import make_objective
 from real.reported import read_benchmarks
 from real.results import ResultsError
 from real.statistics import paired_difference
+from tests.made_up import record_all, with_steps, write_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 CLAIMS = ROOT / "paper_configs" / "claims.yaml"
@@ -40,7 +41,7 @@ def published(monkeypatch):
     return load([PUBLISHED], local_file=Path("absent"))
 
 
-def curves(method: str, rng: np.random.Generator) -> pd.DataFrame:
+def curves(method: str, rng: np.random.Generator) -> dict[str, list]:
     """Made-up metrics: GRPO's entropy and validation fall, DAPO's entropy stays, REAL's reward leads."""
     step = np.arange(STEPS + 1)
     entropy = 0.3 * np.exp(-5 * step / STEPS) if method == "grpo" else np.full(len(step), 0.3)
@@ -49,7 +50,7 @@ def curves(method: str, rng: np.random.Generator) -> pd.DataFrame:
     frame = pd.DataFrame({"step": step, "entropy": entropy, "val_pass_at_1": validation, "reward_mean": reward})
     frame[["entropy", "reward_mean"]] *= rng.normal(1, 0.01)
     frame["solve_all"] = 10.0 + rng.normal(0, 5, len(step))
-    return frame.astype(object).where(lambda values: values.notna(), None)
+    return frame.to_dict("list")
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def trained(smoke, tmp_path, monkeypatch):
 
     def make(scale_name: str, seeds: list[int]):
         scale = smoke.scale.model_copy(update={"scale": scale_name, "seeds": seeds})
-        experiment = smoke.model_copy(update={"name": scale_name, "scale": scale})
+        experiment = with_steps(smoke.model_copy(update={"name": scale_name, "scale": scale}), STEPS)
         monkeypatch.chdir(tmp_path)
         rng = np.random.default_rng(0)
         difficulty = rng.uniform(-0.1, 0.1, 60)
@@ -74,8 +75,8 @@ def trained(smoke, tmp_path, monkeypatch):
                         evaluations / f"{benchmark}.parquet"
                     )
                 if seed is not None:
-                    runs.mkdir(parents=True)
-                    curves(method, rng).to_json(runs / "metrics.jsonl", orient="records", lines=True)
+                    write_metrics(runs, curves(method, rng))
+        record_all(experiment)
         return experiment
 
     return make

@@ -136,7 +136,9 @@ def test_the_report_holds_counts_and_ids_but_no_text(tmp_path):
     stated = {}
     for name, texts in {"amc": [LONG, "Secret pears"], "deepscaler": [LONG, "Secret plums"]}.items():
         content = raw_file(tmp_path / f"{name}.parquet", texts, ["41", "42"])
-        stated[name] = entry(content, ["u"], split="test" if name == "amc" else "train", label=f"The {name}")
+        stated[name] = entry(
+            content, ["https://a.org/u"], split="test" if name == "amc" else "train", label=f"The {name}"
+        )
     sources = tmp_path / "sources.yaml"
     sources.write_text(yaml.safe_dump(stated))
     for source in read_sources(sources).values():

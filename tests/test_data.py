@@ -95,10 +95,10 @@ def test_another_row_count_other_columns_and_no_parquet_are_named(raw, tmp_path)
     ]:
         pq.write_table(content, path)
         with pytest.raises(DatasetError, match=sentence):
-            prepare(Source(name="amc", **entry(path.read_bytes(), ["u"])), path.parent, tmp_path)
+            prepare(Source(name="amc", **entry(path.read_bytes(), ["https://a.org/u"])), path.parent, tmp_path)
     path.write_bytes(b"no parquet")
     with pytest.raises(DatasetError, match=r"amc.parquet: is no parquet file"):
-        prepare(Source(name="amc", **entry(b"no parquet", ["u"])), path.parent, tmp_path)
+        prepare(Source(name="amc", **entry(b"no parquet", ["https://a.org/u"])), path.parent, tmp_path)
 
 
 def test_a_missing_or_altered_raw_file_is_not_prepared(raw, tmp_path):

@@ -37,3 +37,14 @@ def test_links_lead_to_files(page):
 def test_every_rule_and_config_file_named_in_the_readme_exists():
     for path in re.findall(rf"`((?:{ROOMS})/[^`<{{*]*)`", README):
         assert (ROOT / path).exists(), path
+
+
+def test_every_test_named_in_the_docs_exists():
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+    }
+    named = {name for page in PAGES for name in re.findall(r"\b(test_\w+)\b(?!\.py)", page.read_text())}
+    assert named - defined == set()
+    assert "test_no_secret_of_the_environment_is_written_or_printed" in named

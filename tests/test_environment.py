@@ -24,6 +24,8 @@ PYPI_NAME = {
 # imported name -> PyPI name, where they differ
 DISTRIBUTION = {
     "yaml": "pyyaml",
+    "PIL": "pillow",
+    "fontTools": "fonttools",
     "math_verify": "math-verify",
     "latex2sympy2_extended": "latex2sympy2-extended",
     "packaging": "packaging",
@@ -127,7 +129,8 @@ def test_lock_and_installed_versions_satisfy_the_conda_specs(path):
 def test_every_imported_package_is_named_in_the_conda_files():
     named = set().union(*(conda_specs(path) for path in CONDA_FILES))
     assert imported("real", "figures") - named == set()
-    assert imported("tests") - named - {"packaging"} == set()  # packaging comes with pytest
+    # they come with pytest, and with matplotlib
+    assert imported("tests") - named - {"packaging", "pillow", "fonttools"} == set()
 
 
 def test_the_rules_environment_is_environment_yml_without_the_tools():

@@ -11,6 +11,7 @@ from hypothesis import example
 from hypothesis import strategies as st
 
 from real.files import DamagedError, read_json, read_json_lines, read_table, write_json, write_json_lines, write_table
+from real.manifest import Manifest, _digest, read_manifest
 from tests.fuzzing import fuzz
 
 plain = st.recursive(
@@ -134,3 +135,42 @@ def test_a_damaged_table_is_named_or_a_table(path):
         assert found is None or isinstance(found, pd.DataFrame)
 
     damaged()
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> dict[str, Any]:
+    """The content of a manifest.json, with its own digest."""
+    names = draw(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=3, unique=True))
+    job = {"rule": "train", "config_digest": "0" * 16, "code_digest": "f" * 16, "made_by": draw(st.text(max_size=8))}
+    file = {"job": names[0], "bytes": draw(st.integers(0, 2**40)), "sha256": draw(st.sampled_from("0a9")) * 64}
+    content = {"experiment": "laptop", "config_files": [], "jobs": {names[0]: job}, "files": dict.fromkeys(names, file)}
+    return {**content, "sha256": _digest(content)}
+
+
+def test_a_damaged_manifest_is_named_or_says_what_was_written(path):
+    """It carries its own digest, so that no damage can be read as another manifest."""
+
+    @fuzz(content=manifests(), damage=damages())
+    def damaged(content, damage):
+        write_json(path, content)
+        assert read_manifest(path) == Manifest.model_validate(content)
+        path.write_bytes(damage(path.read_bytes()))
+        try:
+            found = read_manifest(path)
+        except DamagedError as error:
+            assert str(error).startswith(f"{path}: ")  # noqa: PT017, either outcome is right
+        else:
+            assert found == Manifest.model_validate(content)
+
+    damaged()
+
+
+def test_any_mapping_is_a_manifest_or_named(path):
+    @example(value={"sha256": _digest({})})
+    @fuzz(value=mappings)
+    def any_mapping(value):
+        write_json(path, {**value, "sha256": _digest({key: v for key, v in value.items() if key != "sha256"})})
+        with pytest.raises(DamagedError, match=r"is of another version .* make it again with"):
+            read_manifest(path)
+
+    any_mapping()

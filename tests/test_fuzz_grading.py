@@ -83,12 +83,13 @@ def test_any_response_is_graded_with_a_documented_status_and_no_code_is_run(pair
 
 
 @example(answer="1+\\boxed{0}")
+@example(answer="1+\\boxed{0}")
 @fuzz(share=0.25, answer=answers)
 def test_a_text_against_itself_is_never_a_death_and_never_wrong_where_it_is_found_whole(answer):
     response = f"\\boxed{{{answer}}}"
     found = grade(response, answer)
     assert found.status != "worker_died"
-    # a ground truth in a box is taken out of it (real.grading), so that it is another text than the answer around it
-    if final_answer(response) == answer.strip() != "" and "\\boxed" not in answer:
+    # a box within the box is read by its content, as no ground truth is written
+    if final_answer(response) == answer.strip() != "" and "boxed" not in answer:
         assert found.correct, found
     assert not os.path.exists(MARKER)

@@ -23,6 +23,7 @@ from real.tables import (
     write_learning_rate_sweep,
     write_pass_at_k,
 )
+from tests.made_up import record_all, with_samples, with_steps, write_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = ["AIME24", "AIME25", "MATH500", "AMC23", "Minerva", "OlympiadBench"]
@@ -42,7 +43,7 @@ def finished(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def make(*names: str):
-        experiment, rng = read(*names), np.random.default_rng(0)
+        experiment, rng = with_samples(with_steps(read(*names), 2), SAMPLES), np.random.default_rng(0)
         results, rates = Path(experiment.results), {}
         for method in ("base", *experiment.scale.methods):
             folder = results / "evaluations" / method / ("" if method == "base" else "seed0")
@@ -54,11 +55,10 @@ def finished(tmp_path, monkeypatch):
                 pd.DataFrame(rows, columns=["problem_id", "correct"]).to_parquet(folder / f"{benchmark}.parquet")
         for place, method in enumerate(experiment.scale.methods):
             folder = results / "runs" / method / "seed0"
-            folder.mkdir(parents=True)
-            metrics = {"step": [0, 1, 2], "entropy": [None, 0.5, 0.4], "reward_mean": [None, 0.3, 0.35]}
+            metrics = {"entropy": [None, 0.5, 0.4], "reward_mean": [None, 0.3, 0.35]}
             metrics |= {"solve_all": [None, 2, 3], "val_pass_at_1": [0.2, None, 0.2 + 0.05 * place]}
-            lines = pd.DataFrame(metrics).astype(object).where(lambda frame: frame.notna(), None)
-            lines.to_json(folder / "metrics.jsonl", orient="records", lines=True)
+            write_metrics(folder, metrics)
+        record_all(experiment)
         return experiment, rates
 
     return make
@@ -99,10 +99,7 @@ def test_differences_and_pass_at_k_are_those_of_the_files(finished):
     assert stored.loc[("gspo", "mean"), ["value", "low", "high"]].tolist() == pytest.approx(
         [expected.value, expected.low, expected.high]
     )
-    # 16 samples in the config, 4 in the files
-    scale = experiment.scale
-    four = scale.model_copy(update={"evaluation": scale.evaluation.model_copy(update={"samples": SAMPLES})})
-    write_pass_at_k(experiment.model_copy(update={"scale": four}), Path("tables"))
+    write_pass_at_k(experiment, Path("tables"))
     scores = pd.read_csv("tables/pass_at_k.csv").set_index(["method", "k"])["value"]
     assert scores["dapo", 1] == pytest.approx(np.mean([rates["dapo", name].mean() for name in benchmarks()]))
     assert scores["dapo", 4] == pytest.approx(np.mean([(rates["dapo", name] > 0).mean() for name in benchmarks()]))
@@ -157,7 +154,7 @@ def test_the_sweep_is_judged_on_the_named_validation_set(finished):
     write_learning_rate_sweep(experiment, Path("tables"))
     text = Path("tables/learning_rate_sweep.md").read_text()
     assert "| method   | 5.0e-07   | 1.0e-06   | 2.0e-06   | 4.0e-06   |" in text
-    assert "step 1400, seeds 0; 8 samples of each of 30 problems of AIME24" in text
+    assert "step 2, seeds 0; 8 samples of each of 30 problems of AIME24" in text
     scores = pd.read_csv("tables/learning_rate_sweep.csv")
     assert scores.set_index(["method", "learning_rate"]).loc[("grpo", 5.0e-7), "val_pass_at_1"] == pytest.approx(0.4)
     axis = learning_rate_sweep.draw(scores, experiment.scale.evidence).axes[0]

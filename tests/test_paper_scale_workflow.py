@@ -30,6 +30,7 @@ ONCE = {
     "training_dynamics": 1,
     "gradient_magnitude": 1,
     "gradient_measured": 1,
+    "manifest": 1,
 }
 SWEEP = {
     "base": 1,
@@ -225,7 +226,7 @@ def test_at_a_protected_scale_edits_redraw_but_neither_retrain_nor_evaluate(fini
     edit_everything(checkout, "single_gpu")
     rules = set(planned(checkout, *config("single_gpu")))
     assert not rules & PRODUCERS
-    assert {"claims", "gradient_magnitude", "gradient_measured"} <= rules
+    assert {"claims", "gradient_magnitude", "gradient_measured", "manifest"} <= rules
     # forcing is the way: a retrained run is evaluated, a forced evaluation retrains nothing
     forced = planned(checkout, "--forcerun", "train", *config("single_gpu"))
     assert (forced["train"], forced["evaluate"], forced.keys() & PRODUCERS) == (4, 4, {"train", "evaluate"})
@@ -246,6 +247,18 @@ def test_at_a_protected_scale_what_is_deleted_is_made_again_and_nothing_beside_i
     assert jobs["prepare_dataset"] == 1
     shutil.rmtree(results / "evaluations" / "base")
     assert planned(checkout, *config("single_gpu"))["evaluate_base"] == 1
+
+
+@pytest.mark.slow
+def test_at_a_protected_scale_no_run_is_repeated_for_the_loss_of_what_nothing_reads(finished):
+    checkout = finished("single_gpu")
+    results = checkout / "results" / "single_gpu"
+    for name in ("runs/gspo/seed0/timings.jsonl", "evaluations/gspo/seed0/evaluation.json"):
+        (results / name).unlink()
+    (results / "claims.json").write_text("{}\n")  # Snakemake compares the content of small files
+    assert planned(checkout, *config("single_gpu")) == {"manifest": 1, "all": 1}
+    (results / "manifest.json").unlink()
+    assert planned(checkout, *config("single_gpu")) == {"manifest": 1, "all": 1}
 
 
 @pytest.mark.slow

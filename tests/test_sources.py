@@ -1,6 +1,8 @@
 """Downloads against a local server: what is right arrives, what is wrong in any way is refused and named."""
 
+import errno
 import hashlib
+import os
 import re
 import stat
 from pathlib import Path
@@ -11,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real.config import ConfigError
+from real.files import WriteError
+from real.locks import exclusive
 from real.sources import DatasetError, Source, fetch, find_source, labels, mirror_folder, read_sources, verify
 from tests.data_server import Served, data_server, entry
 
@@ -32,13 +36,18 @@ def source(*urls: str, **changes) -> Source:
     return Source(name="aime", **entry(CONTENT, list(urls), **changes))
 
 
+def files(folder: Path) -> list[str]:
+    """Every file below the folder but the locks, which stay."""
+    return [path.name for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+
+
 def refused(wanted: Source, folder: Path, mirror: Path | None = None) -> str:
     """The sentence that ends a fetch, which leaves the folder as it was."""
     folder.mkdir(exist_ok=True)
     folder.joinpath("other.parquet").write_bytes(b"another file")
     with pytest.raises(DatasetError) as caught:
         fetch(wanted, folder, mirror)
-    assert [path.name for path in folder.iterdir()] == ["other.parquet"]
+    assert files(folder) == ["other.parquet"]
     assert folder.joinpath("other.parquet").read_bytes() == b"another file"
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -49,7 +58,7 @@ def test_the_right_file_arrives_whole_and_readable_by_all(server, tmp_path):
     assert path == tmp_path / "raw" / "aime.parquet"
     assert path.read_bytes() == CONTENT
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert list(path.parent.iterdir()) == [path]
+    assert files(path.parent) == ["aime.parquet"]
 
 
 def test_a_file_known_by_its_git_blob_id_alone_is_verified_by_it(server, tmp_path):
@@ -73,6 +82,88 @@ def test_a_truncated_file_is_refused(server, tmp_path, promised):
     sentence = refused(source(server.url("a", Served(CONTENT[:9000], promised=promised))), tmp_path)
     assert ("the connection broke off" in sentence) == (promised == len(CONTENT))
     assert ("and 9000 bytes, not" in sentence) == (promised == 9000)
+
+
+def test_a_server_that_never_stops_sending_is_left_at_the_files_size(server, tmp_path):
+    sentence = refused(source(server.url("a", Served(CONTENT, endless=True))), tmp_path)
+    assert f"{server.address}/a (sends more than the file's 10240 bytes)" in sentence
+
+
+def test_what_a_killed_download_left_is_removed_by_the_next(server, tmp_path):
+    left = tmp_path / ".partial" / "aime"
+    left.mkdir(parents=True)
+    for name in ("tmp0123abcd", "fetched"):
+        left.joinpath(name).write_bytes(CONTENT[:5000])
+    assert fetch(source(server.url("a", Served(CONTENT))), tmp_path).read_bytes() == CONTENT
+    assert files(tmp_path) == ["aime.parquet"]
+
+
+def test_a_second_download_of_a_dataset_names_the_first(server, tmp_path):
+    wanted = source(server.url("a", Served(CONTENT)))
+    (tmp_path / ".partial").mkdir()
+    with (
+        exclusive(tmp_path / ".partial" / "aime"),
+        pytest.raises(DatasetError, match=rf"aime.parquet: is being fetched by process {os.getpid()}; wait for it to"),
+    ):
+        fetch(wanted, tmp_path)
+    assert server.requests["/a"] == 0
+    assert fetch(wanted, tmp_path).read_bytes() == CONTENT
+
+
+def test_no_unverified_byte_stands_under_the_files_name(server, tmp_path, monkeypatch):
+    """The name appears by one rename, of a file that is whole and verified."""
+    renamed = []
+
+    def replace(path: Path, target: Path) -> Path:
+        assert not target.exists()
+        renamed.append(path.read_bytes())
+        return os_replace(path, target)
+
+    os_replace = Path.replace
+    monkeypatch.setattr(Path, "replace", replace)
+    fetch(source(server.url("wrong", Served(b"wrong")), server.url("a", Served(CONTENT))), tmp_path)
+    assert renamed == [CONTENT]
+
+
+def test_no_password_of_a_url_is_printed(server, tmp_path, capsys, monkeypatch):
+    address = server.address.replace("http://", "http://user:hunter2@")
+    server.url("a", Served(CONTENT))
+    sentence = refused(source(f"{address}/absent?token=hunter2"), tmp_path / "refused")
+    assert f"tried {server.address.replace('//', '//***@')}/absent?*** (HTTP status 404)" in sentence
+    fetch(source(f"{address}/a"), tmp_path)
+    monkeypatch.setenv("REAL_DATASETS_MIRROR", f"{address}/mirror")
+    with pytest.raises(DatasetError) as caught:
+        mirror_folder()
+    assert str(caught.value).startswith("http://***@127.0.0.1:")
+    printed = capsys.readouterr()
+    assert "from http://***@127.0.0.1:" in printed.out + printed.err
+    assert "hunter2" not in printed.out + printed.err + sentence + str(caught.value)
+
+
+def test_a_mirrors_link_to_a_device_is_refused_and_one_to_the_file_is_followed(server, tmp_path):
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    mirror.joinpath("file.parquet").symlink_to("/dev/zero")
+    sentence = refused(source(server.url("absent")), tmp_path / "refused", mirror)
+    assert f"tried {mirror}/file.parquet (is no regular file)" in sentence
+    mirror.joinpath("file.parquet").unlink()
+    tmp_path.joinpath("elsewhere").write_bytes(CONTENT)
+    mirror.joinpath("file.parquet").symlink_to(tmp_path / "elsewhere")
+    path = fetch(source(server.url("absent")), tmp_path / "raw", mirror)
+    assert path.read_bytes() == CONTENT
+    assert not path.is_symlink(), "a link could be given another end later"
+
+
+def test_a_full_disk_is_no_fault_of_the_place(server, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    with pytest.raises(WriteError, match=r"aime.parquet: could not be written \(No space left on device\); make room"):
+        fetch(source(server.url("a")), tmp_path / "raw", mirror)
+    assert files(tmp_path / "raw") == []
 
 
 def test_missing_files_and_closed_ports_are_listed_in_the_order_tried(server, tmp_path):

@@ -21,6 +21,7 @@ from real.tables import (
     write_learning_rate_sweep,
     write_pass_at_k,
 )
+from tests.made_up import record_all, with_steps, write_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPER_AVERAGES = {  # Tables 1 and 2 of the paper
@@ -57,11 +58,11 @@ def finished(smoke, tmp_path, monkeypatch):
     for method in smoke.scale.methods:
         for seed in smoke.scale.seeds:
             folder = Path("results/smoke/runs") / method / f"seed{seed}"
-            folder.mkdir(parents=True)
-            lines = pd.DataFrame({key: [0.0, 1.0, 2.0] for key in METRICS})
-            lines["val_pass_at_1"] = [0.1, None, 0.3 + 0.1 * seed]
-            lines.to_json(folder / "metrics.jsonl", orient="records", lines=True)
-    return smoke, rates
+            columns = {key: [0.0, 1.0, 2.0] for key in METRICS}
+            write_metrics(folder, {**columns, "val_pass_at_1": [0.1, None, 0.3 + 0.1 * seed]})
+    experiment = with_steps(smoke, 2)
+    record_all(experiment)
+    return experiment, rates
 
 
 def test_scores_are_means_of_the_samples_with_their_interval(finished):

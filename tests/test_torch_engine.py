@@ -1,4 +1,4 @@
-"""The engine: log-probs, sampler, exact updates, work folder, resume."""
+"""The engine: log-probs, sampler, exact updates, metrics."""
 
 import json
 import math
@@ -8,22 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real.arithmetic import FAMILIES, TrainingPrompts, encode
 from real.config import ConfigError, Phase, resolve
-from real.metrics import METRICS
+from real.metrics import samples_frame
 from real.objectives import OBJECTIVES, make_objective
 from real.torch_engine import policy as policy_module
 from real.torch_engine import supervised, train
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
 from real.torch_engine.sampler import _draw, sample
-from real.torch_engine.supervised import train_base
 from real.torch_engine.update import Batch, accumulate_gradient, kl_to_reference
-from real.torch_engine.work_folder import FolderInUseError, open_work_folder
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_losses.json").read_text())
 
@@ -267,95 +264,6 @@ def test_a_missing_cuda_device_is_named():
         prepare_torch("cuda")
 
 
-def test_a_work_folder_in_use_names_its_holder(tmp_path):
-    code = (
-        "import sys, pathlib; from real.torch_engine.work_folder import open_work_folder\n"
-        "with open_work_folder(pathlib.Path(sys.argv[1]), 'x'): print('held', flush=True); sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "job")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert holder.stdout.readline() == "held\n"
-        with (
-            pytest.raises(FolderInUseError, match=f"in use by process {holder.pid}"),
-            open_work_folder(tmp_path / "job", "x"),
-        ):
-            pass
-    finally:
-        holder.communicate()
-    with open_work_folder(tmp_path / "job", "x") as work:
-        assert work.load() is None
-
-
-def test_a_saved_state_is_valid_for_its_own_fingerprint_only(tmp_path):
-    with open_work_folder(tmp_path / "job", "one") as work:
-        work.save({"step": 3})
-        assert work.load()["step"] == 3
-    with open_work_folder(tmp_path / "job", "two") as work:
-        assert work.load() is None
-    assert not (tmp_path / "job.pid").exists()
-
-
-class InterruptedRunError(Exception):
-    """Stands for a kill right after a state was saved."""
-
-
-def files_of(folder: Path, *ignored: str) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name not in ignored
-    }
-
-
-def interrupt_after_first_save(monkeypatch):
-    from real.torch_engine.work_folder import WorkFolder
-
-    save = WorkFolder.save
-
-    def save_and_stop(self, state):
-        save(self, state)
-        raise InterruptedRunError
-
-    monkeypatch.setattr(WorkFolder, "save", save_and_stop)
-
-
-def test_an_interrupted_base_resumes_to_identical_bytes(base_folder, tmp_path, monkeypatch):
-    scale, folder = base_folder
-    with monkeypatch.context() as patch:
-        interrupt_after_first_save(patch)
-        with pytest.raises(InterruptedRunError):
-            train_base(scale, tmp_path, checkpoint_every=8)
-    train_base(scale, tmp_path, checkpoint_every=8)
-    assert files_of(tmp_path / "base") == files_of(folder / "base")
-    assert not (tmp_path / "work" / "base").exists()
-
-
-@pytest.mark.parametrize("method", ["real", "grpo"])
-def test_an_interrupted_run_resumes_to_identical_bytes(base_folder, smoke, tmp_path, monkeypatch, method):
-    _, folder = base_folder
-    run = resolve(smoke, method, 0)
-    base = folder / "base" / "model"
-    train.train(run, base, tmp_path / "whole", tmp_path / "work1")
-    with monkeypatch.context() as patch:
-        interrupt_after_first_save(patch)
-        with pytest.raises(InterruptedRunError):
-            train.train(run, base, tmp_path / "resumed", tmp_path / "work2")
-    assert not (tmp_path / "resumed").exists()
-    train.train(run, base, tmp_path / "resumed", tmp_path / "work2")
-    whole, resumed = files_of(tmp_path / "whole", "timings.jsonl"), files_of(tmp_path / "resumed", "timings.jsonl")
-    assert whole == resumed
-
-    lines = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == list(range(run.training.steps + 1))
-    assert all(list(line) == list(METRICS) for line in lines)
-    assert [line["step"] for line in lines if line["val_pass_at_1"] is not None] == [0, 3, 6]
-    samples = pd.read_parquet(tmp_path / "whole" / "gradient_samples.parquet")
-    assert list(samples) == ["step", "method", "score", "reward", "weight"]
-    assert len(samples) == 2 * run.training.prompts * run.training.rollouts
-
-
 def test_metrics_follow_their_definitions(base_folder, smoke):
     """One step by hand: rewards, solve-all, entropy and score statistics from the rollouts themselves."""
     _, folder = base_folder
@@ -405,7 +313,7 @@ def test_gradient_samples_carry_the_weight_of_the_figure(base_folder, smoke, tmp
     batch.reward = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0] * 8)
     part = batch.select(torch.arange(16))
     gradient = accumulate_gradient(model, part, make_objective("real"), 0.0, 0.6, 64)
-    samples = train._gradient_samples(1, "real", make_objective("real"), part, gradient)
+    samples = samples_frame(**train.gradient_samples(1, "real", make_objective("real"), part, gradient))
     assert samples.loc[samples["reward"] == 1, "weight"].tolist() == pytest.approx([1.0, 1.0], rel=1e-4)
     assert samples.loc[samples["reward"] == 0, "weight"].tolist() == pytest.approx([1 / (0.5 * 8)] * 14, rel=1e-4)
     assert not math.isnan(samples["score"].sum())

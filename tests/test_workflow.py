@@ -1,5 +1,6 @@
 """The DAG: what runs, what reruns, what stops before it starts, and that two runs write the same bytes."""
 
+import json
 import os
 import re
 import shutil
@@ -69,6 +70,7 @@ def test_the_default_target_is_the_laptop_scale(checkout):
         "training_dynamics": 1,
         "gradient_magnitude": 1,
         "gradient_measured": 1,
+        "manifest": 1,
     }
 
 
@@ -81,6 +83,7 @@ def test_the_published_scale_trains_nothing(checkout):
         "training_curves": 1,
         "training_dynamics": 1,
         "gradient_magnitude": 1,
+        "manifest": 1,
     }
 
 
@@ -162,13 +165,21 @@ def finished_smoke(tmp_path_factory):
 
 def results(checkout: Path) -> dict[str, bytes]:
     folder = checkout / "results" / "smoke"
-    return {
+    found = {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.name not in UNSTABLE
         and path.relative_to(folder).parts[0] not in ("benchmarks", "logs")
     }
+    return {**found, "manifest.json": stable_manifest(found["manifest.json"])}
+
+
+def stable_manifest(content: bytes) -> bytes:
+    """A manifest without the entries of files that differ from run to run, and without its own hash."""
+    manifest = json.loads(content)
+    files = {name: entry for name, entry in manifest["files"].items() if Path(name).name not in UNSTABLE}
+    return json.dumps({**manifest, "files": files, "sha256": None}).encode()
 
 
 @pytest.mark.slow
@@ -208,6 +219,26 @@ def test_a_finished_scale_has_every_declared_file_and_nothing_left_to_do(finishe
     assert planned(finished_smoke, *SMOKE) == {}
 
 
+@pytest.mark.slow
+def test_a_finished_scale_verifies_and_what_the_rules_declare_is_what_the_manifest_lists(finished_smoke):
+    """An output that a rule declares and the manifest doesn't know would be unlisted, the reverse missing."""
+    command = [sys.executable, "-m", "real", "verify", "--scale", "smoke"]
+    done = subprocess.run(command, cwd=finished_smoke, text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = json.loads((finished_smoke / "results" / "smoke" / "manifest.json").read_text())["files"]
+    assert f"results/smoke: {len(listed)} files" in done.stdout
+    assert len(listed) > 250
+    assert set(found_files(finished_smoke)) == set(listed)
+
+
+def found_files(checkout: Path) -> list[str]:
+    """What a finished scale holds besides the manifest, notes and locks of jobs."""
+    folder = checkout / "results" / "smoke"
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    notes = ("benchmarks", "logs", "work", "manifest.json")
+    return [str(path) for path in paths if path.parts[0] not in notes and path.name != ".snakemake_timestamp"]
+
+
 TABLES, FIGURES = (
     {"benchmark_tables", "difference_tables", "pass_at_k_tables", "training_curves", "claims"},
     {"training_dynamics", "gradient_magnitude", "gradient_measured"},
@@ -237,7 +268,7 @@ def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished_sm
         path.write_text(before + "\n# a comment changes nothing\n")
         assert planned(finished_smoke, *SMOKE) == {}
         path.write_text(before + "\nEDITED = True\n")
-        assert set(planned(finished_smoke, *SMOKE)) - {"all"} == rules
+        assert set(planned(finished_smoke, *SMOKE)) - {"all"} == {*rules, "manifest"}
     finally:
         path.write_text(before)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -245,4 +276,8 @@ def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished_sm
 
 @pytest.mark.slow
 def test_redrawing_a_figure_retrains_nothing(finished_smoke):
-    assert planned(finished_smoke, "--forcerun", "training_dynamics", *SMOKE) == {"all": 1, "training_dynamics": 1}
+    assert planned(finished_smoke, "--forcerun", "training_dynamics", *SMOKE) == {
+        "all": 1,
+        "training_dynamics": 1,
+        "manifest": 1,
+    }

@@ -155,8 +155,10 @@ class OnCluster(TrainedScale):
             ("evaluation", self.evaluation.temperature),
         ):
             if temperature > VLLM_HIGHEST_TEMPERATURE:
-                most = VLLM_HIGHEST_TEMPERATURE
-                raise ValueError(f"{key}.temperature is {temperature}, but vLLM samples at {most} at most; lower it")
+                raise ValueError(
+                    f"{key}.temperature is {temperature}, but vLLM samples at {VLLM_HIGHEST_TEMPERATURE} at most; "
+                    "lower it"
+                )
         return self
 
 

@@ -49,6 +49,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            process_group=0,  # a Ctrl-C in the terminal is for the caller, which finishes its step
             env={**os.environ, "PYTHONPATH": path},
         )
         self.tasks = 0

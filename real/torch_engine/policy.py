@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from transformers.models.qwen2 import Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from real.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, build_tokenizer
+from real.checkpoints import loading, refuse_missing_weights, refuse_more_than_data
 from real.config import ConfigError, Policy
 from real.files import writing
 
@@ -139,8 +141,17 @@ def load_checkpoint(folder: str | Path, device: torch.device) -> tuple[PreTraine
 
     Raises:
         FileNotFoundError: ``folder`` holds no checkpoint.
+        CheckpointError: it is damaged or incomplete, or holds more than data (code, pickles).
     """
-    if not (Path(folder) / "config.json").exists():
-        raise FileNotFoundError(f"{folder}: holds no Hugging Face checkpoint (config.json is missing); train it first")
-    model = move(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), device).eval()
-    return model, AutoTokenizer.from_pretrained(folder)
+    path = Path(folder)
+    if not (path / "config.json").exists():
+        raise FileNotFoundError(f"{path}: holds no Hugging Face checkpoint (config.json is missing); train it first")
+    refuse_more_than_data(path)
+    with loading(path):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    model, info = loaded
+    refuse_missing_weights(path, info)
+    return move(model, device).eval(), tokenizer

@@ -6,10 +6,12 @@ A straight loop: draw prompts, write solutions, minimise the token mean of the c
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
+from transformers import PreTrainedModel
 
 from real.arithmetic import (
     FAMILIES,
@@ -20,11 +22,14 @@ from real.arithmetic import (
     longest_solution,
     worked_solution,
 )
-from real.config import ArithmeticScale, Phase, digest
+from real.config import ArithmeticScale, Phase
 from real.files import write_json_lines
+from real.interrupts import Stopped, graceful_stop
+from real.numerics import explained
 from real.provenance import code_digest
+from real.torch_engine.finite import require_finite, require_sound
 from real.torch_engine.policy import build_policy, move, prepare_torch, save_checkpoint, token_log_probs
-from real.torch_engine.work_folder import open_work_folder
+from real.torch_engine.work_folder import WorkFolder, open_work_folder
 
 EASY_OPERANDS = 3
 LOG_EVERY = 50
@@ -62,49 +67,105 @@ def train_base(scale: ArithmeticScale, results: Path, checkpoint_every: int = 20
     """Train the base model into ``results/base``: ``model/``, ``metrics.jsonl`` (step, phase, loss, learning_rate).
 
     Resumes from ``results/work/base`` after an interruption, with the same result.
+
+    Raises:
+        FolderInUseError: another process holds that folder.
+        OtherRunError: it is another run's, and the scale is protected.
+        NotFiniteError: NaN or infinity; the last saved state is from before it.
+        Stopped: it was asked to end, and has saved its last step.
     """
     device = prepare_torch(scale.base_device)
     limit = max(scale.training.max_response_tokens, scale.evaluation.max_response_tokens)
     assert longest_solution(scale.task.training_families) <= limit, "checked by the config"
     model = move(build_policy(scale.policy, LONGEST_PROMPT + limit, scale.base.seed), device).train()
-    task = scale.task
+    config = {name: getattr(scale, name).model_dump(mode="json") for name in ("task", "policy", "base")}
+    made_by = {
+        "config": {**config, "max_response_tokens": limit, "base_device": scale.base_device},
+        "code": code_digest(__name__),
+    }
+    with open_work_folder(results / "work" / "base", made_by, scale.protected) as work:
+        state = work.load()
+        if state is not None:
+            print(f"base: resumes after step {state['done']} of {_steps(scale)}", flush=True)
+        lines = train_steps(model, scale, state or {"done": 0, "lines": []}, work, checkpoint_every)
+        save_checkpoint(model, results / "base" / "model")
+        write_json_lines(results / "base" / "metrics.jsonl", lines)
+        work.remove()
+
+
+def train_steps(
+    model: PreTrainedModel, scale: ArithmeticScale, state: dict[str, Any], work: WorkFolder, checkpoint_every: int
+) -> list[dict[str, Any]]:
+    """The steps that ``state`` lacks, saved to ``work`` every few steps, at the last one and when asked to end.
+
+    Returns:
+        The lines of metrics.jsonl.
+    """
+    task, device, total = scale.task, model.device, _steps(scale)
     prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
     schedule = [(i, step) for i, phase in enumerate(scale.base.phases) for step in range(phase.steps)]
-    fingerprint = digest(task, scale.policy, scale.base, limit, code_digest(__name__))
-
-    with open_work_folder(results / "work" / "base", fingerprint) as work:
-        optimizer = _new_optimizer(model)
-        state = work.load()
-        done, lines = 0, []
-        if state is not None:
-            done, lines = state["done"], state["lines"]
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            print(f"base: resumes after step {done} of {len(schedule)}", flush=True)
-        for at in tqdm(range(done, len(schedule)), "base", initial=done, total=len(schedule), disable=None):
-            phase_index, step = schedule[at]
+    done, lines = state["done"], state["lines"]
+    saved = done or None
+    optimizer = _new_optimizer(model)
+    if done:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+    with graceful_stop() as stopping:
+        progress = tqdm(schedule[done:], "base", initial=done, total=total, disable=None)
+        for at, (phase_index, step) in enumerate(progress, done + 1):
             if step == 0:
                 optimizer = _new_optimizer(model)
             rate = learning_rate_at(scale.base.phases[phase_index], step)
             ids, response, mask = draw_solutions(scale, prompts, phase_index, step)
             response, mask = response.to(device), mask.to(device)
-            loss = -token_log_probs(model, ids, response, mask, 1.0).sum() / mask.sum()
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            for parameters in optimizer.param_groups:
-                parameters["lr"] = rate
-            optimizer.step()
-            if (at + 1) % LOG_EVERY == 0 or at + 1 == len(schedule):
-                lines.append({"step": at + 1, "phase": phase_index, "loss": loss.item(), "learning_rate": rate})
-                tqdm.write(f"base: step {at + 1}/{len(schedule)} loss {loss.item():.3f}")
-            if (at + 1) % checkpoint_every == 0:
-                work.save(
-                    {"done": at + 1, "lines": lines, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            with explained("base", at, saved, f"lower base.phases[{phase_index}].learning_rate"):
+                loss = _update(model, optimizer, ids, response, mask, rate)
+                if at % LOG_EVERY == 0 or at == total:
+                    lines.append({"step": at, "phase": phase_index, "loss": loss, "learning_rate": rate})
+                    tqdm.write(f"base: step {at}/{total} loss {loss:.3f}")
+                # asked once: what is said to be saved is
+                stop = stopping()
+                if stop or at % checkpoint_every == 0 or at == total:
+                    require_sound(model, ids, response, mask, 1.0)
+                    work.save(
+                        {"done": at, "lines": lines, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                    )
+                    saved = at
+            if stop and at < total:
+                raise Stopped(
+                    f"base: stopped after step {at} of {total}, which is saved in {work.folder}; the same command, or "
+                    "snakemake again, goes on from there"
                 )
-        save_checkpoint(model, results / "base" / "model")
-        write_json_lines(results / "base" / "metrics.jsonl", lines)
-        work.remove()
+    return lines
+
+
+def _update(
+    model: PreTrainedModel,
+    optimizer: torch.optim.Optimizer,
+    ids: list[list[int]],
+    response: Tensor,
+    mask: Tensor,
+    rate: float,
+) -> float:
+    """One AdamW step at learning rate ``rate``; the loss before it.
+
+    Raises:
+        FloatingPointError: a loss or gradient that is not finite; the optimizer did not step with it.
+    """
+    loss = -token_log_probs(model, ids, response, mask, 1.0).sum() / mask.sum()
+    require_finite("loss", loss.item())
+    optimizer.zero_grad()
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    require_finite("gradient's norm", norm.item())
+    for parameters in optimizer.param_groups:
+        parameters["lr"] = rate
+    optimizer.step()
+    return loss.item()
+
+
+def _steps(scale: ArithmeticScale) -> int:
+    return sum(phase.steps for phase in scale.base.phases)
 
 
 def _new_optimizer(model: torch.nn.Module) -> torch.optim.Optimizer:

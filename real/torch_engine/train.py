@@ -1,8 +1,11 @@
 """The RL loop: sample, grade, update; one process, one straight function.
 
 Per outer step: P prompts are drawn, G responses to each are sampled, the grader gives 0/1 rewards, and the
-rollouts are cut into mini-batches of whole groups, each of which makes one AdamW update, one epoch. Everything random
-is a function of (seed, step), so a resumed run continues as if it had never stopped.
+rollouts are cut into mini-batches of whole groups, each of which makes one AdamW update, one epoch.
+
+A saved state holds the model, the optimizer, the position (the last step) and what was measured. Data order and
+sampling need no state: prompts and the numbers that responses are drawn by are functions of (seed, step) alone, through
+generators of their own, and nothing reads a global generator. So a resumed run continues as if it had never stopped.
 
 What was left out of the paper's set-up, and why: the sampler's own log-probs serve as log π_old (both come from one
 model in one precision here, so a second forward pass would change them by 1e-6); no entropy bonus (its coefficient is
@@ -11,103 +14,180 @@ model in one precision here, so a second forward pass would change them by 1e-6)
 
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from real.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out_problems, text_of
-from real.config import TorchRun, Training, digest
-from real.exact import sequence_weights
-from real.files import write_json_lines, write_table
+from real.checkpoints import content_digest
+from real.config import TorchRun
 from real.grading import grade_many
-from real.metrics import metrics_line, samples_frame
+from real.interrupts import Stopped, graceful_stop
+from real.metrics import metrics_line
+from real.numerics import explained
 from real.objectives import Objective, make_objective
 from real.provenance import code_digest
+from real.torch_engine.finite import require_finite, require_sound
+from real.torch_engine.metrics import durations, gradient_samples, log_line, step_metrics, write_results
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
 from real.torch_engine.sampler import Rollouts, sample
-from real.torch_engine.update import Batch, Gradient, accumulate_gradient, clipped_fraction, scores
-from real.torch_engine.work_folder import open_work_folder
+from real.torch_engine.update import Batch, Gradient, accumulate_gradient, learning_rate_at
+from real.torch_engine.work_folder import WorkFolder, open_work_folder
 
 # batches of validation problems sampled at once
 VALIDATION_CHUNK = 150
 
 
-def learning_rate_at(training: Training, step: int) -> float:
-    """Linear warm-up from 0 in the first outer step, then constant; ``step`` counts from 1.
+@dataclass
+class Learner:
+    """What a run trains with; ``reference`` is None where no KL term needs it."""
 
-    Source: ``get_constant_schedule_with_warmup`` of the authors' code, which steps once per outer step.
-    """
-    return training.learning_rate * min(1.0, (step - 1) / max(1, training.warmup_steps))
+    run: TorchRun
+    model: PreTrainedModel
+    reference: PreTrainedModel | None
+    optimizer: torch.optim.Optimizer
+    objective: Objective
+    prompts: TrainingPrompts
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.run.method} seed {self.run.seed}"
 
 
-def train(run: TorchRun, base: Path, output: Path, work_folder: Path) -> None:
+def train(run: TorchRun, base: Path, output: Path, work_folder: Path, protected: bool = False) -> None:
     """Train one (method, seed) from the checkpoint ``base`` into ``output``.
 
     Writes ``metrics.jsonl``, ``timings.jsonl``, ``gradient_samples.parquet`` and, last, ``model/``. After an
     interruption it resumes from ``work_folder``; on a CPU the results are byte-identical to an uninterrupted run.
 
+    Args:
+        protected: refuse a ``work_folder`` of another configuration, code or base model, rather than start anew.
+
     Raises:
         FolderInUseError: another process holds ``work_folder``.
+        OtherRunError: ``work_folder`` is another run's, and protected.
+        NotFiniteError: NaN or infinity; the last saved state is from before it.
+        Stopped: it was asked to end, and has saved its last step.
         ConfigError: the configured device is missing.
         FileNotFoundError: ``base`` holds no checkpoint.
     """
-    device = prepare_torch(run.device)
-    training, settings = run.training, run.settings
-    model, _ = load_checkpoint(base, device)
-    reference = load_checkpoint(base, device)[0].requires_grad_(False) if settings.kl_coefficient > 0 else None
-    objective = make_objective(settings.objective, **settings.hyperparameters)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=0.0, betas=(0.9, 0.999), weight_decay=training.weight_decay, fused=True
-    )
-    task = run.task
-    prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
-
-    fingerprint = digest(run, code_digest(__name__), (base / "model.safetensors").read_bytes().hex())
-    with open_work_folder(work_folder, fingerprint) as work:
+    learner = start(run, base)
+    made_by = {
+        "config": run.model_dump(mode="json"),
+        "code": code_digest(__name__),
+        "base model": content_digest(base),
+    }
+    with open_work_folder(work_folder, made_by, protected) as work:
         state = work.load()
         if state is None:
-            state = {
-                "metrics": [metrics_line(step=0, val_pass_at_1=validate(model, run, 0))],
-                "timings": [],
-                "samples": [],
-            }
+            with explained(learner.name, 0, None, f"make the base model ({base}) again: it is damaged"):
+                first = metrics_line(step=0, val_pass_at_1=validate(learner.model, run, 0))
+            state = {"metrics": [first], "timings": [], "samples": [], "mini_batches": 0, "one_sided": 0}
         else:
-            model.load_state_dict(state.pop("model"))
-            optimizer.load_state_dict(state.pop("optimizer"))
+            learner.model.load_state_dict(state.pop("model"))
+            learner.optimizer.load_state_dict(state.pop("optimizer"))
             done = state["metrics"][-1]["step"]
-            print(f"{run.method} seed {run.seed}: resumes after step {done} of {training.steps}", flush=True)
-        first = state["metrics"][-1]["step"] + 1
-        for step in tqdm(range(first, training.steps + 1), f"{run.method} {run.seed}", disable=None):
-            clock = [time.perf_counter()]
-            batch, rollouts = collect(model, reference, prompts, run, step)
-            clock.append(time.perf_counter())
-            seen = update(model, optimizer, objective, batch, run, step)
-            clock.append(time.perf_counter())
-            line = step_metrics(rollouts, batch, seen, run, step)
-            if step % training.validation_every == 0 or step == training.steps:
-                line["val_pass_at_1"] = validate(model, run, step)
-            clock.append(time.perf_counter())
-
-            state["metrics"].append(line)
-            state["timings"].append({"step": step, **_durations(clock)})
-            if step in training.gradient_sample_steps:
-                state["samples"] += [_gradient_samples(step, run.method, objective, *pair) for pair in seen]
-            tqdm.write(_log_line(run, line))
-            if step % training.checkpoint_every == 0 and step < training.steps:
-                work.save({**state, "model": model.state_dict(), "optimizer": optimizer.state_dict()})
-        _write_results(output, state["metrics"], state["timings"], state["samples"])
-        save_checkpoint(model, output / "model")
+            print(f"{learner.name}: {_resumes(done, run.training.steps)}", flush=True)
+        train_steps(learner, state, work)
+        write_results(output, state)
+        save_checkpoint(learner.model, output / "model")
         work.remove()
+
+
+def start(run: TorchRun, base: Path) -> Learner:
+    """The run before its first step."""
+    device, task = prepare_torch(run.device), run.task
+    model, _ = load_checkpoint(base, device)
+    reference = load_checkpoint(base, device)[0].requires_grad_(False) if run.settings.kl_coefficient > 0 else None
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=0.0, betas=(0.9, 0.999), weight_decay=run.training.weight_decay, fused=True
+    )
+    objective = make_objective(run.settings.objective, **run.settings.hyperparameters)
+    prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
+    return Learner(run, model, reference, optimizer, objective, prompts)
+
+
+def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> None:
+    """The steps that ``state`` lacks, saved to ``work`` every few steps, at the last one and when asked to end.
+
+    Raises:
+        NotFiniteError, Stopped: see :func:`train`.
+    """
+    # imported here: an edit of an alarm needn't train anything again
+    from real.alarms import Alarms
+
+    run, name = learner.run, learner.name
+    training = run.training
+    done = state["metrics"][-1]["step"]
+    saved = done or None
+    alarms = Alarms()
+    alarms.replay(state["metrics"])
+    with graceful_stop() as stopping:
+        for step in tqdm(range(done + 1, training.steps + 1), name, disable=None):
+            with explained(name, step, saved, "lower training.learning_rate"):
+                batch, truncated = train_step(learner, state, step)
+                line = state["metrics"][-1]
+                for text in [log_line(run, line), *alarms.see(line, truncated)]:
+                    tqdm.write(f"{name}: {text}")
+                # asked once: what is said to be saved is
+                stop = stopping()
+                if stop or step % training.checkpoint_every == 0 or step == training.steps:
+                    require_sound(learner.model, batch.prompts, batch.response, batch.mask, training.temperature)
+                    weights, moments = learner.model.state_dict(), learner.optimizer.state_dict()
+                    work.save({**state, "model": weights, "optimizer": moments})
+                    saved = step
+            if stop and step < training.steps:
+                raise Stopped(
+                    f"{name}: stopped after step {step} of {training.steps}, which is saved in {work.folder}; the "
+                    "same command, or snakemake again, goes on from there"
+                )
+    print(
+        f"{name}: {state['one_sided']} of {state['mini_batches']} mini-batches had no two-sided group, and so no "
+        "gradient of the objective",
+        flush=True,
+    )
+
+
+def train_step(learner: Learner, state: dict[str, Any], step: int) -> tuple[Batch, float]:
+    """One outer step, measured into ``state``; its rollouts, and the share of them that the response limit cut.
+
+    Raises:
+        FloatingPointError: NaN or infinity; the optimizer did not step with it.
+    """
+    run, model, objective = learner.run, learner.model, learner.objective
+    training = run.training
+    clock = [time.perf_counter()]
+    batch, rollouts = collect(model, learner.reference, learner.prompts, run, step)
+    clock.append(time.perf_counter())
+    seen = update(model, learner.optimizer, objective, batch, run, step)
+    clock.append(time.perf_counter())
+    line = step_metrics(rollouts, batch, seen, run, step)
+    if step % training.validation_every == 0 or step == training.steps:
+        line["val_pass_at_1"] = validate(model, run, step)
+    clock.append(time.perf_counter())
+
+    state["metrics"].append(line)
+    state["timings"].append({"step": step, **durations(clock)})
+    if step in training.gradient_sample_steps:
+        state["samples"] += [gradient_samples(step, run.method, objective, *pair) for pair in seen]
+    state["mini_batches"] += len(seen)
+    state["one_sided"] += sum(not objective.live_rows(part.group, part.reward).any() for part, _ in seen)
+    return batch, float(rollouts.truncated.double().mean())
 
 
 def collect(
     model: PreTrainedModel, reference: PreTrainedModel | None, prompts: TrainingPrompts, run: TorchRun, step: int
 ) -> tuple[Batch, Rollouts]:
-    """Rollouts of one outer step, graded; rows are grouped by prompt."""
+    """Rollouts of one outer step, graded; rows are grouped by prompt.
+
+    Raises:
+        FloatingPointError: log-probs that are not finite.
+    """
     training = run.training
     texts = prompts.draw(training.prompts, random.Random(f"prompts {run.seed} {step}"))
     ids = [encode(text) for text in texts]
@@ -115,6 +195,7 @@ def collect(
         len(ids) * training.rollouts, training.max_response_tokens, generator=_generator(run.seed, step, 0)
     )
     rollouts = sample(model, ids, uniform, training.temperature, 1.0)
+    require_finite("log-prob of a rollout's token", rollouts.log_prob)
     per_row = [prompt for prompt in ids for _ in range(training.rollouts)]
     reward = _rewards(rollouts, [text for text in texts for _ in range(training.rollouts)])
     reference_log_prob = torch.zeros_like(rollouts.log_prob)
@@ -123,6 +204,7 @@ def collect(
             reference_log_prob = token_log_probs(
                 reference, per_row, rollouts.response, rollouts.mask, training.temperature
             )
+        require_finite("reference model's log-prob", reference_log_prob)
     group = torch.arange(training.prompts, device=reward.device).repeat_interleave(training.rollouts)
     batch = Batch(per_row, rollouts.response, rollouts.mask, rollouts.log_prob, reference_log_prob, group, reward)
     return batch, rollouts
@@ -136,7 +218,11 @@ def update(
     run: TorchRun,
     step: int,
 ) -> list[tuple[Batch, Gradient]]:
-    """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw."""
+    """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw.
+
+    Raises:
+        FloatingPointError: weights or a gradient that are not finite; the optimizer did not step with them.
+    """
     training = run.training
     for parameters in optimizer.param_groups:
         parameters["lr"] = learning_rate_at(training, step)
@@ -156,13 +242,18 @@ def update(
             training.micro_batch_rows,
         )
         gradient.norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip))
+        require_finite("gradient's norm", gradient.norm)
         optimizer.step()
         seen.append((mini_batch, gradient))
     return seen
 
 
 def validate(model: PreTrainedModel, run: TorchRun, step: int) -> float:
-    """pass@1 on the validation problems: mean correctness over problems and samples."""
+    """pass@1 on the validation problems: mean correctness over problems and samples.
+
+    Raises:
+        FloatingPointError: log-probs that are not finite.
+    """
     task, training = run.task, run.training
     held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
     problems = [problem for (_, split), group in held_out.items() if split == "validation" for problem in group]
@@ -173,42 +264,9 @@ def validate(model: PreTrainedModel, run: TorchRun, step: int) -> float:
         asked = [text for text in chunk for _ in range(training.validation_samples)]
         uniform = torch.rand(len(asked), training.max_response_tokens, generator=generator)
         rollouts = sample(model, [encode(text) for text in chunk], uniform, training.temperature, 1.0)
+        require_finite("log-prob of a validation rollout's token", rollouts.log_prob)
         correct += _rewards(rollouts, asked).sum().item()
     return correct / (len(problems) * training.validation_samples)
-
-
-def step_metrics(
-    rollouts: Rollouts, batch: Batch, seen: list[tuple[Batch, Gradient]], run: TorchRun, step: int
-) -> dict[str, Any]:
-    """One line of metrics.jsonl; the definitions are those of the paper's Figure 4 (see docs/metrics.md)."""
-    group_size = run.training.rollouts
-    solved = batch.reward.reshape(-1, group_size).sum(dim=1)
-    score = torch.cat([scores(gradient, mini_batch) for mini_batch, gradient in seen])
-    reward = torch.cat([mini_batch.reward for mini_batch, _ in seen])
-    tokens = rollouts.mask.sum()
-    clipped = [clipped_fraction(g, b) * float(b.mask.sum()) for b, g in seen]
-    return metrics_line(
-        step=step,
-        reward_mean=batch.reward.mean().item(),
-        solve_all=int((solved == group_size).sum()),
-        solve_none=int((solved == 0).sum()),
-        prompts=len(solved),
-        entropy=(rollouts.entropy.sum() / tokens).item(),
-        response_length_mean=rollouts.mask.sum(dim=1).double().mean().item(),
-        clipped_fraction=sum(clipped) / float(tokens),
-        grad_norm=sum(gradient.norm for _, gradient in seen) / len(seen),
-        score_positive_mean=_mean(score[reward == 1]),
-        score_negative_mean=_mean(score[reward == 0]),
-        score_abs_max=score.abs().max().item(),
-        learning_rate=learning_rate_at(run.training, step),
-    )
-
-
-def _gradient_samples(step: int, method: str, objective: Objective, batch: Batch, gradient: Gradient) -> pd.DataFrame:
-    weight = sequence_weights(objective, gradient.log_ratio, batch.mask, batch.group, batch.reward)
-    return samples_frame(
-        step, method, scores(gradient, batch).double().tolist(), batch.reward.tolist(), weight.double().tolist()
-    )
 
 
 def _rewards(rollouts: Rollouts, prompts: list[str]) -> torch.Tensor:
@@ -223,27 +281,7 @@ def _generator(seed: int, step: int, stream: int) -> torch.Generator:
     return torch.Generator().manual_seed(random.Random(f"rollouts {seed} {step} {stream}").getrandbits(63))
 
 
-def _mean(values: torch.Tensor) -> float | None:
-    return values.mean().item() if len(values) else None
-
-
-def _durations(clock: list[float]) -> dict[str, float]:
-    """Seconds between the four times taken in a step."""
-    phases = ("sample_seconds", "update_seconds", "validate_seconds")
-    return {phase: clock[i + 1] - clock[i] for i, phase in enumerate(phases)}
-
-
-def _write_results(
-    output: Path, metrics: list[dict[str, Any]], timings: list[dict[str, float]], samples: list[pd.DataFrame]
-) -> None:
-    output.mkdir(parents=True, exist_ok=True)
-    for name, lines in (("metrics", metrics), ("timings", timings)):
-        write_json_lines(output / f"{name}.jsonl", lines)
-    write_table(output / "gradient_samples.parquet", pd.concat([samples_frame(0, "", (), (), ()), *samples]))
-
-
-def _log_line(run: TorchRun, line: dict[str, Any]) -> str:
-    text = f"{run.method} seed {run.seed}: step {line['step']}/{run.training.steps} reward {line['reward_mean']:.3f}"
-    if line["val_pass_at_1"] is not None:
-        text += f" validation {line['val_pass_at_1']:.3f}"
-    return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"
+def _resumes(done: int, steps: int) -> str:
+    if done == steps:
+        return f"all {steps} steps were done before; the results are written from the saved state"
+    return f"resumes after step {done} of {steps}"

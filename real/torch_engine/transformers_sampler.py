@@ -7,8 +7,8 @@ import torch
 from transformers import PreTrainedModel
 from transformers.models.auto import AutoModelForCausalLM
 
-from real.chat import ChatSampler, load_tokenizer, loading, refuse_missing_weights
-from real.checkpoints import Checkpoint, find_checkpoint
+from real.chat import ChatSampler, load_tokenizer
+from real.checkpoints import Checkpoint, find_checkpoint, loading, refuse_missing_weights
 from real.config import ConfigError, Evaluation
 from real.problems import Problem
 from real.provenance import code_digest, versions
@@ -20,16 +20,20 @@ from real.torch_engine.sampler import end_tokens, pad_token, sample
 class TransformersSampler(ChatSampler):
     """A :class:`real.sampling.Sampler` of one checkpoint on one device."""
 
-    def __init__(self, name: str, settings: Evaluation, device: str):
+    def __init__(self, name: str, settings: Evaluation, device: str, trust_remote_code: bool = False):
         """Load the checkpoint ``name``, a folder or a hub id.
 
+        Args:
+            trust_remote_code: whether Python code that it brings along may be run.
+
         Raises:
-            CheckpointError: it can't be found or loaded, or its tokenizer has no chat template.
+            CheckpointError: it can't be found or loaded, is more than data, or its tokenizer has no chat template.
             ConfigError: the device is missing.
         """
         self.name, self.settings, self.device = name, settings, prepare_torch(device)
-        checkpoint = find_checkpoint(name)
-        self.model, self.tokenizer = _load(checkpoint, self.device), load_tokenizer(checkpoint)
+        checkpoint = find_checkpoint(name, trust_remote_code)
+        self.model = _load(checkpoint, self.device, trust_remote_code)
+        self.tokenizer = load_tokenizer(checkpoint, trust_remote_code)
         self.config, self.pad = self.model.config, pad_token(self.model)
         self.ends = sorted({*end_tokens(self.model), self.tokenizer.eos_token_id} - {None})
         self.identity: dict[str, Any] = {
@@ -65,13 +69,17 @@ class TransformersSampler(ChatSampler):
         return [Response(*row) for row in zip(texts, lengths, truncated, strict=True)]
 
 
-def _load(checkpoint: Checkpoint, device: torch.device) -> PreTrainedModel:
+def _load(checkpoint: Checkpoint, device: torch.device, trust_remote_code: bool) -> PreTrainedModel:
     """The model in evaluation mode; float32 on a CPU, the stored precision on a GPU."""
-    options = {"dtype": torch.float32 if device.type == "cpu" else "auto", "output_loading_info": True}
-    with loading(checkpoint):
+    with loading(checkpoint.name):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            checkpoint.name, revision=checkpoint.revision or "main", **options
+            checkpoint.name,
+            revision=checkpoint.revision or "main",
+            dtype=torch.float32 if device.type == "cpu" else "auto",
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
         )
     model, info = loaded
-    refuse_missing_weights(checkpoint, info)
+    refuse_missing_weights(checkpoint.name, info)
     return move(model, device).eval()

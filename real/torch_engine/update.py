@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from real.config import Training
 from real.exact import surrogate, token_weights
 from real.objectives import Objective, group_advantage, sequence_score
+from real.torch_engine.finite import require_finite
 from real.torch_engine.policy import token_log_probs
 
 # the released low_var_kl: the estimate is clamped to ±10, beyond which it has no gradient
@@ -77,6 +79,9 @@ def accumulate_gradient(
     Rows that can have no gradient (one-sided groups, where no KL term pulls on them) are run without one. Where the
     others fit one micro-batch, their log-probs serve both passes; else a pass without gradients comes first. Either way
     the gradient is that of the undivided mini-batch.
+
+    Raises:
+        FloatingPointError: log-probs, weights or a loss that are not finite.
     """
     tokens = batch.mask.sum().clamp(min=1)
     live = objective.live_rows(batch.group, batch.reward) | (kl_coefficient > 0)
@@ -98,15 +103,26 @@ def accumulate_gradient(
                 detached[rows] = log_probs(rows)
 
     log_ratio = detached - batch.old_log_prob
+    require_finite("log-ratio of a response token", log_ratio[batch.mask == 1])
     weights = token_weights(objective, log_ratio, batch.mask, batch.group, batch.reward)
+    require_finite("objective's weight", weights)
     for rows in micro_batches:
         log_prob = log_probs(rows) if single is None else single
         loss = surrogate(log_prob, weights[rows])
         if kl_coefficient > 0:
             penalty = kl_to_reference(log_prob, batch.reference_log_prob[rows], batch.mask[rows])
             loss = loss + kl_coefficient * penalty / tokens
+        require_finite("loss", loss.item())  # a clamp hides NaN from the gradient
         loss.backward()
     return Gradient(log_ratio, weights)
+
+
+def learning_rate_at(training: Training, step: int) -> float:
+    """Linear warm-up from 0 in the first outer step, then constant; ``step`` counts from 1.
+
+    Source: ``get_constant_schedule_with_warmup`` of the authors' code, which steps once per outer step.
+    """
+    return training.learning_rate * min(1.0, (step - 1) / max(1, training.warmup_steps))
 
 
 def clipped_fraction(gradient: Gradient, batch: Batch) -> float:

@@ -1,63 +1,116 @@
 """A running job's folder: locked while in use, its state written atomically, so that a killed job resumes.
 
-Snakemake deletes the declared outputs of a failed job; this folder is undeclared and therefore survives.
+Snakemake deletes the declared outputs of a failed job; this folder is undeclared and therefore survives. Both engines
+use it: ``made_by.json`` says what its content belongs to, and content of another configuration or code is never mixed
+with this one's.
 """
 
+import hashlib
+import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from real import orphans
 from real.errors import ExpectedError
-from real.files import write_atomically
+from real.files import DamagedError, read_json, write_atomically, write_json
 from real.locks import HeldError, exclusive
+
+MADE_BY = "made_by.json"
+# length of the sha256 that ends a state's file; torch.load doesn't notice a changed bit, and passes over this text
+DIGEST = 64
 
 
 class FolderInUseError(ExpectedError):
     """Another process holds the folder; the message names it."""
 
 
-class WorkFolder:
-    """State of one job in ``folder``, valid for one resolved configuration and one version of the code."""
+class OtherRunError(ExpectedError):
+    """The folder holds the state of another run, of a protected scale; the message says what differs."""
 
-    def __init__(self, folder: Path, fingerprint: str):
-        self.folder, self.fingerprint = folder, fingerprint
+
+class WorkFolder:
+    """State of one job in ``folder``: ``state.pt``, and in ``previous.pt`` the one before it."""
+
+    def __init__(self, folder: Path, abandoned: Callable[[], bool] = lambda: False):
+        """Args: abandoned says whether the Snakemake that started the job is gone."""
+        self.folder, self.abandoned = folder, abandoned
+        self.state, self.previous = folder / "state.pt", folder / "previous.pt"
 
     def load(self) -> dict[str, Any] | None:
-        """The last saved state; None when there is none, or it belongs to another configuration or code version."""
-        path = self.folder / "state.pt"
-        if not path.exists():
+        """The last state that is whole; None if there is none. A damaged one is named, and deleted."""
+        damaged = [path for path in (self.state, self.previous) if path.exists() and _content(path) is None]
+        for path in damaged:
+            path.unlink()
+        left = next((path for path in (self.state, self.previous) if path.exists()), None)
+        if damaged:
+            names = " and ".join(str(path) for path in damaged)
+            goes_on = f"the job goes on from {left}" if left else "there is no other state, so the job starts anew"
+            print(f"{names}: damaged, not the bytes that were written; {goes_on}", flush=True)
+        if left is None:
             return None
-        state = torch.load(path, weights_only=False)
-        return state if state["fingerprint"] == self.fingerprint else None
+        return torch.load(io.BytesIO(_content(left) or b""), map_location="cpu", weights_only=True)
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Replace the saved state; the previous one stays until the new one is complete on disk."""
-        write_atomically(self.folder / "state.pt", partial(torch.save, {**state, "fingerprint": self.fingerprint}))
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Make ``state``, of tensors and plain values, the last one and keep the one before; one is always whole.
+
+        Raises:
+            WriteError: the disk is full or refuses; what was saved before is kept.
+        """
+        # in memory first: torch.save's own error of a full disk is obscure
+        content = io.BytesIO()
+        torch.save(dict(state), content)
+        data = content.getvalue()
+
+        def write(unfinished: Path) -> None:
+            unfinished.write_bytes(data + hashlib.sha256(data).hexdigest().encode())
+            if self.state.exists():
+                self.state.replace(self.previous)
+
+        write_atomically(self.state, write)
 
     def remove(self) -> None:
-        """Delete the folder once the job's results are in place."""
-        shutil.rmtree(self.folder)
+        """Delete the folder once the job's results are in place; not where the next Snakemake will delete them."""
+        if self.abandoned():
+            print(
+                f"{self.folder}: is kept, because the Snakemake that started this job is gone: the next one takes the "
+                "results for incomplete and starts the job again, which then writes them from here and trains nothing",
+                flush=True,
+            )
+        else:
+            # renamed first: what a kill leaves of it must not be read as a state
+            shutil.rmtree(self.folder.rename(_finished(self.folder)))
 
 
 @contextmanager
-def open_work_folder(folder: Path, fingerprint: str) -> Iterator[WorkFolder]:
-    """Create and lock ``folder`` for this process; see :func:`hold`."""
-    with hold(folder):
-        yield WorkFolder(folder, fingerprint)
+def open_work_folder(folder: Path, made_by: Mapping[str, Any], protected: bool = False) -> Iterator[WorkFolder]:
+    """Create and lock ``folder`` for a job of this configuration and code.
+
+    Args:
+        made_by: what the state depends on by name: ``config``, a nested mapping, and digests.
+        protected: refuse a folder of another configuration or code, rather than empty it and say so.
+
+    Raises:
+        FolderInUseError: another process holds it; the message names its pid.
+        OtherRunError: it is protected and belongs to another run.
+    """
+    with hold(folder) as abandoned:
+        _claim(folder, made_by, protected)
+        yield WorkFolder(folder, abandoned)
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Create ``folder`` and lock it for this process.
+def hold(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Create ``folder`` and lock it; a function that says whether the Snakemake that started this process is gone.
 
     Raises:
         FolderInUseError: another process holds it; the message names its pid.
     """
+    abandoned = orphans.watch()
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         try:
@@ -68,4 +121,64 @@ def hold(folder: Path) -> Iterator[None]:
                 f"{folder}: is in use by process {error.pid}; wait for it to finish, or end it, and run the same "
                 "command again"
             ) from None
-        yield
+        # its last holder may have removed it meanwhile, or been killed while it did
+        folder.mkdir(exist_ok=True)
+        shutil.rmtree(_finished(folder), ignore_errors=True)
+        yield abandoned
+
+
+def _claim(folder: Path, made_by: Mapping[str, Any], protected: bool) -> None:
+    """Note what the folder's content belongs to, after a look at what it belonged to."""
+    # imported here: an edit of what records a finished job needn't train anything again
+    from real.record import commit_of, git_state
+
+    path = folder / MADE_BY
+    mine = {**made_by, "commit": commit_of({"git": git_state()})}
+    if not any(folder.iterdir()):
+        write_json(path, mine)
+        return
+    try:
+        found = read_json(path)
+    except (FileNotFoundError, DamagedError):
+        found = {}
+    differing = [name for name in made_by if name not in found] or _differences(found, made_by)
+    if not differing:
+        return
+    origin = found.get("commit", f"an unknown commit, {MADE_BY} there can't be read")
+    what = f"{folder}: holds the state of this run by another version ({origin}; {', '.join(differing)} differ"
+    if protected:
+        raise OtherRunError(
+            f"{what}), and the scale is protected; go back to that commit and configuration to go on with it, or "
+            "delete the folder to start anew"
+        )
+    print(f"{what}); it is deleted and the run starts anew", flush=True)
+    # the old name goes last: a kill in between leaves nothing that could be read as this run's
+    for content in folder.iterdir():
+        if content.is_dir():
+            shutil.rmtree(content)
+        elif content != path:
+            content.unlink()
+    write_json(path, mine)
+
+
+def _differences(found: Mapping[str, Any], mine: Mapping[str, Any], above: str = "") -> list[str]:
+    """Dotted names of what differs, as far down as both are mappings."""
+    names = []
+    for key in mine.keys() | (found.keys() if above else set()):
+        theirs, ours = found.get(key), mine.get(key)
+        if isinstance(theirs, dict) and isinstance(ours, dict):
+            names += _differences(theirs, ours, f"{above}{key}.")
+        elif theirs != ours:
+            names.append(f"{above}{key}")
+    return sorted(names)
+
+
+def _content(path: Path) -> bytes | None:
+    """What torch.save wrote; None if a single bit of the file differs from what was written."""
+    data = path.read_bytes()
+    content, digest = data[:-DIGEST], data[-DIGEST:]
+    return content if hashlib.sha256(content).hexdigest().encode() == digest else None
+
+
+def _finished(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.finished")

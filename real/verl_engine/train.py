@@ -4,72 +4,107 @@ Interrupted, it resumes from its last checkpoint when it is called again. Left o
 an order that depends on timing, so a run is not reproducible bit by bit; seeds and versions are recorded all the same.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 from real.arithmetic import END_THINK
-from real.checkpoints import first_line
+from real.checkpoints import content_digest, first_line, refuse_more_than_data
 from real.config import VerlRun, digest
-from real.torch_engine.work_folder import hold
+from real.files import write_table
+from real.numerics import NotFiniteError
+from real.provenance import code_digest
+from real.torch_engine.work_folder import open_work_folder
 from real.verl_engine.hooks import VerlError, check_version
+from real.verl_engine.metrics import Journal
 
-FINGERPRINT = "run.yaml"
 
-
-def train(run: VerlRun, base: Path, output: Path, work_folder: Path) -> None:
+def train(run: VerlRun, base: Path, output: Path, work_folder: Path, protected: bool = False) -> None:
     """Train one (method, seed) from the checkpoint ``base`` into ``output``.
 
     Writes ``metrics.jsonl``, ``timings.jsonl``, ``gradient_samples.parquet`` and, last, ``model/``.
 
+    Args:
+        protected: refuse a ``work_folder`` of another configuration, code or base model, rather than start anew.
+
     Raises:
         FolderInUseError: another process holds ``work_folder``.
-        VerlError: another version of verl, a configuration or checkpoint that it can't run, or a work folder of
-            another run.
+        OtherRunError: ``work_folder`` is another run's, and protected.
+        NotFiniteError: NaN or infinity; the last checkpoint is from before it.
+        VerlError: another version of verl, or a configuration or checkpoint that it can't run.
         DatasetError: a dataset that is not prepared.
     """
     check_version()
     check_platform(run)
     check_base(base, run.cluster.trust_remote_code)
-    with hold(work_folder):
-        check_same_run(run, work_folder)
-        config_environment(run)
-        # imported here: verl takes half a minute to import, and the checks above need none of it
-        import ray
-        from verl.trainer.main_ppo import run_ppo
-
-        from real.verl_engine.metrics import Journal
-        from real.verl_engine.prompts import write_prompts
-        from real.verl_engine.settings import compose_config
-        from real.verl_engine.task_runner import TaskRunner
-
-        config = compose_config(run, base, write_prompts(run, work_folder / "prompts"), work_folder)
-        try:
-            run_ppo(config, TaskRunner)
-        except ray.exceptions.RayTaskError as error:
-            traceback.print_exc()
-            raise VerlError(
-                f"{run.method} seed {run.seed}: stopped ({first_line(error.cause)}); the log above says where. "
-                "What was done until the last checkpoint is kept: run the same command again to go on from it"
-            ) from None
-        finally:
-            ray.shutdown()
+    made_by = {
+        "config": run.model_dump(mode="json"),
+        "code": code_digest("real.verl_engine"),
+        "base model": content_digest(base),
+    }
+    with open_work_folder(work_folder, made_by, protected) as work:
+        if is_trained(work_folder, run.training.steps):
+            print(f"{run.method} seed {run.seed}: all {run.training.steps} steps were done before", flush=True)
+        else:
+            with rendezvous(run):
+                run_verl(run, base, work_folder)
         last = work_folder / "checkpoints" / f"global_step_{run.training.steps}" / "actor"
         merge_checkpoint(last, work_folder / "model")
-        journal = Journal(work_folder)
         output.mkdir(parents=True, exist_ok=True)
         for name in ("metrics.jsonl", "timings.jsonl"):
             shutil.copyfile(work_folder / name, output / name)
-        journal.samples().to_parquet(output / "gradient_samples.parquet", index=False)
+        write_table(output / "gradient_samples.parquet", Journal(work_folder).samples())
         shutil.rmtree(output / "model", ignore_errors=True)
         shutil.move(work_folder / "model", output / "model")
-        shutil.rmtree(work_folder)
+        work.remove()
+
+
+def is_trained(work_folder: Path, steps: int) -> bool:
+    """Whether the last step's checkpoint is complete and validated: a job that was killed after it needn't train.
+
+    verl names a step in the tracker once its checkpoint is complete; the journal's line has the validation after it.
+    """
+    tracker = work_folder / "checkpoints" / "latest_checkpointed_iteration.txt"
+    if not tracker.exists() or tracker.read_text() != str(steps):
+        return False
+    lines = Journal(work_folder).lines()
+    return bool(lines) and lines[-1]["step"] == steps and lines[-1]["val_pass_at_1"] is not None
+
+
+def run_verl(run: VerlRun, base: Path, work_folder: Path) -> None:
+    """Call verl's ``run_ppo``, which goes on from the last checkpoint in ``work_folder``.
+
+    Raises:
+        NotFiniteError, VerlError: see :func:`train`.
+    """
+    config_environment(run)
+    # imported here: verl takes half a minute to import, and the checks before need none of it
+    import ray
+    from verl.trainer.main_ppo import run_ppo
+
+    from real.verl_engine.prompts import write_prompts
+    from real.verl_engine.settings import compose_config
+    from real.verl_engine.task_runner import TaskRunner
+
+    config = compose_config(run, base, write_prompts(run, work_folder / "prompts"), work_folder)
+    try:
+        run_ppo(config, TaskRunner)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, NotFiniteError):
+            raise NotFiniteError(str(error.cause)) from None
+        traceback.print_exc()
+        raise VerlError(
+            f"{run.method} seed {run.seed}: stopped ({first_line(error.cause)}); the log above says where. "
+            "What was done until the last checkpoint is kept: run the same command again to go on from it"
+        ) from None
+    finally:
+        ray.shutdown()
 
 
 def check_platform(run: VerlRun) -> None:
@@ -82,7 +117,7 @@ def check_platform(run: VerlRun) -> None:
 
 
 def check_base(base: Path, trust_remote_code: bool) -> None:
-    """Raise VerlError for a checkpoint whose rewards would all be 0, or whose code verl would run unasked.
+    """Raise VerlError for a checkpoint whose rewards would all be 0, CheckpointError for one that is more than data.
 
     verl 0.9.1 decodes responses without special tokens before they are graded, and its reward workers load the
     tokenizer with ``trust_remote_code=True`` whatever the configuration says (experimental/reward_loop).
@@ -91,13 +126,7 @@ def check_base(base: Path, trust_remote_code: bool) -> None:
         raise VerlError(
             f"{base}: holds no Hugging Face checkpoint (config.json is missing); make it with `python -m real base`"
         )
-    if not trust_remote_code:
-        for path in (base / "config.json", base / "tokenizer_config.json"):
-            if path.exists() and "auto_map" in json.loads(path.read_text()):
-                raise VerlError(
-                    f"{path}: names Python code (auto_map) that verl would run; read that code, then set "
-                    "cluster.trust_remote_code: true, or take a checkpoint without it"
-                )
+    refuse_more_than_data(base, trust_remote_code)
     # imported here: it takes seconds, and the checks above need none of it
     from transformers.models.auto import AutoTokenizer
 
@@ -109,17 +138,6 @@ def check_base(base: Path, trust_remote_code: bool) -> None:
             "so that every reward would be 0; in a copy of the checkpoint set that token's `special` to false in "
             "tokenizer.json and tokenizer_config.json"
         )
-
-
-def check_same_run(run: VerlRun, work_folder: Path) -> None:
-    """Raise VerlError if the folder holds the state of another configuration; else note this one's there."""
-    path = work_folder / FINGERPRINT
-    if path.exists() and yaml.safe_load(path.read_text()) != run.model_dump(mode="json"):
-        raise VerlError(
-            f"{work_folder}: holds the state of this run with another configuration ({FINGERPRINT} there says which); "
-            "go on with that one, or delete the folder to start anew"
-        )
-    path.write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
 
 
 def config_environment(run: VerlRun) -> None:
@@ -134,11 +152,30 @@ def config_environment(run: VerlRun) -> None:
         # despite its name, off means on every system: Ray and vLLM bind to loopback, not to the machine's address,
         # where anybody could run code through them
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        # gloo binds to what the machine's name resolves to
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     # Ray's workers start in another folder; `real` is imported from here
     root = str(Path(__file__).resolve().parents[2])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, paths)])
+
+
+@contextmanager
+def rendezvous(run: VerlRun) -> Iterator[None]:
+    """Let the ranks of one machine meet in a file of this user's own: torch's TCPStore binds to every address.
+
+    It has no option to bind elsewhere (torch 2.13), and answers whoever connects. Ranks on several machines need it.
+    """
+    if run.cluster.ray_address is not None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="real-rendezvous-") as folder:
+        os.environ["DIST_INIT_METHOD"] = f"file://{folder}/store"
+        try:
+            yield
+        finally:
+            del os.environ["DIST_INIT_METHOD"]
 
 
 def merge_checkpoint(actor: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ from verl.utils.seqlen_balancing import log_seqlen_unbalance
 
 from real.alarms import Alarms
 from real.metrics import metrics_line
+from real.numerics import not_finite
 from real.verl_engine.balance import mini_batches, order_rows
 from real.verl_engine.metrics import Journal, step_line, timings_line, validation_score
 from real.verl_engine.worker import RealActorRolloutRefWorker, check_groups
@@ -141,7 +142,7 @@ class RealTrainer(PPOTrainerSync):
         found["perf/mfu/actor"] = found.pop("actor/mfu")
         metrics.update(reduce_metrics({**found, **ours}))
         self.line = step_line(self.global_steps, **self.step_rows, verl=metrics)
-        check_finite(self.line, self._name())
+        check_finite(self.line, self._name(), self.config.trainer.save_freq)
         return batch
 
     def _compute_metrics(
@@ -177,14 +178,17 @@ class RealTrainer(PPOTrainerSync):
         return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"
 
 
-def check_finite(line: dict[str, Any], run: str) -> None:
-    """Raise FloatingPointError where a step's gradient or log-probs are not finite; verl would skip such updates."""
+def check_finite(line: dict[str, Any], run: str, save_every: int) -> None:
+    """Raise NotFiniteError where a step's gradient or log-probs are not finite; verl would skip such updates.
+
+    Args:
+        save_every: steps between checkpoints.
+    """
     wrong = [key for key in ("grad_norm", "entropy", "score_abs_max") if not math.isfinite(line[key])]
     if wrong:
-        raise FloatingPointError(
-            f"{run}: {', '.join(f'{key} is {line[key]}' for key in wrong)} at step {line['step']}; the last checkpoint "
-            "is intact, the same command resumes from it"
-        )
+        what = ", ".join(f"{key} is {line[key]}" for key in wrong)
+        saved = (line["step"] - 1) // save_every * save_every
+        raise not_finite(run, line["step"], what, saved or None, "lower training.learning_rate")
 
 
 def kl_divergence(trainer: torch.Tensor, sampler: torch.Tensor, mask: torch.Tensor) -> float:

@@ -16,8 +16,8 @@ from typing import Any, Self
 
 from transformers.models.auto import AutoModelForCausalLM
 
-from real.chat import ChatSampler, load_tokenizer, loading, refuse_missing_weights
-from real.checkpoints import find_checkpoint, first_line
+from real.chat import ChatSampler, load_tokenizer
+from real.checkpoints import find_checkpoint, first_line, loading, refuse_missing_weights
 from real.config import ConfigError, Evaluation
 from real.errors import ExpectedError
 from real.problems import Problem
@@ -56,15 +56,17 @@ class VllmSampler(ChatSampler):
     The engines start with the first call of :meth:`sample`: what has been sampled before needs none.
     """
 
-    def __init__(self, name: str, settings: Evaluation, device: str, engines: int = 1):
+    def __init__(self, name: str, settings: Evaluation, device: str, engines: int = 1, trust_remote_code: bool = False):
         """Read what the checkpoint ``name``, a folder or a hub id, says of itself; the engines load its weights.
 
         Args:
             device: cpu (float32) or cuda (the checkpoint's precision).
             engines: copies of the model that share the requests, each on a GPU of its own.
+            trust_remote_code: whether Python code that the checkpoint brings along may be run.
 
         Raises:
-            CheckpointError: it can't be found or read, lacks weights, or its tokenizer has no chat template.
+            CheckpointError: it can't be found or read, is more than data, lacks weights, or its tokenizer has no chat
+                template.
             ConfigError: vLLM can't sample on the device, or at the temperature.
         """
         if device != current_platform.device_type:
@@ -79,15 +81,20 @@ class VllmSampler(ChatSampler):
                 "change it (--temperature), or give --sampler transformers"
             )
         self.name, self.settings, self.device, self.engines = name, settings, device, engines
-        self.checkpoint = find_checkpoint(name)
-        with loading(self.checkpoint):
+        self.trust_remote_code, self.checkpoint = trust_remote_code, find_checkpoint(name, trust_remote_code)
+        with loading(name):
             # without its weights: only to know what it is, and that none is missing, over which vLLM samples silently
             loaded: Any = AutoModelForCausalLM.from_pretrained(
-                name, revision=self.checkpoint.revision or "main", device_map="meta", output_loading_info=True
+                name,
+                revision=self.checkpoint.revision or "main",
+                device_map="meta",
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+                output_loading_info=True,
             )
         model, info = loaded
-        refuse_missing_weights(self.checkpoint, info)
-        self.tokenizer = load_tokenizer(self.checkpoint)
+        refuse_missing_weights(name, info)
+        self.tokenizer = load_tokenizer(self.checkpoint, trust_remote_code)
         self.config, self.pad = model.config, pad_token(model)
         self.ends = sorted({*end_tokens(model), self.tokenizer.eos_token_id} - {None})
         self.dtype = "float32" if device == "cpu" else str(model.dtype).removeprefix("torch.")
@@ -171,6 +178,8 @@ class VllmSampler(ChatSampler):
         arguments = AsyncEngineArgs(
             model=self.checkpoint.name,
             revision=self.checkpoint.revision,
+            load_format="safetensors",
+            trust_remote_code=self.trust_remote_code,
             # prompts go in as token ids, and come out so; ends are ours, and no other default of the model counts
             skip_tokenizer_init=True,
             generation_config="vllm",

@@ -57,8 +57,7 @@ def left_behind(process: subprocess.Popen, patience: float = 20) -> list[str]:
     """Command lines of processes that ``process`` started and that outlive it by more than ``patience`` seconds."""
     deadline = time.time() + patience
     while True:
-        alive = [p for p in psutil.process_iter(["cmdline", "status"]) if _session(p) == process.pid]
-        alive = [p for p in alive if p.info["status"] != psutil.STATUS_ZOMBIE]
+        alive = [p for p in of_session(process.pid) if p.info["status"] != psutil.STATUS_ZOMBIE]
         if not alive or time.time() > deadline:
             return [" ".join(p.info["cmdline"] or ["?"]) for p in alive]
         time.sleep(0.5)
@@ -66,9 +65,14 @@ def left_behind(process: subprocess.Popen, patience: float = 20) -> list[str]:
 
 def end(process: subprocess.Popen) -> None:
     """Kill a started command with every process of its session."""
-    for found in [p for p in psutil.process_iter() if _session(p) == process.pid]:
+    for found in of_session(process.pid):
         found.kill()
     process.wait(30)
+
+
+def of_session(pid: int) -> list[psutil.Process]:
+    """The living processes of the session that a started command leads."""
+    return [p for p in psutil.process_iter(["cmdline", "status"]) if _session(p) == pid]
 
 
 def _session(process: psutil.Process) -> int | None:

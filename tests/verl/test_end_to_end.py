@@ -53,7 +53,8 @@ def test_the_dag_goes_on_from_a_killed_training_to_the_table(project):
     project.run("-m", "snakemake", "--unlock", "--configfile", SCALE)
     project.run(*command, timeout=2 * LAUNCH_SECONDS)
     log = (results / "logs" / "train" / "real" / "seed0.log").read_text()
-    assert "resumes after step 2 of 3" in log
+    assert log.count("training of real, seed 0 begins: into results/verl_smoke/runs/real/seed0") == 2
+    assert 0 < log.index("real seed 0: step 1/3 ") < log.index("resumes after step 2 of 3"), "both attempts' lines"
     after = lines(output)
     assert [line["step"] for line in after] == [0, 1, 2, 3]
     assert all(tuple(line) == METRICS for line in after)

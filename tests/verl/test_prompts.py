@@ -6,7 +6,6 @@ import datasets
 import pandas as pd
 import pytest
 import yaml
-from data_server import INSTRUCTION, entry, raw_file
 from omegaconf import open_dict
 from runs import composed, run_of
 from verl.utils.dataset.rl_dataset import RLHFDataset
@@ -19,6 +18,7 @@ from real.sources import read_sources
 from real.torch_engine.policy import build_policy
 from real.torch_engine.train import collect
 from real.verl_engine.prompts import write_prompts
+from tests.data_server import INSTRUCTION, entry, raw_file
 
 
 @pytest.fixture(scope="module")

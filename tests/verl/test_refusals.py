@@ -11,10 +11,13 @@ from transformers import dynamic_module_utils
 from verl.utils.tokenizer import hf_tokenizer
 
 from real.arithmetic import END_THINK, build_tokenizer
+from real.checkpoints import CheckpointError
 from real.config import VerlRun
+from real.files import write_json_lines
+from real.metrics import metrics_line
 from real.verl_engine import settings
 from real.verl_engine.hooks import VERL_VERSION, VerlError, check_version
-from real.verl_engine.train import FINGERPRINT, check_base, check_platform, check_same_run, train
+from real.verl_engine.train import check_base, check_platform, is_trained, train
 
 
 @pytest.fixture
@@ -77,6 +80,7 @@ def base(tmp_path) -> Path:
     folder = tmp_path / "model"
     build_tokenizer().save_pretrained(folder)
     (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    (folder / "model.safetensors").touch()
     return folder
 
 
@@ -109,7 +113,7 @@ def test_code_in_a_checkpoint_is_refused_unless_it_is_trusted(base, name, tmp_pa
         f"Path({str(tmp_path / 'ran')!r}).touch()\n"
         "class Tokenizer(PreTrainedTokenizerFast): pass\nclass Config(Qwen2Config): pass\n"
     )
-    with pytest.raises(VerlError, match=rf"^{base / name}: names Python code \(auto_map\) that verl would run; read"):
+    with pytest.raises(CheckpointError, match=rf"^{base / name}: names Python code \(auto_map\) that loading .* run;"):
         check_base(base, trust_remote_code=False)
     assert not (tmp_path / "ran").exists()
     hf_tokenizer(str(base), trust_remote_code=True)
@@ -117,10 +121,24 @@ def test_code_in_a_checkpoint_is_refused_unless_it_is_trusted(base, name, tmp_pa
     check_base(base, trust_remote_code=True)
 
 
-def test_the_state_of_another_configuration_is_refused_and_kept(smoke, tmp_path):
-    check_same_run(smoke, tmp_path)
-    check_same_run(smoke, tmp_path)
-    kept = (tmp_path / FINGERPRINT).read_text()
-    with pytest.raises(VerlError, match=rf"^{tmp_path}: holds the state of this run with another configuration"):
-        check_same_run(changed(smoke, training={"learning_rate": 2e-3}), tmp_path)
-    assert (tmp_path / FINGERPRINT).read_text() == kept
+def test_pickled_weights_are_refused_before_verl_sees_them(base):
+    (base / "model.safetensors").rename(base / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=rf"^{base}: holds no weights as \*.safetensors; pickled ones"):
+        check_base(base, trust_remote_code=True)
+
+
+def journal(work: Path, step: int, validation: float | None, checkpointed: str) -> Path:
+    """A work folder whose last line is of ``step``, and whose tracker names a step."""
+    lines = [metrics_line(step=at, val_pass_at_1=0.25) for at in range(step)]
+    write_json_lines(work / "metrics.jsonl", [*lines, metrics_line(step=step, val_pass_at_1=validation)])
+    (work / "checkpoints").mkdir(exist_ok=True)
+    (work / "checkpoints" / "latest_checkpointed_iteration.txt").write_text(checkpointed)
+    return work
+
+
+def test_a_run_is_trained_once_its_last_checkpoint_is_complete_and_validated(tmp_path):
+    """Killed before that, `run_ppo` has something left to do: a step, or the validation after the last checkpoint."""
+    assert not is_trained(tmp_path, 3)
+    assert not is_trained(journal(tmp_path, 3, 0.5, "2"), 3)
+    assert not is_trained(journal(tmp_path, 3, None, "3"), 3)
+    assert is_trained(journal(tmp_path, 3, 0.5, "3"), 3)

@@ -10,14 +10,15 @@ import torch
 from verl.utils.metric import reduce_metrics
 
 from real.exact import token_weights
-from real.metrics import METRICS, metrics_line
+from real.metrics import METRICS, metrics_line, samples_frame
+from real.numerics import NotFiniteError
 from real.objectives import OBJECTIVES, make_objective, sequence_score
+from real.torch_engine.metrics import gradient_samples, step_metrics
 from real.torch_engine.sampler import Rollouts
-from real.torch_engine.train import _gradient_samples, step_metrics
 from real.torch_engine.update import Batch, Gradient
 from real.verl_engine.losses import Row
 from real.verl_engine.metrics import Journal, step_line, timings_line, validation_score
-from real.verl_engine.trainer import kl_divergence
+from real.verl_engine.trainer import check_finite, kl_divergence
 from real.verl_engine.worker import summary
 
 GROUPS, ROLLOUTS, WIDTH = 4, 4, 9
@@ -112,7 +113,8 @@ def test_both_engines_keep_the_same_gradient_samples(method, tmp_path):
     batch, log_ratio, _ = rollouts_of_a_step()
     objective, journal = make_objective(method), Journal(tmp_path)
     seen = seen_by_the_torch_engine(method, batch, log_ratio)
-    expected = pd.concat([_gradient_samples(3, method, objective, *pair) for pair in seen], ignore_index=True)
+    samples = [gradient_samples(3, method, objective, *pair) for pair in seen]
+    expected = pd.concat([samples_frame(**sample) for sample in samples], ignore_index=True)
     rows = [
         [row.score, row.label, abs(row.weight) * objective.normaliser(part.group, part.reward)]
         for (part, _), mini_batch in zip(seen, rows_of_verl(seen), strict=True)
@@ -199,3 +201,21 @@ def test_the_validation_score_is_mean_correctness_and_none_where_there_was_no_va
     }
     assert validation_score(verl) == 0.625
     assert validation_score({"actor/grad_norm": 1.0, "val-aux/validation/score/mean@8": 0.5}) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [
+        (2, "no step was saved yet, and the same command starts anew"),
+        (3, "the state after step 2 is kept, and the same command goes on from it"),
+    ],
+)
+def test_a_step_that_is_not_finite_stops_the_run_with_the_torch_engines_sentence(step, kept):
+    line = {"step": step, "grad_norm": math.nan, "entropy": 0.3, "score_abs_max": math.inf}
+    check_finite({**line, "grad_norm": 1.0, "score_abs_max": 0.1}, "real seed 0", save_every=2)
+    with pytest.raises(NotFiniteError) as stopped:
+        check_finite(line, "real seed 0", save_every=2)
+    assert str(stopped.value) == (
+        f"real seed 0: step {step}: grad_norm is nan, score_abs_max is inf, so the run stops; {kept}; should it end "
+        "here again, lower training.learning_rate"
+    )

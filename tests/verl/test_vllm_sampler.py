@@ -1,5 +1,6 @@
 """vLLM as the evaluation's sampler: the same prompts, texts and counts as transformers', and no process left behind."""
 
+import json
 import multiprocessing.resource_tracker
 import os
 import shutil
@@ -142,7 +143,9 @@ def run(sampler, output: Path) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+    """Content by name, but for the work folder and the provenance, which tells times."""
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "provenance.json"]
+    return {path.name: path.read_bytes() for path in paths}
 
 
 class StopError(Exception):
@@ -237,6 +240,32 @@ def test_a_checkpoint_without_all_weights_is_refused_in_the_words_of_transformer
         sentences.append(str(error.value))
     assert sentences[0] == sentences[1]
     assert "no weights for 1 of the model's parameters, model.layers.1.mlp.down_proj.weight among them" in sentences[0]
+
+
+class Trap:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+def test_a_checkpoint_that_is_more_than_data_is_refused_and_runs_nothing(checkpoint, tmp_path):
+    marker, code, pickled = tmp_path / "ran", tmp_path / "code", tmp_path / "pickled"
+    shutil.copytree(checkpoint, code)
+    content = json.loads((code / "config.json").read_text())
+    (code / "config.json").write_text(json.dumps({**content, "auto_map": {"AutoModelForCausalLM": "ours.Model"}}))
+    (code / "ours.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    with pytest.raises(CheckpointError, match=rf"^{code}/config.json: names Python code \(auto_map\)"):
+        VllmSampler(str(code), SETTINGS, "cpu")
+    shutil.copytree(checkpoint, pickled)
+    (pickled / "model.safetensors").unlink()
+    torch.save({"trap": Trap(marker)}, pickled / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=rf"^{pickled}: holds no weights as \*.safetensors; pickled ones"):
+        VllmSampler(str(pickled), SETTINGS, "cpu")
+    assert not marker.exists()
 
 
 def test_an_engine_that_dies_while_it_samples_is_one_sentence_and_leaves_no_process(tmp_path):

@@ -1,11 +1,13 @@
 # Helpers only: the checked experiment, and what rules ask of it.
 
+import errno
 import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
+from real.artefacts import in_the_way, jobs
 from real.config import (
     ArithmeticScale,
     ConfigError,
@@ -15,11 +17,16 @@ from real.config import (
     load,
     read,
 )
-from real.identity import base_identity, evaluation_identity, run_identity
+from real.identity import (
+    base_identity,
+    drawn_identity,
+    evaluation_identity,
+    run_identity,
+)
 from real.needs import needs
 from real.problems import MATH_BENCHMARKS
 from real.provenance import code_digest
-from real.reported import validation_problems
+from real.reported import evidence_line
 from real.sources import MIRROR_VARIABLE, read_sources
 
 CONFIG_FILES = [os.path.relpath(file) for file in workflow.configfiles]
@@ -42,26 +49,27 @@ scale = experiment.scale
 if scale.datasets.mirror:
     os.environ.setdefault(MIRROR_VARIABLE, scale.datasets.mirror)
 trains = isinstance(scale, TrainedScale)
-BASE = "base"
 RESULTS = experiment.results
 WORK = os.path.join(RESULTS, "work")
+# Snakemake itself would end in a traceback
+if obstacle := in_the_way(Path(RESULTS), jobs(experiment)):
+    raise WorkflowError(
+        f"{obstacle}: is no folder, but results belong below it; move it away and run the same command again"
+    )
 SEEDS = scale.seeds if trains else []
 BENCHMARKS = scale.evaluation.benchmarks if trains else []
 DATASETS = [name for name in BENCHMARKS if name in MATH_BENCHMARKS]
 CONFIG_OPTION = f"--config {' '.join(CONFIG_FILES)}"
 TEST_SETS = [name for name, source in sources.items() if source.split == "test"]
 TRAINING_SETS = [name for name, source in sources.items() if source.split == "train"]
-CLAIMS_FILE = "paper_configs/claims.yaml"
-PRINTED_TABLES = [] if trains else scale.reported.benchmarks
-LABELS = {name: method.label for name, method in experiment.methods.items()}
 BASE_MODEL = f"{RESULTS}/base/model"
 RUN_MODEL = f"{RESULTS}/runs/{{method}}/seed{{seed}}/model"
 # written last
 RUN_DONE = f"{RESULTS}/runs/{{method}}/seed{{seed}}/provenance.json"
-BASE_EVALUATED = f"{RESULTS}/evaluations/base/evaluation.json"
-RUN_EVALUATED = f"{RESULTS}/evaluations/{{method}}/seed{{seed}}/evaluation.json"
-# what a table of evaluations shows of the config
-SHOWN = [LABELS, scale.methods, SEEDS, BENCHMARKS, scale.evidence]
+BASE_EVALUATED = f"{RESULTS}/evaluations/base/provenance.json"
+RUN_EVALUATED = f"{RESULTS}/evaluations/{{method}}/seed{{seed}}/provenance.json"
+# for whose loss alone a run or an evaluation of a protected scale is repeated
+READ_FILES = ("metrics.jsonl", *(f"{name}.parquet" for name in BENCHMARKS))
 
 NEEDS = needs(scale)
 # vLLM's own data parallelism, by which evaluations sample, stays on one machine
@@ -78,27 +86,19 @@ wildcard_constraints:
 
 
 def all_targets(wildcards):
-    """What the default target makes at this scale."""
-    figures = [
-        "training_dynamics",
-        "gradient_magnitude",
-        *(["gradient_measured"] if trains else []),
-    ]
-    tables = ["benchmarks", *(["differences", "pass_at_k"] if trains else [])]
-    return [
-        *expand(
-            "<results>/tables/{table}.{kind}",
-            table=tables,
-            kind=["csv", "html", "md", "tex"],
-        ),
-        *expand("<results>/claims.{kind}", kind=["json", "html"]),
-        # named themselves, so that a deleted one is made again although the tables are there
-        *runs("<results>/runs/{method}/seed{seed}/metrics.jsonl")(wildcards),
-        *evaluations(wildcards),
-        *expand(
-            "<results>/figures/{figure}.{kind}", figure=figures, kind=["pdf", "png"]
-        ),
-    ]
+    """Every declared file, so that a deleted one is made again although what is made from it is there.
+
+    At protected scales a run or an evaluation is repeated for what is read from it alone: the loss of a file of timings
+    is reported by `verify`, not answered by weeks of training.
+    """
+    targets = []
+    for job in jobs(experiment):
+        dear = scale.protected and job.kind in ("train", "evaluate")
+        for output in job.outputs:
+            asked = not job.optional and (not dear or output.endswith(READ_FILES))
+            if asked or os.path.exists(f"{RESULTS}/{output}"):
+                targets.append(f"{RESULTS}/{output}")
+    return targets
 
 
 def tracked(value):
@@ -197,9 +197,9 @@ def reported(name):
     return [] if trains else ancient(getattr(scale.reported, name))
 
 
-def text_digest(files):
-    """Digest of files' contents, for inputs whose times say nothing after a clone."""
-    return digest([Path(file).read_text() for file in files])
+def identity_of_drawn(rule):
+    """Both digests of a table, a figure or the claims; their inputs count by their times."""
+    return drawn_identity(experiment, rule)
 
 
 def sweep_runs(wildcards):
@@ -215,12 +215,13 @@ def sweep_runs(wildcards):
     return runs("<results>/runs/{method}/seed{seed}/metrics.jsonl")(wildcards)
 
 
-def evidence_line():
-    """What is printed on figures of training: evidence level, seeds, samples."""
-    if not trains:
-        return scale.evidence
-    training = scale.training
-    return (
-        f"{scale.evidence}; seeds {', '.join(map(str, SEEDS))}; {training.prompts} × {training.rollouts} rollouts a step; "
-        f"validation: {validation_problems(scale)} × {training.validation_samples} samples"
-    )
+onstart:
+    # before the first job, where Snakemake itself would end in a traceback; a dry run may read what it can't write
+    place = Path(RESULTS)
+    folder = next(path for path in [place, *place.parents] if path.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        reason = os.strerror(errno.EROFS if read_only else errno.EACCES)
+        raise WorkflowError(
+            f"{folder}: can't be written ({reason}), but results belong there; mend that and run the same command again"
+        )

@@ -1,4 +1,5 @@
 # Sampling and grading of the base model and of every run's last checkpoint.
+# {log}.attempts: see training.smk.
 
 
 if trains:
@@ -16,6 +17,7 @@ if trains:
                 "<results>/evaluations/base/{benchmark}.parquet", benchmark=BENCHMARKS
             ),
             about="<results>/evaluations/base/evaluation.json",
+            provenance="<results>/evaluations/base/provenance.json",
         log:
             "<results>/logs/evaluate/base.log",
         benchmark:
@@ -37,8 +39,9 @@ if trains:
         message:
             "evaluating the base model on {BENCHMARKS}"
         shell:
+            ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
             "python -m real evaluate {params.config} --model {input.model} --output {params.folder} "
-            "--work {params.work} {params.options} > {log} 2>&1"
+            "--work {params.work} {params.options} >> {log} 2>&1"
 
     use rule evaluate_base as evaluate with:
         input:
@@ -56,6 +59,7 @@ if trains:
                 benchmark=BENCHMARKS,
             ),
             about="<results>/evaluations/{method}/seed{seed}/evaluation.json",
+            provenance="<results>/evaluations/{method}/seed{seed}/provenance.json",
         log:
             "<results>/logs/evaluate/{method}/seed{seed}.log",
         benchmark:

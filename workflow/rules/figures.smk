@@ -15,10 +15,10 @@ rule training_dynamics:
         "../envs/real.yaml"
     threads: 1
     params:
-        evidence=evidence_line(),
+        evidence=evidence_line(scale),
         smoothing_steps=scale.figures.smoothing_steps,
         prompts=scale.training.prompts if trains else scale.reported.prompts,
-        code=code_digest("figures.training_dynamics"),
+        identity=identity_of_drawn("training_dynamics"),
     message:
         "drawing the training dynamics (the paper's Figure 4)"
     script:
@@ -40,7 +40,7 @@ rule gradient_magnitude:
         methods={
             name: method.model_dump() for name, method in experiment.methods.items()
         },
-        code=code_digest("figures.gradient_magnitude"),
+        identity=identity_of_drawn("gradient_magnitude"),
     message:
         "drawing the gradient magnitudes (the paper's gradient figure)"
     script:
@@ -64,8 +64,9 @@ rule gradient_measured:
         methods={
             name: method.model_dump() for name, method in experiment.methods.items()
         },
-        evidence=evidence_line(),
-        code=code_digest("figures.gradient_measured"),
+        evidence=evidence_line(scale),
+        files=CONFIG_FILES,
+        identity=identity_of_drawn("gradient_measured"),
     message:
         "drawing where on the gradient curves training operated"
     script:
@@ -86,8 +87,8 @@ rule learning_rate_figure:
         "../envs/real.yaml"
     threads: 1
     params:
-        evidence=evidence_line(),
-        code=code_digest("figures.learning_rate_sweep"),
+        evidence=evidence_line(scale),
+        identity=identity_of_drawn("learning_rate_figure"),
     message:
         "drawing the learning-rate sweep"
     script:

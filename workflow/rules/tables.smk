@@ -16,9 +16,7 @@ rule benchmark_tables:
     threads: 1
     params:
         config=CONFIG_OPTION,
-        settings=digest(SHOWN),
-        printed=text_digest(PRINTED_TABLES),
-        code=code_digest("real.tables"),
+        identity=identity_of_drawn("benchmark_tables"),
     message:
         "tabulating the benchmarks"
     shell:
@@ -41,8 +39,7 @@ if trains:
         threads: 1
         params:
             config=CONFIG_OPTION,
-            settings=digest(SHOWN),
-            code=code_digest("real.tables"),
+            identity=identity_of_drawn("difference_tables"),
         message:
             "tabulating paired differences"
         shell:
@@ -62,8 +59,7 @@ if trains:
         threads: 1
         params:
             config=CONFIG_OPTION,
-            settings=digest(SHOWN),
-            code=code_digest("real.tables"),
+            identity=identity_of_drawn("pass_at_k_tables"),
         message:
             "tabulating pass@k"
         shell:
@@ -85,8 +81,7 @@ rule training_curves:
     threads: 1
     params:
         config=CONFIG_OPTION,
-        settings=digest(LABELS, scale.methods, SEEDS),
-        code=code_digest("real.tables"),
+        identity=identity_of_drawn("training_curves"),
     message:
         "collecting the training curves"
     shell:
@@ -107,8 +102,7 @@ rule learning_rate_table:
     threads: 1
     params:
         config=CONFIG_OPTION,
-        settings=digest(SHOWN),
-        code=code_digest("real.tables"),
+        identity=identity_of_drawn("learning_rate_table"),
     message:
         "tabulating the learning-rate sweep"
     shell:
@@ -132,12 +126,7 @@ rule claims:
     threads: 1
     params:
         config=CONFIG_OPTION,
-        settings=digest(
-            {name: method.model_dump() for name, method in experiment.methods.items()},
-            SHOWN,
-        ),
-        printed=text_digest([CLAIMS_FILE, *PRINTED_TABLES]),
-        code=code_digest("real.claims"),
+        identity=identity_of_drawn("claims"),
     message:
         "judging the paper's claims by this scale's data"
     shell:

@@ -1,5 +1,7 @@
 # The base model, and one RL run per method and seed. At protected scales a finished job runs again only if it is forced
 # (--forcerun) or its files are deleted: common.smk, tracked and made_from.
+# Snakemake deletes a job's log before it starts the job. A second name of the file, {log}.attempts, keeps what earlier
+# attempts wrote; where the file system has no hard links, the log holds the last attempt alone.
 
 
 if isinstance(scale, ArithmeticScale):
@@ -24,7 +26,8 @@ if isinstance(scale, ArithmeticScale):
         message:
             "training the base model"
         shell:
-            "python -m real base {params.config} > {log} 2>&1"
+            ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
+            "python -m real base {params.config} >> {log} 2>&1"
 
 elif trains:
 
@@ -47,7 +50,8 @@ elif trains:
         message:
             "linking {scale.model.name}, the base model"
         shell:
-            "python -m real base {params.config} > {log} 2>&1"
+            ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
+            "python -m real base {params.config} >> {log} 2>&1"
 
 
 if trains:
@@ -81,5 +85,6 @@ if trains:
         message:
             "training {wildcards.method}, seed {wildcards.seed}"
         shell:
+            ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
             "python -m real train {params.config} --method {wildcards.method} --seed {wildcards.seed} {params.options} "
-            "> {log} 2>&1"
+            ">> {log} 2>&1"

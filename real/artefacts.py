@@ -1,0 +1,179 @@
+"""Every file that a scale declares, by the job that makes it: for the workflow, the manifest and the readers alike."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+from real.config import ArithmeticScale, Experiment, ReportedScale
+from real.identity import (
+    base_identity,
+    base_settings,
+    drawn_identity,
+    evaluation_identity,
+    evaluation_settings,
+    run_identity,
+    run_settings,
+)
+from real.record import RECORD
+
+BASE = "base"
+MODEL = "model"
+READABLE = ("csv", "html", "md", "tex")
+Kind = Literal["base", "train", "evaluate", "drawn"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a scale.
+
+    Attributes:
+        kind: what it does; ``drawn``: a table, a figure or the claims, made from the others' results in seconds.
+        name: its folder below the scale's results, or its rule.
+        outputs: paths below the scale's results; ``…/model`` is a folder, the others are files.
+        optional: made by a target of its own, not by the default one.
+    """
+
+    kind: Kind
+    name: str
+    outputs: tuple[str, ...]
+    method: str | None = None
+    seed: int | None = None
+    optional: bool = False
+
+    @property
+    def rule(self) -> str:
+        """The workflow's rule that makes it."""
+        if self.kind == "drawn":
+            return self.name
+        return "evaluate_base" if self.kind == "evaluate" and self.method == BASE else self.kind
+
+    @property
+    def record(self) -> str | None:
+        """Its provenance, written last; None of what is drawn."""
+        return None if self.kind == "drawn" else f"{self.name}/{RECORD}"
+
+    def identity(self, experiment: Experiment) -> dict[str, str]:
+        """``config_digest`` and ``code_digest`` that it would have if it were made now."""
+        if self.kind == "drawn":
+            return drawn_identity(experiment, self.name)
+        if self.kind == "base":
+            return base_identity(experiment)
+        if self.kind == "evaluate":
+            return evaluation_identity(experiment)
+        return run_identity(experiment, *self._run)
+
+    def settings(self, experiment: Experiment) -> dict[str, Any]:
+        """What the present configuration says of it, as its provenance would keep it; empty of what is drawn."""
+        if self.kind == "drawn":
+            return {}
+        if self.kind == "base":
+            return base_settings(experiment)
+        if self.kind == "evaluate":
+            return evaluation_settings(experiment)
+        return run_settings(experiment, *self._run)
+
+    @property
+    def _run(self) -> tuple[str, int]:
+        assert self.method is not None
+        assert self.seed is not None
+        return self.method, self.seed
+
+
+def jobs(experiment: Experiment) -> list[Job]:
+    """All jobs of a scale that leave results, producers first."""
+    return [*trained_jobs(experiment), *_drawn_jobs(experiment)]
+
+
+def trained_jobs(experiment: Experiment) -> list[Job]:
+    """The base model, the runs and the evaluations; none at a scale that trains nothing."""
+    scale = experiment.scale
+    if isinstance(scale, ReportedScale):
+        return []
+    runs = list(product(scale.methods, experiment.trained.seeds))
+    return [
+        Job("base", BASE, _below(BASE, *_base_files(experiment))),
+        *(run_job(method, seed) for method, seed in runs),
+        evaluation_job(experiment, BASE, None),
+        *(evaluation_job(experiment, method, seed) for method, seed in runs),
+    ]
+
+
+def run_job(method: str, seed: int) -> Job:
+    """The training of one run."""
+    name = f"runs/{method}/seed{seed}"
+    files = (MODEL, "metrics.jsonl", "timings.jsonl", "gradient_samples.parquet", "config.yaml", RECORD)
+    return Job("train", name, _below(name, *files), method, seed)
+
+
+def evaluation_job(experiment: Experiment, method: str, seed: int | None) -> Job:
+    """The evaluation of one run, or of the base model."""
+    name = f"evaluations/{method}" + ("" if seed is None else f"/seed{seed}")
+    files = [f"{benchmark}.parquet" for benchmark in experiment.trained.evaluation.benchmarks]
+    return Job("evaluate", name, _below(name, *files, "evaluation.json", RECORD), method, seed)
+
+
+def files_of(results: Path, job: Job) -> Iterator[str]:
+    """The files of a job below ``results`` that are there, those of folders one by one, links followed."""
+    for output in job.outputs:
+        path = results / output
+        if path.is_dir():
+            for inner in sorted(path.rglob("*")):
+                if inner.is_file() and not workflow_owns(inner):
+                    yield str(inner.relative_to(results))
+        elif path.is_file():
+            yield output
+
+
+def in_the_way(results: Path, jobs: Iterable[Job]) -> Path | None:
+    """What stands where a folder of the jobs' outputs belongs and is none: a file, or a link to nothing."""
+    for job in jobs:
+        for output in job.outputs:
+            for folder in reversed((results / output).parents):
+                if os.path.lexists(folder) and not folder.is_dir():
+                    return folder
+    return None
+
+
+def workflow_owns(path: Path) -> bool:
+    """Whether Snakemake, not a job, wrote a file: it marks folders that way."""
+    return path.name == ".snakemake_timestamp"
+
+
+def _drawn_jobs(experiment: Experiment) -> list[Job]:
+    trains = not isinstance(experiment.scale, ReportedScale)
+    tables = [_table("benchmark_tables", "benchmarks")]
+    if trains:
+        tables += [_table("difference_tables", "differences"), _table("pass_at_k_tables", "pass_at_k")]
+    figures = ["training_dynamics", "gradient_magnitude", *(["gradient_measured"] if trains else [])]
+    drawn = [
+        *tables,
+        Job("drawn", "training_curves", ("tables/training_curves.csv",)),
+        Job("drawn", "claims", ("claims.json", "claims.html")),
+        *(_figure(name, name) for name in figures),
+    ]
+    if trains and experiment.scale.variants:
+        drawn += [
+            _table("learning_rate_table", "learning_rate_sweep", optional=True),
+            _figure("learning_rate_figure", "learning_rate_sweep", optional=True),
+        ]
+    return drawn
+
+
+def _table(rule: str, stem: str, optional: bool = False) -> Job:
+    return Job("drawn", rule, tuple(f"tables/{stem}.{kind}" for kind in READABLE), optional=optional)
+
+
+def _figure(rule: str, stem: str, optional: bool = False) -> Job:
+    return Job("drawn", rule, (f"figures/{stem}.pdf", f"figures/{stem}.png"), optional=optional)
+
+
+def _base_files(experiment: Experiment) -> tuple[str, ...]:
+    trained = isinstance(experiment.scale, ArithmeticScale)
+    return (MODEL, *(("metrics.jsonl",) if trained else ()), RECORD)
+
+
+def _below(folder: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}" for name in names)

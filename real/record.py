@@ -1,0 +1,121 @@
+"""A job's ``provenance.json``: which code, configuration and machine made the results beside it, and what it took.
+
+Written last, by a wrapper around the job and not by the trainer, so that a folder without it is unfinished. Environment
+variables are not recorded: they may hold secrets, and what matters of them is in the configuration.
+"""
+
+import csv
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from real.files import write_json
+from real.provenance import ROOT, versions
+
+RECORD = "provenance.json"
+# whatever the engine, those that are installed
+PACKAGES = (
+    *("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub", "numpy", "pandas", "pyarrow", "scipy"),
+    *("pydantic", "snakemake", "math-verify", "latex2sympy2-extended", "sympy", "verl", "vllm", "ray"),
+)
+GPU_QUERY = ("name", "memory.total", "driver_version")
+
+
+@contextmanager
+def recorded(
+    folder: Path, identity: Mapping[str, str], settings: Mapping[str, Any], files: Sequence[str], **what: Any
+) -> Iterator[None]:
+    """Write ``folder/provenance.json`` when the job in the block has succeeded.
+
+    Args:
+        identity: ``config_digest`` and ``code_digest``, taken before the job: the code may be edited meanwhile.
+        settings: what the first is a digest of, as JSON can hold it.
+        files: the configuration files that were named.
+        what: further facts, such as ``method`` and ``seed``.
+    """
+    started, git = time.time(), git_state()
+    yield
+    taken = _taken(started)
+    facts = {"config_files": list(files), **what, **identity, "git": git, **_machine(), **taken}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / RECORD, {**facts, "config": settings})
+
+
+def git_state() -> dict[str, Any]:
+    """The commit and the number of modified or untracked files; None where there is no git repository."""
+    status = _output("git", "status", "--porcelain")
+    return {
+        "commit": (_output("git", "rev-parse", "HEAD") or "").strip() or None,
+        "modified_files": None if status is None else len(status.splitlines()),
+    }
+
+
+def commit_of(record: Mapping[str, Any]) -> str:
+    """``commit 0123abc``, or what is known instead."""
+    commit, modified = record["git"].get("commit"), record["git"].get("modified_files")
+    if not commit:
+        return "an unknown commit"
+    return f"commit {commit[:12]}" + (" with modified files" if modified else "")
+
+
+def parse_gpus(lines: str) -> list[dict[str, str]]:
+    """The GPUs of nvidia-smi's answer, one a line."""
+    keys = ("name", "memory", "driver")
+    return [dict(zip(keys, row, strict=True)) for row in csv.reader(lines.splitlines(), skipinitialspace=True)]
+
+
+def _machine() -> dict[str, Any]:
+    gpus = _output("nvidia-smi", f"--query-gpu={','.join(GPU_QUERY)}", "--format=csv,noheader")
+    return {
+        "command": ["python", "-m", "real", *sys.argv[1:]],
+        "python": platform.python_version(),
+        "packages": versions(*PACKAGES),
+        "machine": {
+            "system": platform.platform(),
+            "architecture": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+            "gpus": parse_gpus(gpus) if gpus else [],
+        },
+    }
+
+
+def _taken(started: float) -> dict[str, Any]:
+    """Seconds and memory of this process, and of those of its children that have ended.
+
+    Linux counts a child from its fork, so its memory is at least this process's at that moment.
+    """
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+    return {
+        "wall_seconds": round(time.time() - started, 1),
+        "cpu_seconds": round(own.ru_utime + own.ru_stime, 1),
+        "cpu_seconds_children": round(children.ru_utime + children.ru_stime, 1),
+        "peak_memory_bytes": own.ru_maxrss * unit,
+        "peak_memory_bytes_largest_child": children.ru_maxrss * unit,
+    }
+
+
+def _processor() -> str | None:
+    """Model name of the processor: Linux, then macOS."""
+    facts = Path("/proc/cpuinfo")
+    if facts.exists():
+        names = [line.partition(":")[2].strip() for line in facts.read_text().splitlines() if "model name" in line]
+        return names[0] if names else None
+    return (_output("sysctl", "-n", "machdep.cpu.brand_string") or "").strip() or None
+
+
+def _output(*command: str) -> str | None:
+    """What a command prints; None where it can't be run or fails."""
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,81 @@
+"""What a run measures: one step as one line of metrics.jsonl (docs/metrics.md), and the files of a finished run."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from real.config import TorchRun
+from real.exact import sequence_weights
+from real.files import write_json_lines, write_table
+from real.metrics import metrics_line, samples_frame
+from real.objectives import Objective
+from real.torch_engine.sampler import Rollouts
+from real.torch_engine.update import Batch, Gradient, clipped_fraction, learning_rate_at, scores
+
+
+def step_metrics(
+    rollouts: Rollouts, batch: Batch, seen: list[tuple[Batch, Gradient]], run: TorchRun, step: int
+) -> dict[str, Any]:
+    """One line of metrics.jsonl; the definitions are those of the paper's Figure 4 (see docs/metrics.md)."""
+    group_size = run.training.rollouts
+    solved = batch.reward.reshape(-1, group_size).sum(dim=1)
+    score = torch.cat([scores(gradient, mini_batch) for mini_batch, gradient in seen])
+    reward = torch.cat([mini_batch.reward for mini_batch, _ in seen])
+    tokens = rollouts.mask.sum()
+    clipped = [clipped_fraction(g, b) * float(b.mask.sum()) for b, g in seen]
+    return metrics_line(
+        step=step,
+        reward_mean=batch.reward.mean().item(),
+        solve_all=int((solved == group_size).sum()),
+        solve_none=int((solved == 0).sum()),
+        prompts=len(solved),
+        entropy=(rollouts.entropy.sum() / tokens).item(),
+        response_length_mean=rollouts.mask.sum(dim=1).double().mean().item(),
+        clipped_fraction=sum(clipped) / float(tokens),
+        grad_norm=sum(gradient.norm for _, gradient in seen) / len(seen),
+        score_positive_mean=_mean(score[reward == 1]),
+        score_negative_mean=_mean(score[reward == 0]),
+        score_abs_max=score.abs().max().item(),
+        learning_rate=learning_rate_at(run.training, step),
+    )
+
+
+def gradient_samples(step: int, method: str, objective: Objective, batch: Batch, gradient: Gradient) -> dict[str, Any]:
+    """Arguments of :func:`real.metrics.samples_frame` for one mini-batch, plain values that a state may hold."""
+    weight = sequence_weights(objective, gradient.log_ratio, batch.mask, batch.group, batch.reward)
+    return {
+        "step": step,
+        "method": method,
+        "score": scores(gradient, batch).double().tolist(),
+        "reward": batch.reward.tolist(),
+        "weight": weight.double().tolist(),
+    }
+
+
+def durations(clock: list[float]) -> dict[str, float]:
+    """Seconds between the four times taken in a step."""
+    phases = ("sample_seconds", "update_seconds", "validate_seconds")
+    return {phase: clock[i + 1] - clock[i] for i, phase in enumerate(phases)}
+
+
+def write_results(output: Path, state: dict[str, Any]) -> None:
+    """The files of a finished run, from its state."""
+    output.mkdir(parents=True, exist_ok=True)
+    for name in ("metrics", "timings"):
+        write_json_lines(output / f"{name}.jsonl", state[name])
+    frames = [samples_frame(0, "", (), (), ()), *(samples_frame(**sample) for sample in state["samples"])]
+    write_table(output / "gradient_samples.parquet", pd.concat(frames))
+
+
+def log_line(run: TorchRun, line: dict[str, Any]) -> str:
+    """A step in the log."""
+    text = f"step {line['step']}/{run.training.steps} reward {line['reward_mean']:.3f}"
+    if line["val_pass_at_1"] is not None:
+        text += f" validation {line['val_pass_at_1']:.3f}"
+    return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"
+
+
+def _mean(values: torch.Tensor) -> float | None:
+    return values.mean().item() if len(values) else None

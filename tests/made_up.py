@@ -1,0 +1,48 @@
+"""Made-up results (test data, no results) with the provenance that real jobs would have left."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from real.artefacts import Job, trained_jobs
+from real.config import Experiment
+from real.files import write_json, write_json_lines
+from real.metrics import METRICS
+from real.record import RECORD
+
+GIT = {"commit": "0123456789abcdef", "modified_files": 0}
+
+
+def with_steps(experiment: Experiment, steps: int) -> Experiment:
+    """The experiment with runs of so many steps."""
+    training = experiment.scale.training.model_copy(update={"steps": steps, "gradient_sample_steps": [steps]})
+    return experiment.model_copy(update={"scale": experiment.scale.model_copy(update={"training": training})})
+
+
+def with_samples(experiment: Experiment, samples: int) -> Experiment:
+    """The experiment with evaluations of so many samples."""
+    evaluation = experiment.scale.evaluation.model_copy(update={"samples": samples})
+    return experiment.model_copy(update={"scale": experiment.scale.model_copy(update={"evaluation": evaluation})})
+
+
+def write_metrics(folder: Path, columns: Mapping[str, list[Any]]) -> None:
+    """metrics.jsonl of a run: a line per step, null where a column isn't given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = len(next(iter(columns.values())))
+    absent = {key: [None] * steps for key in METRICS}
+    rows = {**absent, "step": list(range(steps)), **columns}
+    write_json_lines(folder / "metrics.jsonl", [{key: rows[key][step] for key in rows} for step in range(steps)])
+
+
+def record(experiment: Experiment, job: Job, **changes: Any) -> None:
+    """provenance.json of a job, as the present code and configuration would have left it, but for some changes."""
+    folder = Path(experiment.results) / job.name
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {**job.identity(experiment), "git": GIT, "config": job.settings(experiment), "wall_seconds": 1.0}
+    write_json(folder / RECORD, {**facts, **changes})
+
+
+def record_all(experiment: Experiment) -> None:
+    """provenance.json of the base model and of every run and evaluation."""
+    for job in trained_jobs(experiment):
+        record(experiment, job)

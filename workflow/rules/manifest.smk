@@ -1,0 +1,22 @@
+# What a finished scale consists of: every declared file with its hash, and what it was made from.
+
+
+rule manifest:
+    input:
+        all_targets,
+    output:
+        "<results>/manifest.json",
+    log:
+        "<results>/logs/manifest.log",
+    benchmark:
+        "<results>/benchmarks/manifest.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        config=CONFIG_OPTION,
+        code=code_digest("real.manifest"),
+    message:
+        "listing every result with its hash"
+    shell:
+        "python -m real manifest {params.config} > {log} 2>&1"
