@@ -16,15 +16,21 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does, by KeyboardInterrupt: its own processes end with it."""
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM end the command as Ctrl-C does, by KeyboardInterrupt: its own processes end with it.
+
+    Yields whether that was asked for: a library that is just being imported may make another exception of it.
+    """
+    asked = False
 
     def end(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     with _handled(end):
-        yield
+        yield lambda: asked
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from real.__main__ import main
+from real.command_line import main
 from real.config import load, resolve
 from tests.test_bad_input import edited, outcome
 from tests.test_workflow import copy_checkout

@@ -26,8 +26,8 @@ import real.config.paper_scale
 import real.config.schema
 import real.config.sections
 import real.config.texts
-from real.__main__ import main
 from real.claims_file import ClaimsFile
+from real.command_line import main
 from real.config import Method, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.sources import Source
 from tests.mistakes_in_fields import (

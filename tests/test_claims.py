@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from real.__main__ import main
 from real.claims import judge, write_claims
 from real.claims_file import load_claims
+from real.command_line import main
 from real.config import ConfigError, load
 from real.gradients import largest_weight
 from real.measures import MEASURES, window_mean

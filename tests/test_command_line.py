@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from real.__main__ import main
+from real.command_line import main
 
 ROOT = Path(__file__).resolve().parent.parent
 LAPTOP_EVALUATION = ["evaluate", "--config", "paper_configs/smoke.yaml", "--model", "m", "--output", "unused"]

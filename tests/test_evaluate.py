@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from real.__main__ import main
 from real.arithmetic import held_out_problems
 from real.checkpoints import CheckpointError
+from real.command_line import main
 from real.config import PAPER_EVALUATION, ConfigError
 from real.data import load_problems, prepare
 from real.evaluate import COLUMNS, evaluate, problems_of

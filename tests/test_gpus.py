@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from real.__main__ import main
+from real.command_line import main
 from real.gpus import Gpu, GpuError, claim, default_device, lease, visible
 
 ROOT = Path(__file__).resolve().parent.parent

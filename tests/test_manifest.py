@@ -12,8 +12,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from real.__main__ import main
 from real.artefacts import jobs
+from real.command_line import main
 from real.config import load
 from real.files import read_json, write_json
 from real.manifest import MANIFEST, read_manifest, write_manifest

@@ -10,8 +10,8 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from real.__main__ import main
 from real.arithmetic import TrainingPrompts
+from real.command_line import main
 from real.config import load, resolve
 from real.numerics import NotFiniteError, explained
 from real.objectives import make_objective

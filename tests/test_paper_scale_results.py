@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from figures import gradient_measured, learning_rate_sweep, training_dynamics
-from real.__main__ import main
 from real.claims import judge, write_claims
 from real.claims_file import load_claims
+from real.command_line import main
 from real.config import load
 from real.identity import base_identity, evaluation_identity, run_identity
 from real.needs import Needs, needs

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from real.__main__ import main
 from real.claims_file import load_claims
+from real.command_line import main
 from real.config import ConfigError, load
 from real.config.paper_scale import Model
 from real.costs import (

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from real.__main__ import main
 from real.arithmetic import held_out_problems
+from real.command_line import main
 from real.config import PAPER_EVALUATION, digest
 from real.files import read_json, write_json
 from real.identity import evaluation_identity, run_settings

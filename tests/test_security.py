@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from real import config
-from real.__main__ import main
 from real.claims import Row
 from real.claims_page import page
+from real.command_line import main
 from real.gpus import Gpu, GpuError, claim
 from real.statistics import Interval
 from real.tables import html_page, write_readable

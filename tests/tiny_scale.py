@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import yaml
 
-from real.__main__ import main
+from real.command_line import main
 from real.config import Experiment, load
 from real.reported import evidence_line
 

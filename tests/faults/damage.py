@@ -1,7 +1,7 @@
 """Files that are cut off, altered, deleted or replaced: those that a resume reads, and those that are finished.
 
-The command line runs in this process here, through the same :func:`real.__main__.main`: a thousand imports would cost
-more than the tries.
+The command line runs in this process here, through the same :func:`real.command_line.main`: a thousand imports would
+cost more than the tries.
 """
 
 import io
@@ -54,7 +54,7 @@ HARMS = (cut_off, bit_flipped, emptied, garbled)
 
 def command(place: Place, *arguments: str) -> Ended:
     """``python -m real`` in this process."""
-    from real.__main__ import main
+    from real.command_line import main
 
     printed = io.StringIO()
     with chdir(place.checkout), redirect_stdout(printed), redirect_stderr(printed):
