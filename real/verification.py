@@ -212,9 +212,12 @@ def _mismatched(results: Path, present: dict[str, Job], manifest: Manifest) -> I
         hashes = {
             name.removeprefix(model): file.sha256 for name, file in manifest.files.items() if name.startswith(model)
         }
+        about = f"{job.name}/evaluation.json"
         try:
-            evaluated = read_json(results / job.name / "evaluation.json")["sampler"]["checkpoint"]
-        except (OSError, DamagedError, KeyError, TypeError):  # reported as missing, damaged or altered
+            if about in manifest.files and file_digest(results / about) != manifest.files[about].sha256:
+                continue  # reported as altered; what it says is not to be believed
+            evaluated = read_json(results / about)["sampler"]["checkpoint"]
+        except (OSError, DamagedError, KeyError, TypeError):  # reported as missing or damaged
             continue
         if hashes and evaluated != f"sha256:{digest_of_hashes(hashes)}":
             yield Finding("mismatched", job.name, f"evaluated {str(evaluated)[:23]}…, which is not {model[:-1]}")

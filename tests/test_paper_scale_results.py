@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import save_file
 
 from figures import gradient_measured, learning_rate_sweep, training_dynamics
 from real.claims import judge, write_claims
@@ -185,6 +186,7 @@ def test_provenance_keeps_the_identity_that_the_rule_tracks(finished, tmp_path):
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
     (checkpoint / "config.json").write_text("{}")
+    save_file({}, checkpoint / "model.safetensors")
     overlay = tmp_path / "mine.yaml"
     overlay.write_text(f"model: {{name: {checkpoint}, revision: null}}\n")
     files = ["paper_configs/1.5b.yaml", str(overlay)]
