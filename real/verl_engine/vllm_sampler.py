@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 from transformers.models.auto import AutoModelForCausalLM
@@ -211,26 +211,28 @@ class _InterruptedError(BaseException):
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let the signals that interrupt this process do so while engines start.
+    """Let the signals that interrupt this process do so while engines start, whoever handles them.
 
     vLLM's zmq_socket_ctx drops a KeyboardInterrupt that comes while it waits for an engine, and would go on waiting.
     """
 
-    def interrupt(*_: object) -> None:
-        raise _InterruptedError
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        try:
+            handlers[number](number, frame)
+        except KeyboardInterrupt:
+            raise _InterruptedError from None
 
     in_main_thread = threading.current_thread() is threading.main_thread()
-    numbers = [
-        number
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if in_main_thread and signal.getsignal(number) is signal.default_int_handler
-    ]
-    for number in numbers:
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if in_main_thread}
+    # neither "ignore" nor "end the process at once", which are no functions
+    handlers = {number: handler for number, handler in found.items() if callable(handler)}
+    for number in handlers:
         signal.signal(number, interrupt)
     try:
         yield
     except _InterruptedError:
         raise KeyboardInterrupt from None
     finally:
-        for number in numbers:
-            signal.signal(number, signal.default_int_handler)
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is interrupt:  # a handler may have had its signal ignored from now on
+                signal.signal(number, handler)

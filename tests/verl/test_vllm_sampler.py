@@ -199,7 +199,7 @@ def test_sigterm_ends_every_engine_and_the_same_command_goes_on(sampler, checkpo
     errors = interrupt(
         command(checkpoint, output, "--gpus", "2"),
         signal.SIGTERM,
-        when=lambda _: len(list(output.glob(".partial/chunks-*/*.parquet"))) > 0,
+        when=lambda _: len(list(output.glob(".partial/chunks-*/*.chunk"))) > 0,
     )
     assert "run the same command again" in errors
     assert not files(output)
