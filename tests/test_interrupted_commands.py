@@ -17,22 +17,13 @@ from real.torch_engine import train
 from tests.test_interruption import files_of
 from tests.test_workflow import copy_checkout
 
+pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
+
 ROOT = Path(__file__).resolve().parent.parent
 # a command imports torch and transformers first; generous, because machines are shared
 START_S = 120
 STEPS = 40
 LONG = {"training": {"steps": STEPS, "validation_every": STEPS, "gradient_sample_steps": [1]}}
-
-
-@pytest.fixture(autouse=True)
-def _signals_as_a_terminal_gives_them():
-    """A shell's background jobs, such as these tests may be, ignore Ctrl-C, and so would what they start."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -21,6 +21,9 @@ from real.torch_engine.supervised import train_base
 from real.torch_engine.work_folder import WorkFolder
 
 
+pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
+
+
 class KilledError(Exception):
     """Stands for a kill right after a state was saved."""
 
@@ -44,17 +47,6 @@ def kill_after_save(monkeypatch, saves: int) -> None:
             raise KilledError
 
     monkeypatch.setattr(WorkFolder, "save", save_and_stop)
-
-
-@pytest.fixture(autouse=True)
-def _signals_as_a_terminal_gives_them():
-    """A shell's background jobs, such as these tests may be, ignore Ctrl-C, and so would what they start."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
