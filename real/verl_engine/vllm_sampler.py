@@ -218,7 +218,7 @@ def _interruptible() -> Iterator[None]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         try:
-            handlers[number](number, frame)
+            handlers[signal.Signals(number)](number, frame)
         except KeyboardInterrupt:
             raise _InterruptedError from None
 
