@@ -20,7 +20,6 @@ from real.torch_engine import supervised, train
 from real.torch_engine.supervised import train_base
 from real.torch_engine.work_folder import WorkFolder
 
-
 pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 
 
