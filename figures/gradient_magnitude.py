@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from figures.style import colour, line_style, print_evidence, save, use_style
 from real import gradients
+from real.counterfactual import make_any_objective
 from real.errors import one_sentence
-from real.objectives import make_objective
 
 PER_ADVANTAGE = ("grpo", "dapo", "gspo")
 STRONG = ("real", "grpo")
@@ -29,7 +29,7 @@ def weight_curve(method: dict[str, Any], score: np.ndarray, positive: bool) -> n
         method: a row of methods.yaml (``objective``, ``hyperparameters``).
         positive: whether the moving response is correct.
     """
-    objective = make_objective(method["objective"], **method["hyperparameters"])
+    objective = make_any_objective(method["objective"], **method["hyperparameters"])
     return gradients.weight_curve(objective, score, positive)
 
 

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from real.config import ArithmeticScale, Experiment, ReportedScale
+from real.config import ArithmeticScale, Experiment, ReportedScale, TorchScale
 from real.identity import (
     base_identity,
     base_settings,
@@ -48,6 +48,8 @@ class Job:
         """The workflow's rule that makes it."""
         if self.kind == "drawn":
             return self.name
+        if self.kind == "base" and self.name != BASE:
+            return "further_base"
         return "evaluate_base" if self.kind == "evaluate" and self.method == BASE else self.kind
 
     @property
@@ -60,7 +62,7 @@ class Job:
         if self.kind == "drawn":
             return drawn_identity(experiment, self.name)
         if self.kind == "base":
-            return base_identity(experiment)
+            return base_identity(experiment, self.seed)
         if self.kind == "evaluate":
             return evaluation_identity(experiment)
         return run_identity(experiment, *self._run)
@@ -70,7 +72,7 @@ class Job:
         if self.kind == "drawn":
             return {}
         if self.kind == "base":
-            return base_settings(experiment)
+            return base_settings(experiment, self.seed)
         if self.kind == "evaluate":
             return evaluation_settings(experiment)
         return run_settings(experiment, *self._run)
@@ -94,11 +96,36 @@ def trained_jobs(experiment: Experiment) -> list[Job]:
         return []
     runs = list(product(scale.methods, experiment.trained.seeds))
     return [
-        Job("base", BASE, _below(BASE, *_base_files(experiment))),
+        *base_jobs(experiment),
         *(run_job(method, seed) for method, seed in runs),
         evaluation_job(experiment, BASE, None),
         *(evaluation_job(experiment, method, seed) for method, seed in runs),
     ]
+
+
+def base_jobs(experiment: Experiment) -> list[Job]:
+    """The base model, and the further ones of a scale that trains several."""
+    scale = experiment.trained
+    if not isinstance(scale, ArithmeticScale):
+        return [Job("base", BASE, _below(BASE, MODEL, RECORD))]
+    folders = {seed: base_folder(experiment, seed) for seed in scale.base.seeds}
+    return [
+        Job("base", folder, _below(folder, MODEL, "metrics.jsonl", RECORD), seed=seed)
+        for seed, folder in folders.items()
+    ]
+
+
+def base_folder(experiment: Experiment, seed: int | None) -> str:
+    """Folder of the base model of one of base.seeds; None: of the first, or of the only one."""
+    scale = experiment.trained
+    first = seed is None or not isinstance(scale, ArithmeticScale) or seed == scale.base.seed
+    return BASE if first else f"{BASE}-seed{seed}"
+
+
+def base_of_run(experiment: Experiment, run_seed: int) -> str:
+    """Folder of the base model that RL seed ``run_seed`` starts from."""
+    scale = experiment.trained
+    return base_folder(experiment, scale.base.seed_of(run_seed) if isinstance(scale, ArithmeticScale) else None)
 
 
 def run_job(method: str, seed: int) -> Job:
@@ -159,6 +186,12 @@ def _drawn_jobs(experiment: Experiment) -> list[Job]:
             _table("learning_rate_table", "learning_rate_sweep", optional=True),
             _figure("learning_rate_figure", "learning_rate_sweep", optional=True),
         ]
+    if isinstance(experiment.scale, TorchScale) and experiment.scale.mechanism:
+        table = _table("mechanism_table", "mechanism", optional=True)
+        drawn += [
+            replace(table, outputs=(*table.outputs, "tables/mechanism_runs.csv")),
+            _figure("mechanism_figure", "mechanism", optional=True),
+        ]
     return drawn
 
 
@@ -168,11 +201,6 @@ def _table(rule: str, stem: str, optional: bool = False) -> Job:
 
 def _figure(rule: str, stem: str, optional: bool = False) -> Job:
     return Job("drawn", rule, (f"figures/{stem}.pdf", f"figures/{stem}.png"), optional=optional)
-
-
-def _base_files(experiment: Experiment) -> tuple[str, ...]:
-    trained = isinstance(experiment.scale, ArithmeticScale)
-    return (MODEL, *(("metrics.jsonl",) if trained else ()), RECORD)
 
 
 def _below(folder: str, *names: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from real.config import PAPER_EVALUATION, Evaluation, changed, json_schema, load, resolve
+from real.config import PAPER_EVALUATION, ArithmeticScale, ConfigError, Evaluation, changed, json_schema, load, resolve
 from real.errors import ExpectedError, system_sentence
 from real.interrupts import Stopped, interruptible
 
@@ -21,7 +21,12 @@ def base(arguments: argparse.Namespace) -> None:
     """train the base model of a scale, or find the checkpoint that it names"""
     from real.jobs import make_base
 
-    make_base(load(arguments.config))
+    experiment = load(arguments.config)
+    seeds = experiment.trained.base.seeds if isinstance(experiment.trained, ArithmeticScale) else []
+    if arguments.seed is not None and arguments.seed not in seeds:
+        known = ", ".join(map(str, seeds)) or "none, because it is a published checkpoint"
+        raise ConfigError(f"--seed is {arguments.seed}, but seeds of the base model are {known}; leave it out")
+    make_base(experiment, arguments.seed)
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -80,6 +85,14 @@ def pass_at_k(arguments: argparse.Namespace) -> None:
 
     experiment = load(arguments.config)
     write_pass_at_k(experiment, Path(experiment.results) / "tables")
+
+
+def mechanism(arguments: argparse.Namespace) -> None:
+    """write the table of the mechanism: what each part of the gradient weights does"""
+    from real.mechanism import write_mechanism
+
+    experiment = load(arguments.config)
+    write_mechanism(experiment, Path(experiment.results) / "tables")
 
 
 def claims(arguments: argparse.Namespace) -> None:
@@ -245,7 +258,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--config", nargs="+", required=required, help="a scale file, then overlays")
         return added
 
-    add(base)
+    add(base).add_argument("--seed", type=whole(0), help="of base.further_seeds (default: base.seed)")
     trainer = add(train)
     trainer.add_argument("--method", required=True)
     trainer.add_argument("--seed", type=int, required=True)
@@ -253,7 +266,7 @@ def _parser() -> argparse.ArgumentParser:
         "--gpus", type=whole(0), help="GPUs that the workflow granted, to compare with what the run needs"
     )
     _add_evaluation_arguments(add(evaluate))
-    for verb in (tables, differences, pass_at_k, claims, curves, sweep, manifest, schema):
+    for verb in (tables, differences, pass_at_k, claims, curves, sweep, mechanism, manifest, schema):
         add(verb)
     _add_plan_arguments(add(plan))
     add(verify).add_argument("--scale", help=SCALE_HELP)

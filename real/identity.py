@@ -35,8 +35,11 @@ class Drawn:
     printed: Callable[[Experiment], list[str]] = lambda _: []
 
 
-def base_settings(experiment: Experiment) -> dict[str, Any]:
-    """What the base model depends on of the configuration, as JSON can hold it.
+def base_settings(experiment: Experiment, seed: int | None = None) -> dict[str, Any]:
+    """What a base model depends on of the configuration, as JSON can hold it.
+
+    Args:
+        seed: one of base.seeds; None: the first, or the only one of a published checkpoint.
 
     Raises:
         ConfigError: a scale that trains nothing.
@@ -47,7 +50,9 @@ def base_settings(experiment: Experiment) -> dict[str, Any]:
     return {
         "task": scale.task.model_dump(mode="json"),
         "policy": scale.policy.model_dump(mode="json"),
-        "base": scale.base.model_dump(mode="json"),
+        "base": scale.base.alone(scale.base.seed if seed is None else seed).model_dump(
+            mode="json", exclude={"further_seeds"}
+        ),
         "training": {"max_response_tokens": scale.training.max_response_tokens},
         "device": scale.base_device,
     }
@@ -78,10 +83,10 @@ def evaluation_settings(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def base_identity(experiment: Experiment) -> dict[str, str]:
-    """``config_digest`` and ``code_digest`` of the base model."""
+def base_identity(experiment: Experiment, seed: int | None = None) -> dict[str, str]:
+    """``config_digest`` and ``code_digest`` of a base model, as :func:`base_settings` takes it."""
     trained = isinstance(experiment.trained, ArithmeticScale)
-    return identity(base_settings(experiment), "real.torch_engine.supervised" if trained else "real.checkpoints")
+    return identity(base_settings(experiment, seed), "real.torch_engine.supervised" if trained else "real.checkpoints")
 
 
 def run_identity(experiment: Experiment, method: str, seed: int) -> dict[str, str]:
@@ -136,6 +141,11 @@ def _evaluated(experiment: Experiment) -> list[Any]:
     return [*_trained(experiment), benchmarks, scale.evidence]
 
 
+def _hypotheses(experiment: Experiment) -> dict[str, Any] | None:
+    scale = experiment.scale
+    return scale.mechanism.model_dump() if isinstance(scale, TorchScale) and scale.mechanism else None
+
+
 def _curves(experiment: Experiment) -> list[Any]:
     scale = experiment.scale
     prompts = scale.reported.prompts if isinstance(scale, ReportedScale) else scale.training.prompts
@@ -166,5 +176,7 @@ DRAWN = {
     "gradient_measured": Drawn(
         "figures.gradient_measured", lambda experiment: [_methods(experiment), evidence_line(experiment.scale)]
     ),
+    "mechanism_table": Drawn("real.mechanism", lambda experiment: [*_evaluated(experiment), _hypotheses(experiment)]),
+    "mechanism_figure": Drawn("figures.mechanism", lambda experiment: evidence_line(experiment.scale)),
     "learning_rate_figure": Drawn("figures.learning_rate_sweep", lambda experiment: evidence_line(experiment.scale)),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from real.artefacts import base_folder, base_of_run
 from real.config import (
     ArithmeticScale,
     ConfigError,
@@ -31,25 +32,30 @@ from real.record import recorded
 from real.sampling import Sampler
 
 
-def make_base(experiment: Experiment) -> None:
-    """Train the base model of a scale, or link the checkpoint that it names.
+def make_base(experiment: Experiment, seed: int | None = None) -> None:
+    """Train a base model of a scale, or link the checkpoint that it names.
+
+    Args:
+        seed: one of base.seeds; None: the first.
 
     Raises:
         ExpectedError: with what to do.
     """
-    scale, folder = experiment.trained, Path(experiment.results)
-    announce("the base model", folder / "base", folder / "work" / "base")
-    with recorded(folder / "base", base_identity(experiment), base_settings(experiment), experiment.files):
+    scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment, seed)
+    output = results / name
+    announce("the base model", output, results / "work" / name)
+    with recorded(output, base_identity(experiment, seed), base_settings(experiment, seed), experiment.files):
         if isinstance(scale, ArithmeticScale):
             from real.torch_engine.supervised import train_base
 
+            base = scale.base.alone(scale.base.seed if seed is None else seed)
             with gpus(scale.base_device):
-                train_base(scale, folder)
+                train_base(scale.model_copy(update={"base": base}), results, folder=name)
         else:
             from real.checkpoints import link_checkpoint
 
             model, trusted = scale.model, scale.cluster.trust_remote_code
-            link_checkpoint(model.name, model.revision, folder / "base" / "model", trusted)
+            link_checkpoint(model.name, model.revision, output / "model", trusted)
 
 
 def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | None) -> None:
@@ -66,7 +72,7 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
         raise PreflightError("\n".join(problems))
     results, part = Path(experiment.results), Path(method) / f"seed{seed}"
     output = results / "runs" / part
-    places = (results / "base" / "model", output, results / "work" / part)
+    places = (results / base_of_run(experiment, seed) / "model", output, results / "work" / part)
     announce(f"training of {method}, seed {seed}", *places[1:])
     made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
     with recorded(output, *made_from, experiment.files, method=method, seed=seed):

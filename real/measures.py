@@ -17,8 +17,9 @@ from pydantic import BaseModel, Field, create_model
 from real.artefacts import BASE
 from real.config import Experiment
 from real.config.schema import Strict
+from real.counterfactual import make_any_objective
 from real.gradients import largest_weight, weight_curve
-from real.objectives import Objective, make_objective
+from real.objectives import Objective
 from real.reported import MEAN
 from real.results import ResultsError, curve, problem_rates
 from real.statistics import Interval, paired_difference, seed_mean
@@ -207,7 +208,7 @@ def _trained(experiment: Experiment, method: str) -> str:
 
 def _objective(experiment: Experiment, method: str) -> Objective:
     settings = experiment.methods[_trained(experiment, method)]
-    return make_objective(settings.objective, **settings.hyperparameters)
+    return make_any_objective(settings.objective, **settings.hyperparameters)
 
 
 def _weight(experiment: Experiment, method: str, label: str, score: float) -> float:

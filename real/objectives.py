@@ -232,7 +232,7 @@ def make_objective(name: str, **hyperparameters: float | str) -> Objective:
     for key, value in hyperparameters.items():
         if key not in defaults:
             raise ValueError(f"{key}: objective {name!r} has no such hyper-parameter; it takes {', '.join(defaults)}")
-        _check_hyperparameter(key, value)
+        check_hyperparameter(key, value)
     return Objective(name, {**defaults, **hyperparameters}, unit, loss)
 
 
@@ -257,7 +257,8 @@ def check_batch(log_ratio: Tensor, mask: Tensor, group: Tensor, reward: Tensor) 
         raise ValueError(f"reward: expected only 0 and 1, found {wrong}; map shaped rewards to labels first")
 
 
-def _check_hyperparameter(key: str, value: float | str) -> None:
+def check_hyperparameter(key: str, value: float | str) -> None:
+    """Raise ValueError, naming the hyper-parameter, unless the value is one it can have."""
     if key == "one_sided":
         if value not in ("drop", "train"):
             raise ValueError(f"one_sided: expected 'drop' or 'train', got {value!r}")

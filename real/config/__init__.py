@@ -7,18 +7,16 @@ Every scale file states every key: no default, no inheritance. An unknown key, a
 text is an error of one sentence that names file and key. ``python -m real schema`` writes the JSON schema.
 """
 
+from real.config.crossing import Crossed, Hypothesis, TorchTraining
 from real.config.loading import changed, digest, load, read, read_checked, resolve
 from real.config.paper_scale import Cluster, VerlTraining
+from real.config.runs import Experiment, Run, TorchRun, VerlRun
 from real.config.schema import (
     ArithmeticScale,
-    Experiment,
     ReportedScale,
-    Run,
-    TorchRun,
     TorchScale,
     TrainedScale,
     VerlArithmeticScale,
-    VerlRun,
     VerlScale,
     json_schema,
 )
@@ -30,8 +28,10 @@ __all__ = [
     "ArithmeticScale",
     "Cluster",
     "ConfigError",
+    "Crossed",
     "Evaluation",
     "Experiment",
+    "Hypothesis",
     "Method",
     "Phase",
     "Policy",
@@ -40,6 +40,7 @@ __all__ = [
     "Task",
     "TorchRun",
     "TorchScale",
+    "TorchTraining",
     "TrainedScale",
     "Training",
     "VerlArithmeticScale",

@@ -9,17 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from real.config.crossing import Crossed, crossed, crossed_variant
 from real.config.files import read_yaml
+from real.config.runs import Experiment, TorchRun, VerlRun
 from real.config.schema import (
     FORMAT_VERSION,
     KEYS_OF_SOME,
     SCALE,
-    Experiment,
     Scale,
-    TorchRun,
     TorchScale,
     TrainedScale,
-    VerlRun,
     VerlScale,
     known_keys,
 )
@@ -51,8 +50,14 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
         raise ConfigError(f"{source}: variants.{name} has the name of a method of {methods_file}; choose another name")
     # those that no method list names too, so that a mistake in them is found now
     resolved = {name: _variant(name, scale, known, contents) for name in scale.variants}
+    grid = crossed(scale.grid) if isinstance(scale, TrainedScale) else {}
+    if grid:
+        scale = _with_grid(scale, grid, known | resolved, contents)
+        resolved = {name: _variant(name, scale, known, contents) for name in scale.variants}
     methods = {name: _method(name, known | resolved, contents) for name in scale.methods}
-    return Experiment(name=_name(scale, paths), files=[str(path) for path in paths], scale=scale, methods=methods)
+    return Experiment(
+        name=_name(scale, paths), files=[str(path) for path in paths], scale=scale, methods=methods, crossed=grid
+    )
 
 
 def read(files: Sequence[str | Path]) -> dict[str, Any]:
@@ -186,6 +191,15 @@ def _at(content: Any, place: Place) -> Any:
     return content
 
 
+def _with_grid(scale: Any, grid: dict[str, Crossed], known: dict[str, Method], contents: Contents) -> Any:
+    """The scale whose methods are those of its grid, declared as variants."""
+    for one in grid.values():
+        if one.method not in known:
+            raise ConfigError(f"{_stating(contents, ('grid',))}: grid: {unknown('method', one.method, known)}")
+    variants = {name: crossed_variant(one, scale.variants) for name, one in grid.items()}
+    return scale.model_copy(update={"methods": list(grid), "variants": {**scale.variants, **variants}})
+
+
 def _method(name: str, known: dict[str, Method], contents: Contents) -> Method:
     if name not in known:
         raise ConfigError(f"{_stating(contents, ('methods',))}: methods: {unknown('method', name, known)}")
@@ -200,6 +214,7 @@ def _variant(name: str, scale: Scale, known: dict[str, Method], contents: Conten
         raise ConfigError(f"{source}: {unknown('method', variant.method, known)}")
     base = known[variant.method].model_dump()
     base["hyperparameters"] |= variant.hyperparameters
+    base["label"] = variant.label or base["label"]
     if isinstance(scale, TrainedScale):
         _merged_training(scale.training, variant, source)
     return _check(TypeAdapter(Method), base, source)

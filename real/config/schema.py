@@ -1,17 +1,17 @@
-"""Scale files and what is resolved from them, as pydantic models; sections.py and paper_scale.py hold the parts."""
+"""Scale files as pydantic models; sections.py, crossing.py and paper_scale.py hold the parts."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
 from real.arithmetic import BENCHMARKS, FAMILIES, LONGEST_PROMPT, longest_solution
+from real.config.crossing import Cross, Mechanism, TorchTraining, crossed
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
 from real.config.sections import (
     Base,
     Datasets,
     Evaluation,
     Figures,
-    Method,
     Policy,
     Reported,
     Strict,
@@ -19,7 +19,7 @@ from real.config.sections import (
     Training,
     Variant,
 )
-from real.config.sentences import ConfigError
+from real.config.sentences import unknown
 from real.config.texts import EACH_ONCE, Line, Name, Seed
 from real.problems import MATH_BENCHMARKS
 
@@ -73,11 +73,18 @@ class TrainedScale(Scale):
     """one run per method and seed"""
     training: Training
     evaluation: Evaluation
+    grid: list[Cross] = Field(default=[])
+    """of overlays: methods crossed with learning rates, in place of `methods`"""
 
     @property
     def training_set(self) -> str | None:
         """Dataset of the training prompts; None where they are generated."""
         return None
+
+    @model_validator(mode="after")
+    def _grid_names_each_once(self) -> Self:
+        crossed(self.grid)
+        return self
 
 
 class ArithmeticScale(TrainedScale):
@@ -119,6 +126,9 @@ class TorchScale(ArithmeticScale):
     """which engine trains"""
     device: Literal["cpu", "cuda"]
     """where tensors live; results are byte-identical from run to run on cpu"""
+    training: TorchTraining
+    mechanism: Mechanism | None = None
+    """of overlays: the hypotheses that the grid's runs are to judge"""
 
     @property
     def base_device(self) -> Literal["cpu", "cuda"]:
@@ -128,6 +138,15 @@ class TorchScale(ArithmeticScale):
     def gpus(self) -> int:
         """GPUs of one run."""
         return int(self.device == "cuda")
+
+    @model_validator(mode="after")
+    def _hypotheses_are_tried(self) -> Self:
+        tried = {method for cross in self.grid for method in cross.methods}
+        for name, hypothesis in (self.mechanism.hypotheses if self.mechanism else {}).items():
+            for side in ("better", "worse"):
+                if (method := getattr(hypothesis, side)) not in tried:
+                    raise ValueError(f"mechanism.hypotheses.{name}.{side}: {unknown('method', method, tried)}")
+        return self
 
 
 class OnCluster(TrainedScale):
@@ -253,75 +272,12 @@ AnyScale = Annotated[
 SCALE: TypeAdapter[TorchScale | ReportedScale | VerlScale | VerlArithmeticScale] = TypeAdapter(AnyScale)
 
 
-class Experiment(Strict):
-    """A scale with its overlays and the methods it names."""
-
-    name: str
-    """scale, or scale+overlay: the results folder"""
-    files: list[str]
-    """the YAML files it was read from"""
-    scale: AnyScale
-    methods: dict[str, Method]
-    """resolved methods by name"""
-
-    @property
-    def results(self) -> str:
-        """Folder of all outputs."""
-        return f"results/{self.name}"
-
-    @property
-    def trained(self) -> TorchScale | VerlScale | VerlArithmeticScale:
-        """The scale of an experiment that trains.
-
-        Raises:
-            ConfigError: it doesn't.
-        """
-        if isinstance(self.scale, ReportedScale):
-            raise ConfigError(
-                f"{self.files[0]}: the scale '{self.scale.scale}' trains nothing; name one that does, for example "
-                "paper_configs/laptop.yaml"
-            )
-        return self.scale
-
-
-class Run(Strict):
-    """Everything one training job needs; written beside its results as config.yaml."""
-
-    experiment: str
-    method: str
-    seed: int
-    settings: Method
-
-
-class TorchRun(Run):
-    """A run of the torch engine."""
-
-    device: Literal["cpu", "cuda"]
-    task: Task
-    policy: Policy
-    training: Training
-
-
-class VerlRun(Run):
-    """A run of the verl engine, either from a published checkpoint (model, data) or on the laptop's task."""
-
-    model: Model | None
-    data: Data | None
-    task: Task | None
-    training: VerlTraining
-    cluster: Cluster
-
-    @property
-    def max_prompt_tokens(self) -> int:
-        """Longest prompt that is trained on."""
-        return self.data.max_prompt_tokens if self.data else LONGEST_PROMPT
-
-
 # sections that only some scales have or extend: (section, where it stands in the file, what has it)
 _OF_SOME = (
     (TrainedScale, "", "a scale that trains"),
     (ArithmeticScale, "", "a scale on last-digit arithmetic"),
     (TorchScale, "", "the torch engine"),
+    (TorchTraining, "training.", "the torch engine"),
     (OnCluster, "", "the verl engine"),
     (VerlScale, "", "the verl engine on a published checkpoint"),
     (VerlTraining, "training.", "the verl engine"),

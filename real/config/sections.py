@@ -27,9 +27,9 @@ class Method(Strict):
     label: Line
     """name in tables and figures"""
     objective: str
-    """one of real.objectives.OBJECTIVES"""
+    """one of real.counterfactual.ANY_OBJECTIVE"""
     hyperparameters: dict[str, float | str]
-    """what make_objective takes"""
+    """what the objective takes"""
     kl_coefficient: float = Field(ge=0)
     """weight of the k3 penalty to the base model (0: no reference model is loaded)"""
     source: Line
@@ -38,12 +38,12 @@ class Method(Strict):
     @model_validator(mode="after")
     def _objective_accepts_hyperparameters(self) -> Self:
         # imported here: an edit of an objective must rerun training, not everything that reads a config
-        from real.objectives import OBJECTIVES, make_objective
+        from real.counterfactual import ANY_OBJECTIVE, make_any_objective
 
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"objective: {unknown('objective', self.objective, OBJECTIVES)}")
+        if self.objective not in ANY_OBJECTIVE:
+            raise ValueError(f"objective: {unknown('objective', self.objective, ANY_OBJECTIVE)}")
         try:
-            taken = make_objective(self.objective, **self.hyperparameters).hyperparameters
+            taken = make_any_objective(self.objective, **self.hyperparameters).hyperparameters
         except ValueError as error:
             raise ValueError(f"hyperparameters.{error}; correct it") from None
         if missing := taken.keys() - self.hyperparameters.keys():
@@ -62,6 +62,8 @@ class Variant(Strict):
     """hyper-parameters to change"""
     training: dict[str, bool | float | int] = {}
     """keys of the section `training` to change"""
+    label: Line | None = None
+    """name in tables and figures; none: the method's"""
 
 
 class Task(Strict):
@@ -141,10 +143,31 @@ class Base(Strict):
 
     seed: Seed
     """initialisation and data order"""
+    further_seeds: Annotated[list[Seed], EACH_ONCE] = []
+    """of overlays: further base models; RL seed k starts from number k modulo their count, `seed` being number 0"""
     batch_rows: int = Field(ge=1)
     """solutions per step"""
     phases: list[Phase] = Field(min_length=1)
     """run one after the other, each with a fresh optimizer"""
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of all base models."""
+        return [self.seed, *self.further_seeds]
+
+    def seed_of(self, run_seed: int) -> int:
+        """Of the base model that RL seed ``run_seed`` starts from."""
+        return self.seeds[run_seed % len(self.seeds)]
+
+    def alone(self, seed: int) -> Self:
+        """The one base model of a seed."""
+        return self.model_copy(update={"seed": seed, "further_seeds": []})
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        if self.seed in self.further_seeds:
+            raise ValueError(f"base.further_seeds has base.seed {self.seed}; name other seeds")
+        return self
 
 
 class Training(Strict):

@@ -63,10 +63,10 @@ def draw_solutions(
     return [encode(text) for text in texts], response, mask
 
 
-def train_base(scale: ArithmeticScale, results: Path, checkpoint_every: int = 200) -> None:
-    """Train the base model into ``results/base``: ``model/``, ``metrics.jsonl`` (step, phase, loss, learning_rate).
+def train_base(scale: ArithmeticScale, results: Path, checkpoint_every: int = 200, folder: str = "base") -> None:
+    """Train the base model into ``results/<folder>``: ``model/``, ``metrics.jsonl`` (step, phase, loss, learning_rate).
 
-    Resumes from ``results/work/base`` after an interruption, with the same result.
+    Resumes from ``results/work/<folder>`` after an interruption, with the same result.
 
     Raises:
         FolderInUseError: another process holds that folder.
@@ -83,13 +83,13 @@ def train_base(scale: ArithmeticScale, results: Path, checkpoint_every: int = 20
         "config": {**config, "max_response_tokens": limit, "base_device": scale.base_device},
         "code": code_digest(__name__),
     }
-    with open_work_folder(results / "work" / "base", made_by, scale.protected) as work:
+    with open_work_folder(results / "work" / folder, made_by, scale.protected) as work:
         state = work.load()
         if state is not None:
             print(f"base: resumes after step {state['done']} of {_steps(scale)}", flush=True)
         lines = train_steps(model, scale, state or {"done": 0, "lines": []}, work, checkpoint_every)
-        save_checkpoint(model, results / "base" / "model")
-        write_json_lines(results / "base" / "metrics.jsonl", lines)
+        save_checkpoint(model, results / folder / "model")
+        write_json_lines(results / folder / "metrics.jsonl", lines)
         work.remove()
 
 

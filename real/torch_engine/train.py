@@ -3,7 +3,8 @@
 Per outer step: P prompts are drawn, G responses to each are sampled, the grader gives 0/1 rewards, and the
 rollouts are cut into mini-batches of whole groups, each of which makes one AdamW update, one epoch.
 
-A saved state holds the model, the optimizer, the position (the last step) and what was measured. Data order and
+A saved state holds the model, the optimizer, the position (the last step), what was measured and, where the policy that
+samples is behind (``training.staleness``; stale.py), the weights that are still to sample. Data order and
 sampling need no state: prompts and the numbers that responses are drawn by are functions of (seed, step) alone, through
 generators of their own, and nothing reads a global generator. So a resumed run continues as if it had never stopped.
 
@@ -25,16 +26,18 @@ from transformers import PreTrainedModel
 from real.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out_problems, text_of
 from real.checkpoints import content_digest
 from real.config import TorchRun
+from real.counterfactual import make_any_objective
 from real.grading import grade_many
 from real.interrupts import Stopped, graceful_stop
 from real.metrics import metrics_line
 from real.numerics import explained
-from real.objectives import Objective, make_objective
+from real.objectives import Objective
 from real.provenance import code_digest
 from real.torch_engine.finite import require_finite, require_sound
 from real.torch_engine.metrics import durations, gradient_samples, log_line, step_metrics, write_results
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
 from real.torch_engine.sampler import Rollouts, sample
+from real.torch_engine.stale import SamplingPolicy
 from real.torch_engine.update import Batch, Gradient, accumulate_gradient, learning_rate_at
 from real.torch_engine.work_folder import WorkFolder, open_work_folder
 
@@ -48,6 +51,7 @@ class Learner:
 
     run: TorchRun
     model: PreTrainedModel
+    sampling: SamplingPolicy
     reference: PreTrainedModel | None
     optimizer: torch.optim.Optimizer
     objective: Objective
@@ -91,6 +95,7 @@ def train(run: TorchRun, base: Path, output: Path, work_folder: Path, protected:
         else:
             learner.model.load_state_dict(state.pop("model"))
             learner.optimizer.load_state_dict(state.pop("optimizer"))
+            learner.sampling.resume(state.pop("past", []))
             done = state["metrics"][-1]["step"]
             print(f"{learner.name}: {_resumes(done, run.training.steps)}", flush=True)
         train_steps(learner, state, work)
@@ -107,9 +112,11 @@ def start(run: TorchRun, base: Path) -> Learner:
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=0.0, betas=(0.9, 0.999), weight_decay=run.training.weight_decay, fused=True
     )
-    objective = make_objective(run.settings.objective, **run.settings.hyperparameters)
+    objective = make_any_objective(run.settings.objective, **run.settings.hyperparameters)
     prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
-    return Learner(run, model, reference, optimizer, objective, prompts)
+    behind = load_checkpoint(base, device)[0].requires_grad_(False) if run.training.staleness else model
+    sampling = SamplingPolicy(model, behind, run.training.staleness)
+    return Learner(run, model, sampling, reference, optimizer, objective, prompts)
 
 
 def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> None:
@@ -139,7 +146,7 @@ def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> No
                 if stop or step % training.checkpoint_every == 0 or step == training.steps:
                     require_sound(learner.model, batch.prompts, batch.response, batch.mask, training.temperature)
                     weights, moments = learner.model.state_dict(), learner.optimizer.state_dict()
-                    work.save({**state, "model": weights, "optimizer": moments})
+                    work.save({**state, "model": weights, "optimizer": moments, **learner.sampling.saved()})
                     saved = step
             if stop and step < training.steps:
                 raise Stopped(
@@ -162,7 +169,7 @@ def train_step(learner: Learner, state: dict[str, Any], step: int) -> tuple[Batc
     run, model, objective = learner.run, learner.model, learner.objective
     training = run.training
     clock = [time.perf_counter()]
-    batch, rollouts = collect(model, learner.reference, learner.prompts, run, step)
+    batch, rollouts = collect(learner.sampling.advance(), learner.reference, learner.prompts, run, step)
     clock.append(time.perf_counter())
     seen = update(model, learner.optimizer, objective, batch, run, step)
     clock.append(time.perf_counter())

@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from real.artefacts import in_the_way, jobs
+from real.artefacts import base_of_run, in_the_way, jobs
 from real.config import (
     ArithmeticScale,
     ConfigError,
@@ -81,6 +81,7 @@ ENGINE_ENV = "../envs/gpu.yaml" if CLUSTER and NEEDS.gpus else "../envs/real.yam
 wildcard_constraints:
     method="[A-Za-z0-9_.+-]+",
     seed="[0-9]+",
+    base_seed="[0-9]+",
     dataset="|".join(sources),
     train="|".join(TRAINING_SETS),
 
@@ -133,6 +134,13 @@ def made_from(files, user, done, makers=(), optional=True):
         return [ancient(path) for path in paths]
 
     return inputs
+
+
+def base_model_of_run(wildcards):
+    """The base model that a run starts from."""
+    model = f"{RESULTS}/{base_of_run(experiment, int(wildcards.seed))}/model"
+    makers = ["base", "further_base"]
+    return made_from([model], "train", done=RUN_DONE, makers=makers)(wildcards)
 
 
 def prepared(*names):
@@ -213,6 +221,20 @@ def sweep_runs(wildcards):
             f"--configfile {config} paper_configs/variants/{overlay}.yaml"
         )
     return runs("<results>/runs/{method}/seed{seed}/metrics.jsonl")(wildcards)
+
+
+def mechanism_runs(pattern):
+    """Input function: `pattern` for the runs of the mechanism, or a sentence that says which overlay they need."""
+
+    def inputs(wildcards):
+        if not isinstance(scale, TorchScale) or not scale.mechanism:
+            raise WorkflowError(
+                "mechanism needs its overlay: snakemake mechanism --cores all --configfile paper_configs/laptop.yaml "
+                "paper_configs/variants/stale_rollouts.yaml"
+            )
+        return runs(pattern)(wildcards)
+
+    return inputs
 
 
 onstart:

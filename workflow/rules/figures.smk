@@ -101,3 +101,35 @@ rule learning_rate_sweep:
         "<results>/figures/learning_rate_sweep.pdf",
         "<results>/figures/learning_rate_sweep.png",
     localrule: True
+
+
+rule mechanism_figure:
+    input:
+        table="<results>/tables/mechanism_runs.csv",
+        samples=mechanism_runs(
+            "<results>/runs/{method}/seed{seed}/gradient_samples.parquet"
+        ),
+    output:
+        pdf="<results>/figures/mechanism.pdf",
+        png="<results>/figures/mechanism.png",
+    log:
+        "<results>/logs/mechanism_figure.log",
+    benchmark:
+        "<results>/benchmarks/mechanism_figure.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        evidence=evidence_line(scale),
+        identity=identity_of_drawn("mechanism_figure"),
+    message:
+        "drawing what each part of the gradient weights does"
+    script:
+        "../../figures/mechanism.py"
+
+
+rule mechanism:
+    input:
+        multiext("<results>/tables/mechanism", ".csv", ".html"),
+        multiext("<results>/figures/mechanism", ".pdf", ".png"),
+    localrule: True

@@ -109,6 +109,29 @@ rule learning_rate_table:
         "python -m real sweep {params.config} > {log} 2>&1"
 
 
+rule mechanism_table:
+    input:
+        metrics=mechanism_runs("<results>/runs/{method}/seed{seed}/metrics.jsonl"),
+        evaluations=evaluations,
+    output:
+        multiext("<results>/tables/mechanism", ".csv", ".html", ".md", ".tex"),
+        runs="<results>/tables/mechanism_runs.csv",
+    log:
+        "<results>/logs/mechanism_table.log",
+    benchmark:
+        "<results>/benchmarks/mechanism_table.jsonl"
+    conda:
+        "../envs/real.yaml"
+    threads: 1
+    params:
+        config=CONFIG_OPTION,
+        identity=identity_of_drawn("mechanism_table"),
+    message:
+        "tabulating what each part of the gradient weights does"
+    shell:
+        "python -m real mechanism {params.config} > {log} 2>&1"
+
+
 rule claims:
     input:
         evaluations=evaluations,

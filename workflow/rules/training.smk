@@ -23,11 +23,30 @@ if isinstance(scale, ArithmeticScale):
         params:
             config=CONFIG_OPTION,
             identity=tracked(base_identity(experiment)),
+            options="",
         message:
             "training the base model"
         shell:
             ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
-            "python -m real base {params.config} >> {log} 2>&1"
+            "python -m real base {params.config} {params.options} >> {log} 2>&1"
+
+    use rule base as further_base with:
+        output:
+            model=directory("<results>/base-seed{base_seed}/model"),
+            metrics="<results>/base-seed{base_seed}/metrics.jsonl",
+            provenance="<results>/base-seed{base_seed}/provenance.json",
+        log:
+            "<results>/logs/base-seed{base_seed}.log",
+        benchmark:
+            "<results>/benchmarks/base-seed{base_seed}.jsonl"
+        params:
+            config=CONFIG_OPTION,
+            identity=lambda wildcards: tracked(
+                base_identity(experiment, int(wildcards.base_seed))
+            ),
+            options="--seed {base_seed}",
+        message:
+            "training the base model of seed {wildcards.base_seed}"
 
 elif trains:
 
@@ -58,7 +77,7 @@ if trains:
 
     rule train:
         input:
-            base=made_from([BASE_MODEL], "train", done=RUN_DONE, makers=["base"]),
+            base=base_model_of_run,
             problems=made_from(training_problems(), "train", done=RUN_DONE),
         output:
             model=directory("<results>/runs/{method}/seed{seed}/model"),

@@ -1,0 +1,212 @@
+"""What rules of weighting responses lead to, and which scores and weights they meet on the way.
+
+Above: pass@1 on test problems by rule, one panel per learning rate and staleness. Below: densities of scores and of
+weights in real rollouts, correct and wrong ones apart; there each panel varies the rule of its own label alone.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from figures.gradient_measured import ON_POLICY, read_samples
+from figures.style import print_evidence, save, use_style
+from real.counterfactual import COUNTERFACTUAL
+from real.errors import one_sentence
+from real.files import read_csv
+from real.statistics import seed_mean
+
+# the weight of a token by each rule of real.counterfactual, in the order of rows, legends and colours
+WEIGHTS = {
+    "constant": "|A|",
+    "ratio": "|A|e^s",
+    "clipped": "|A|e^s, clipped",
+    "capped": "|A|min(e^s, 1)",
+    "floored": "|A|max(e^s, 1)",
+    "real": "REAL's",
+    "frozen": "REAL's at s̄ = 0",
+}
+LABELS = {"positives": 1, "negatives": 0}  # rewards
+MARKERS = "os^Dv"  # by base model
+MARKER_ASIDE = 0.17  # of a row: seeds beside their mean, base models beside each other
+SCORE_BINS = 30
+WEIGHT_BIN = 0.15  # decades: |A| takes a few values only, which narrower ones would draw as a comb
+# what the axis of scores shows of the pooled ones, and where that of weights begins
+SCORE_SHARE = (0.005, 0.995)
+WEIGHT_SHARE = 0.005
+ROW_INCHES, PANEL_INCHES, BELOW_INCHES = 0.25, 0.8, 5.2
+POINTS = (
+    "+: weight of a token of a correct response, −: of a wrong one; above: a point per seed, its marker the base "
+    "model; bar: mean with 95 % interval over seeds (Student's t)"
+)
+
+
+def draw(runs: pd.DataFrame, samples: pd.DataFrame, evidence: str) -> Figure:
+    """The figure.
+
+    Args:
+        runs: rows of mechanism_runs.csv (real.mechanism.runs).
+        samples: columns step, method (a run's crossed name), score, reward, weight.
+        evidence: printed below.
+    """
+    use_style()
+    runs = in_order(runs)
+    shown = densest(runs)
+    above = runs["staleness"].nunique() * (ROW_INCHES * runs["rule"].nunique() + PANEL_INCHES)
+    below = 0 if shown.empty else BELOW_INCHES
+    figure = plt.figure(figsize=(11, above + below), layout="constrained")
+    if shown.empty:
+        draw_runs(figure.subfigures(), runs)
+        print_evidence(figure, f"{evidence}\n{POINTS}")
+        return figure
+    upper, lower = figure.subfigures(2, height_ratios=(above, below))
+    draw_runs(upper, runs)
+    samples = samples[samples["method"].isin(shown["method"])]
+    # where a policy samples for itself, the scores of a step's first mini-batch are 0 up to rounding and hide the rest
+    moved = samples[(samples["score"].abs() > ON_POLICY) & (samples["weight"] > 0)]
+    draw_densities(lower, shown, moved)
+    print_evidence(figure, f"{evidence}\n{POINTS}\n{caption(shown, samples, moved)}")
+    return figure
+
+
+def in_order(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs, those of one rule of positives together, others than counterfactual ones last."""
+    place = {rule: number for number, rule in enumerate(WEIGHTS)}
+    counterfactual = runs["objective"] == COUNTERFACTUAL
+    order = {
+        "positives_place": runs["positives"].map(place).where(counterfactual, len(place)),
+        "negatives_place": runs["negatives"].map(place).where(counterfactual, len(place)),
+    }
+    return runs.assign(**order).sort_values(list(order), kind="stable").reset_index(drop=True)
+
+
+def densest(runs: pd.DataFrame) -> pd.DataFrame:
+    """The counterfactual runs at the largest staleness and the learning rate with most rules there, the largest such.
+
+    Empty where no run is counterfactual.
+    """
+    runs = runs[runs["objective"] == COUNTERFACTUAL]
+    runs = runs[runs["staleness"] == runs["staleness"].max()]
+    rules = runs.groupby("learning_rate")["rule"].nunique()
+    return runs[runs["learning_rate"] == rules.index[rules == rules.max()].max()]
+
+
+def varied(shown: pd.DataFrame, label: str, other: str) -> pd.DataFrame:
+    """The runs that differ in one label's rule alone: the other label's is the one that gives most lines.
+
+    Args:
+        shown: the result of :func:`densest`; label, other: ``positives`` and ``negatives``, or the reverse.
+    """
+    lines = shown.groupby(other, sort=False)[label].nunique()
+    return shown[shown[other] == lines.idxmax()]
+
+
+def draw_runs(figure: SubFigure, runs: pd.DataFrame) -> None:
+    """Test pass@1 of every run by rule; a row of panels per staleness, a column per learning rate."""
+    all_staleness, rates = sorted(runs["staleness"].unique()), sorted(runs["learning_rate"].unique())
+    axes = figure.subplots(len(all_staleness), len(rates), sharex=True, sharey=True, squeeze=False)
+    rules = runs.drop_duplicates("rule")
+    marker = dict(zip(sorted(runs["base_seed"].unique()), MARKERS * len(runs), strict=False))
+    for staleness, row in zip(all_staleness, axes, strict=True):
+        for rate, axis in zip(rates, row, strict=True):
+            part = runs[(runs["staleness"] == staleness) & (runs["learning_rate"] == rate)]
+            for place, rule in enumerate(rules["rule"]):
+                draw_rule(axis, place, part[part["rule"] == rule], marker)
+            axis.set_title(f"staleness {staleness}, learning rate {rate:.1e}", fontsize="medium")
+            for border in np.flatnonzero(rules["positives"].to_numpy()[1:] != rules["positives"].to_numpy()[:-1]):
+                axis.axhline(border + 0.5, color="0.75", linewidth=0.8, zorder=0)
+            axis.grid(False, axis="y")
+    axes[0, 0].set_yticks(range(len(rules)), list(rules["label"]))
+    axes[0, 0].set_ylim(len(rules) - 0.5, -0.5)
+    figure.supxlabel("pass@1 on test problems after the last step", fontsize="medium")
+    if len(marker) > 1:
+        handles = [Line2D([], [], linestyle="", marker=shape, color="0.4") for shape in marker.values()]
+        labels = [f"base model of seed {seed}" for seed in marker]
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+
+
+def draw_rule(axis: Axes, place: int, runs: pd.DataFrame, marker: dict[int, str]) -> None:
+    """One rule's seeds, and their mean with its interval where there are several; nothing where it did not run."""
+    if runs.empty:
+        return
+    hue = rule_colour(runs["positives"].iloc[0] if runs["objective"].iloc[0] == COUNTERFACTUAL else None)
+    interval = seed_mean(runs["test"].to_numpy())
+    for number, (base_seed, seeds) in enumerate(runs.groupby("base_seed")):
+        aside = MARKER_ASIDE if number % 2 else -MARKER_ASIDE
+        axis.plot(
+            seeds["test"], np.full(len(seeds), place + aside), marker[base_seed], color=hue, markersize=4, alpha=0.8
+        )
+    if len(runs) > 1:
+        # no rate lies outside 0 to 1, wide as the interval of two seeds is
+        low, high = max(interval.low, 0.0), min(interval.high, 1.0)
+        axis.plot([low, high], [place, place], color=hue, linewidth=1.6)
+        axis.plot(interval.value, place, "|", color="black", markersize=9, markeredgewidth=1.6)
+
+
+def draw_densities(figure: SubFigure, shown: pd.DataFrame, samples: pd.DataFrame) -> None:
+    """Densities of scores (above) and of weights (below), of positives (left) and negatives (right)."""
+    axes = figure.subplots(2, 2, squeeze=False)
+    for column, (label, other) in enumerate((("positives", "negatives"), ("negatives", "positives"))):
+        runs = varied(shown, label, other)
+        fixed = WEIGHTS[runs[other].iloc[0]]
+        axes[0, column].set_title(f"{label}, in runs that weight {other} by {fixed}", fontsize="medium")
+        rows = samples[samples["method"].isin(runs["method"]) & (samples["reward"] == LABELS[label])]
+        if rows.empty:
+            continue
+        draw_column(axes[:, column], rows, runs, label)
+    axes[0, 0].set_ylabel("density of scores")
+    axes[1, 0].set_ylabel("density of log₁₀ weights")
+
+
+def draw_column(axes: NDArray[np.object_], samples: pd.DataFrame, runs: pd.DataFrame, label: str) -> None:
+    """Densities of one label's responses, one line per rule of that label; all in the same bins."""
+    scores = np.linspace(*samples["score"].quantile(SCORE_SHARE), SCORE_BINS + 1)
+    lowest, highest = np.log10(samples["weight"].quantile([WEIGHT_SHARE, 1]))
+    weights = np.arange(lowest, highest + WEIGHT_BIN, WEIGHT_BIN)
+    for rule, part in runs.groupby(label, sort=False):
+        rows = samples[samples["method"].isin(part["method"])]
+        look = {"color": rule_colour(str(rule)), "linewidth": 1.3}
+        axes[0].stairs(density(rows["score"], scores), scores, label=WEIGHTS[str(rule)], **look)
+        axes[1].stairs(density(np.log10(rows["weight"]), weights), 10**weights, **look)
+    axes[0].set(xlabel="score s̄ at the update (nats per token)", yscale="log")
+    axes[1].set(xlabel=f"weight of the response, of {label}", xscale="log", yscale="log")
+    # few decades have room for numbers between their powers of ten
+    axes[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if np.ptp(weights) < 2 else (1,)))
+    axes[1].xaxis.set_major_formatter("{x:g}")
+    axes[1].xaxis.set_minor_formatter(NullFormatter())
+    axes[0].legend(title=f"weight of {label}", fontsize="small", title_fontsize="small")
+
+
+def density(values: pd.Series, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the values in each bin by its width; those outside count too."""
+    counts, _ = np.histogram(values, edges)
+    return counts / (max(len(values), 1) * np.diff(edges))
+
+
+def rule_colour(rule: str | None) -> tuple[float, float, float]:
+    """Colour of a rule; grey for what is no rule."""
+    return sns.color_palette("colorblind")[list(WEIGHTS).index(rule) if rule else 7]
+
+
+def caption(shown: pd.DataFrame, samples: pd.DataFrame, moved: pd.DataFrame) -> str:
+    """Where the densities are from, and what they leave out."""
+    steps = ", ".join(str(step) for step in sorted(samples["step"].unique()))
+    return (
+        f"below: staleness {shown['staleness'].iloc[0]}, learning rate {shown['learning_rate'].iloc[0]:.1e}, "
+        f"{len(samples):,} responses of steps {steps}; densities leave out the {1 - len(moved) / len(samples):.0%} of "
+        f"weight 0 or |s̄| < {ON_POLICY:g}"
+    )
+
+
+if __name__ == "__main__":
+    job = snakemake  # noqa: F821
+    with one_sentence():
+        runs = read_csv(Path(job.input.table))
+        save(draw(runs, read_samples(job.input.samples), job.params.evidence), job.output.pdf, job.output.png)

@@ -1,0 +1,76 @@
+"""What is resolved from a scale file with its overlays: the experiment, and one run of it."""
+
+from typing import Literal
+
+from real.arithmetic import LONGEST_PROMPT
+from real.config.crossing import Crossed, TorchTraining
+from real.config.paper_scale import Cluster, Data, Model, VerlTraining
+from real.config.schema import AnyScale, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
+from real.config.sections import Method, Policy, Strict, Task
+from real.config.sentences import ConfigError
+
+
+class Experiment(Strict):
+    """A scale with its overlays and the methods it names."""
+
+    name: str
+    """scale, or scale+overlay: the results folder"""
+    files: list[str]
+    """the YAML files it was read from"""
+    scale: AnyScale
+    methods: dict[str, Method]
+    """resolved methods by name"""
+    crossed: dict[str, Crossed]
+    """what the methods of a grid are made of, by name"""
+
+    @property
+    def results(self) -> str:
+        """Folder of all outputs."""
+        return f"results/{self.name}"
+
+    @property
+    def trained(self) -> TorchScale | VerlScale | VerlArithmeticScale:
+        """The scale of an experiment that trains.
+
+        Raises:
+            ConfigError: it doesn't.
+        """
+        if isinstance(self.scale, ReportedScale):
+            raise ConfigError(
+                f"{self.files[0]}: the scale '{self.scale.scale}' trains nothing; name one that does, for example "
+                "paper_configs/laptop.yaml"
+            )
+        return self.scale
+
+
+class Run(Strict):
+    """Everything one training job needs; written beside its results as config.yaml."""
+
+    experiment: str
+    method: str
+    seed: int
+    settings: Method
+
+
+class TorchRun(Run):
+    """A run of the torch engine."""
+
+    device: Literal["cpu", "cuda"]
+    task: Task
+    policy: Policy
+    training: TorchTraining
+
+
+class VerlRun(Run):
+    """A run of the verl engine, either from a published checkpoint (model, data) or on the laptop's task."""
+
+    model: Model | None
+    data: Data | None
+    task: Task | None
+    training: VerlTraining
+    cluster: Cluster
+
+    @property
+    def max_prompt_tokens(self) -> int:
+        """Longest prompt that is trained on."""
+        return self.data.max_prompt_tokens if self.data else LONGEST_PROMPT

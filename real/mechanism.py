@@ -1,0 +1,236 @@
+"""Whether the mechanisms that the paper describes act: every run of a grid, and what the runs say of each hypothesis.
+
+A grid (paper_configs/variants/stale_rollouts.yaml) crosses rules of weighting responses with learning rates and
+staleness. A hypothesis, written down before the runs, names the rule that the paper predicts to score higher. Rates are
+chosen on validation problems, differences are those of test problems.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from real.config import ConfigError, Experiment, Hypothesis, TorchRun, TorchScale, resolve
+from real.counterfactual import COUNTERFACTUAL
+from real.files import write_csv
+from real.results import ResultsError, problem_rates, run_metrics
+from real.statistics import paired_difference, verdict
+from real.tables import write_readable
+
+OVERLAY = "paper_configs/variants/stale_rollouts.yaml"
+# learning rates of a comparison: one for both rules, or for each its own best
+SAME, BEST = "same", "best of each"
+# words of real.statistics.verdict about the region above the smallest difference of interest
+WORDS = {"reproduced": "supported", "contradicted": "contradicted", "unresolved": "unresolved"}
+# digits of a mean of validation scores that are no rounding: equal scores must not be told apart by those
+DIGITS = 9
+
+Rates = dict[str, list[NDArray[np.float64]]]  # by crossed name: (S, P) per benchmark
+
+
+def runs(experiment: Experiment) -> pd.DataFrame:
+    """One row per run of the grid.
+
+    Columns: method (its crossed name), rule (the method that was crossed), label, objective, positives, negatives (the
+    rules of a counterfactual objective, else both the objective's name), learning_rate, staleness (outer steps), seed,
+    base_seed (of the base model it started from), validation and test (pass@1 after the last step; test: mean over
+    benchmarks).
+
+    Raises:
+        ConfigError: no grid, or no hypotheses. FileNotFoundError, OriginError, DamagedError, ResultsError: as
+            :mod:`real.results`.
+    """
+    return _runs(experiment, _test_rates(experiment))
+
+
+def comparisons(experiment: Experiment) -> pd.DataFrame:
+    """What the runs say of each hypothesis: one row per learning rate that both rules ran at, one at each one's best.
+
+    Columns: hypothesis, statement, better, worse (rules), staleness, rates (:data:`SAME` or :data:`BEST`),
+    learning_rate (NaN at the best ones), better_rate, worse_rate, value, low, high (test pass@1 of better minus worse,
+    paired by problem and seed), covers, seeds, problems, smallest_difference, verdict.
+
+    Raises:
+        ConfigError: no grid, no hypotheses, or none whose two rules ran at one staleness. Others: as :func:`runs`.
+    """
+    rates = _test_rates(experiment)
+    return _comparisons(experiment, _runs(experiment, rates), rates)
+
+
+def write_mechanism(experiment: Experiment, folder: Path) -> None:
+    """Write ``mechanism.{csv,html,md,tex}``, a section per staleness, and ``mechanism_runs.csv``.
+
+    Raises:
+        as :func:`comparisons`.
+    """
+    rates = _test_rates(experiment)
+    of_runs = _runs(experiment, rates)
+    rows = _comparisons(experiment, of_runs, rates)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(folder / "mechanism_runs.csv", of_runs)
+    write_csv(folder / "mechanism.csv", rows)
+    labels = dict(zip(of_runs["rule"], of_runs["label"], strict=True))
+    sections = {f"Staleness {staleness}": _printed(part, labels) for staleness, part in rows.groupby("staleness")}
+    title = f"The paper's mechanisms at {experiment.scale.scale} scale"
+    write_readable(folder / "mechanism", title, sections, _note(experiment, rows))
+
+
+def _scale(experiment: Experiment) -> tuple[TorchScale, Mapping[str, Hypothesis]]:
+    """The scale and its hypotheses, for those that have both a grid and hypotheses."""
+    scale = experiment.scale
+    if not isinstance(scale, TorchScale) or not experiment.crossed or scale.mechanism is None:
+        raise ConfigError(
+            f"{', '.join(experiment.files)}: mechanisms need the sections `grid` and `mechanism`, which an overlay "
+            f"gives; name one after the scale, for example paper_configs/laptop.yaml {OVERLAY}"
+        )
+    return scale, scale.mechanism.hypotheses
+
+
+def _test_rates(experiment: Experiment) -> Rates:
+    """Rates of the test problems, the same ones in the same order for all methods."""
+    _scale(experiment)
+    frames = {method: problem_rates(experiment, method) for method in experiment.crossed}
+    first, *others = frames
+    for method in others:
+        for benchmark, frame in frames[method].items():
+            if not frame.index.equals(frames[first][benchmark].index):
+                raise ResultsError(
+                    f"{experiment.results}/evaluations: {first} and {method} were evaluated on other problems of "
+                    f"{benchmark}; delete the older folder and run snakemake again"
+                )
+    return {method: [frame.to_numpy().T for frame in parts.values()] for method, parts in frames.items()}
+
+
+def _runs(experiment: Experiment, rates: Rates) -> pd.DataFrame:
+    scale, _ = _scale(experiment)
+    rows: list[dict[str, Any]] = []
+    for method, crossed in experiment.crossed.items():
+        settings = experiment.methods[method]
+        weights = settings.hyperparameters if settings.objective == COUNTERFACTUAL else {}
+        test_S = np.mean([part.mean(axis=1) for part in rates[method]], axis=0)
+        for seed, test in zip(scale.seeds, test_S, strict=True):
+            run = resolve(experiment, method, seed)
+            assert isinstance(run, TorchRun)
+            rows.append(
+                {
+                    "method": method,
+                    "rule": crossed.method,
+                    "label": settings.label,
+                    "objective": settings.objective,
+                    "positives": weights.get("positives", settings.objective),
+                    "negatives": weights.get("negatives", settings.objective),
+                    "learning_rate": run.training.learning_rate,
+                    "staleness": run.training.staleness,
+                    "seed": seed,
+                    "base_seed": scale.base.seed_of(seed),
+                    "validation": run_metrics(experiment, method, seed)["val_pass_at_1"].iloc[-1],
+                    "test": test,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _comparisons(experiment: Experiment, of_runs: pd.DataFrame, rates: Rates) -> pd.DataFrame:
+    _, hypotheses = _scale(experiment)
+    keys = ["staleness", "rule", "learning_rate", "method"]
+    validation = of_runs.groupby(keys)["validation"].mean().round(DIGITS).reset_index("method")
+    rows = []
+    for name, hypothesis in hypotheses.items():
+        for staleness in sorted(of_runs["staleness"].unique()):
+            cells = {place[1:]: cell for place, cell in validation.iterrows() if place[0] == staleness}
+            for of_rates, better_rate, worse_rate in _pairs(cells, hypothesis):
+                better = cells[hypothesis.better, better_rate]["method"]
+                worse = cells[hypothesis.worse, worse_rate]["method"]
+                judged = _judged(rates[better], rates[worse], hypothesis.smallest_difference)
+                rows.append(
+                    {
+                        "hypothesis": name,
+                        **hypothesis.model_dump(include={"statement", "better", "worse"}),
+                        "staleness": staleness,
+                        "rates": of_rates,
+                        "learning_rate": better_rate if of_rates == SAME else np.nan,
+                        "better_rate": better_rate,
+                        "worse_rate": worse_rate,
+                        **judged,
+                    }
+                )
+    if not rows:
+        raise ConfigError(
+            f"{', '.join(experiment.files)}: the two rules of no hypothesis were run at one staleness; give both in "
+            "one item of `grid`"
+        )
+    return pd.DataFrame(rows)
+
+
+def _pairs(cells: Mapping[tuple[str, float], pd.Series], hypothesis: Hypothesis) -> list[tuple[str, float, float]]:
+    """What to compare at one staleness: (which rates, better's, worse's); none where one of the rules did not run.
+
+    Args:
+        cells: by rule and learning rate in ascending order, with the mean ``validation`` over seeds.
+    """
+    better, worse = (
+        {rate: cell["validation"] for (rule, rate), cell in cells.items() if rule == side}
+        for side in (hypothesis.better, hypothesis.worse)
+    )
+    if not better or not worse:
+        return []
+    # of equal scores max takes the first, the lower rate's
+    best = (BEST, max(better, key=better.__getitem__), max(worse, key=worse.__getitem__))
+    return [*((SAME, rate, rate) for rate in better if rate in worse), best]
+
+
+def _judged(
+    better: list[NDArray[np.float64]], worse: list[NDArray[np.float64]], smallest_difference: float
+) -> dict[str, Any]:
+    """The difference of test rates, (S, P) per benchmark, and its verdict."""
+    interval = paired_difference(better, worse)
+    return {
+        "value": interval.value,
+        "low": interval.low,
+        "high": interval.high,
+        "covers": interval.covers,
+        "seeds": len(better[0]),
+        "problems": sum(part.shape[1] for part in better),
+        "smallest_difference": smallest_difference,
+        "verdict": WORDS[verdict(interval, above=smallest_difference)],
+    }
+
+
+def _printed(rows: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """The table that a reader sees of one staleness."""
+    return pd.DataFrame(
+        {
+            "what is asked": rows["statement"],
+            "comparison": [f"{labels[row.better]} against {labels[row.worse]}" for row in rows.itertuples()],
+            "paper predicts": [f"more than {smallest:+.3f}" for smallest in rows["smallest_difference"]],
+            "learning rate": [
+                f"{row.better_rate:.1e}"
+                if row.rates == SAME
+                else f"{BEST}: {row.better_rate:.1e} against {row.worse_rate:.1e}"
+                for row in rows.itertuples()
+            ],
+            "difference": [f"{value:+.3f}" for value in rows["value"]],
+            "95 % interval": [f"[{row.low:+.3f}, {row.high:+.3f}]" for row in rows.itertuples()],
+            "verdict": rows["verdict"],
+        }
+    )
+
+
+def _note(experiment: Experiment, rows: pd.DataFrame) -> str:
+    scale, _ = _scale(experiment)
+    evaluation, seeds = scale.evaluation, scale.seeds
+    bases = list(dict.fromkeys(scale.base.seed_of(seed) for seed in seeds))
+    started = f"{len(bases)} base model{'s' if len(bases) > 1 else ''} (of seed {', '.join(map(str, bases))})"
+    return (
+        f"{scale.evidence}; step {scale.training.steps}. Difference: pass@1 on test problems of the rule named first "
+        f"minus the second's, paired by problem and by seed; {evaluation.samples} samples of each of "
+        f"{rows['problems'].iloc[0]} problems, temperature {evaluation.temperature}, top-p {evaluation.top_p}; seeds "
+        f"{', '.join(map(str, seeds))}, which start from {started}. Staleness: outer steps by which the policy that "
+        f"samples is behind the one that learns. Intervals cover {rows['covers'].iloc[0]}, not base models beyond "
+        "these. Learning rates were chosen on validation problems alone, by the mean pass@1 over seeds; of equal ones, "
+        "the lower. Supported: the interval lies wholly above what the paper is taken to predict; contradicted: wholly "
+        "below it; else unresolved. Each interval stands alone: among many, one in twenty misses."
+    )
