@@ -130,7 +130,7 @@ def _claim_row(experiment: Experiment, content: ClaimsFile, name: str, resolutio
         reason = "nothing is trained at this scale"
     return Row(
         id=name,
-        kind="mathematics" if mathematical else "claim",
+        kind="mathematics" if mathematical else claim.kind,
         backbone=facts.label,
         statement=claim.statement,
         source=claim.source,

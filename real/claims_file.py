@@ -60,6 +60,8 @@ class Claim(Strict):
     """what confirms the claim"""
     scale: Line
     """whose data judge it: a key of `scales`"""
+    kind: Literal["claim", "analogue"] = "claim"
+    """analogue: the paper states it of its own models, and only its analogue at `scale` can be measured"""
     rule: Line
     """the rule whose table or figure shows it"""
     overlays: Annotated[list[Line], EACH_ONCE] = Field(default=[])

@@ -28,6 +28,20 @@ ONE_OR_MORE = "must name 1 or more: add what is missing"
 TWICE = "more than once; keep one of them"
 VERL_ONLY = "belongs to the verl engine, which this is not; remove it"
 
+
+def crossed(**changes: Any) -> dict[str, Any]:
+    """A grid of two methods with some keys changed."""
+    grid = [{"methods": ["real", "grpo"], "learning_rate": [1.0e-3]}]
+    return {"grid": grid, **{f"grid.0.{key}": value for key, value in changes.items()}}
+
+
+def hypothesis(**changes: Any) -> dict[str, Any]:
+    """A grid, and a hypothesis about it with some keys changed."""
+    mine = {"statement": "more", "better": "real", "worse": "grpo", "smallest_difference": 0.02, **changes}
+    changed = {f"mechanism.hypotheses.mine.{key}": value for key, value in mine.items()}
+    return {**crossed(), "mechanism": {"hypotheses": {"mine": {}}}, **changed}
+
+
 FIELDS: Rows = {
     SMOKE: [
         (
@@ -117,6 +131,24 @@ FIELDS: Rows = {
         ({"evaluation.seed": -5}, f"evaluation.seed is -5; {AT_LEAST_0}"),
         ({"evaluation.strict_format": 1}, f"evaluation.strict_format is 1; {FLAG}"),
         ({"evaluation.keep_responses": "false"}, f"evaluation.keep_responses is 'false'; {FLAG}"),
+        ({"training.staleness": -1}, f"training.staleness is -1; {AT_LEAST_0}"),
+        ({"base.further_seeds": [-1]}, f"base.further_seeds.0 is -1; {AT_LEAST_0}"),
+        ({"grid": "all"}, "grid is 'all'; must be a list: write [a, b], or one '- a' per line"),
+        (crossed(methods=[]), f"grid.0.methods is []; {ONE_OR_MORE}"),
+        (
+            crossed(learning_rate=[0.0]),
+            "grid.0.learning_rate.0 is 0.0; must be more than 0.0: set it to a number above that",
+        ),
+        (crossed(staleness=[0.5]), f"grid.0.staleness.0 is 0.5; {WHOLE}"),
+        ({"mechanism": []}, f"mechanism is []; {SECTION}"),
+        ({"mechanism": {}, "mechanism.hypotheses": {}}, f"mechanism.hypotheses is {{}}; {ONE_OR_MORE}"),
+        (hypothesis(statement=""), f"mechanism.hypotheses.mine.statement is ''; {LINE}"),
+        (hypothesis(better="a/b"), f"mechanism.hypotheses.mine.better is 'a/b'; {NAME}"),
+        (hypothesis(worse=1), f"mechanism.hypotheses.mine.worse is 1; {TEXT}"),
+        (
+            hypothesis(smallest_difference=-0.1),
+            f"mechanism.hypotheses.mine.smallest_difference is -0.1; {NOT_NEGATIVE}",
+        ),
     ],
     VERL: [
         ({"engine": "vrel"}, "engine must be 'torch', 'verl' or 'reported', found 'vrel'; choose one"),
@@ -202,6 +234,7 @@ FIELDS: Rows = {
             {"variants.mine.hyperparameters": {"tau": [1]}},
             "variants.mine.hyperparameters.tau is [1]; must be a single value, a number or text: write one",
         ),
+        ({"variants.mine.label": ""}, f"variants.mine.label is ''; {LINE}"),
         (
             {"variants.mine.training": {"steps": [1]}},
             "variants.mine.training.steps is [1]; must be a single value, a number or text: write one",
@@ -259,6 +292,10 @@ FIELDS: Rows = {
         (
             {"claims.real_entropy_stable.scale": "1.6b"},
             "claims.real_entropy_stable.scale: unknown scale '1.6b'; choose from ...; did you mean '1.5b'?",
+        ),
+        (
+            {"claims.real_entropy_stable.kind": "theory"},
+            "claims.real_entropy_stable.kind is 'theory'; must be 'claim' or 'analogue': choose one",
         ),
         ({"claims.real_entropy_stable.rule": ""}, f"claims.real_entropy_stable.rule is ''; {LINE}"),
         (

@@ -28,6 +28,8 @@ from tests.mistakes_in_fields import (
     VERL,
     VERL_ONLY,
     Rows,
+    crossed,
+    hypothesis,
 )
 
 RULES: Rows = {
@@ -116,8 +118,34 @@ RULES: Rows = {
             {"model": {"name": "m"}},
             "model belongs to the verl engine on a published checkpoint, which this is not; remove it",
         ),
+        ({"base.further_seeds": [1, 0]}, "base.further_seeds has base.seed 0; name other seeds"),
+        (
+            crossed(methods=["rael"]),
+            "grid: unknown method 'rael'; choose from ...; did you mean 'real'?",
+        ),
+        (
+            crossed(learning_rate=[1.0e-3, 1.001e-3]),
+            "grid has real_lr1.0e-3 twice (rates are told apart by two digits); leave out one of them",
+        ),
+        (
+            hypothesis(worse="dapo"),
+            "mechanism.hypotheses.mine.worse: unknown method 'dapo'; choose from ...",
+        ),
+        (
+            hypothesis(worse="real"),
+            "mechanism.hypotheses.mine: better and worse are both 'real'; name two methods of the grid",
+        ),
     ],
     VERL: [
+        ({"training.staleness": 1}, "training.staleness belongs to the torch engine, which this is not; remove it"),
+        (
+            crossed(staleness=[1]),
+            "variants.real_lr1.0e-3_k1.training: staleness belongs to the torch engine, which this is not; remove it",
+        ),
+        (
+            hypothesis(),
+            "mechanism belongs to the torch engine, which this is not; remove it",
+        ),
         ({"training.temperature": 2.5}, "training.temperature is 2.5, but vLLM samples at 2.0 at most; lower it"),
         ({"evaluation.temperature": 3}, "evaluation.temperature is 3.0, but vLLM samples at 2.0 at most; lower it"),
         ({"device": "cpu"}, "device belongs to the torch engine, which this is not; remove it"),
@@ -276,7 +304,7 @@ def put(text: str, new: str) -> Edit:
 
 # what is done to the text of smoke.yaml, and the sentence
 TEXTS: list[tuple[Edit, str]] = [
-    (add("seeds: [0]"), "line 80: the key 'seeds' stands in line 8 already; remove one of the two"),
+    (add("seeds: [0]"), "line 81: the key 'seeds' stands in line 8 already; remove one of the two"),
     (
         put("  seed: 0", "  seed: 0\n  seed: 1"),
         "line 14: the key 'seed' stands in line 13 already; remove one of the two",
@@ -286,9 +314,9 @@ TEXTS: list[tuple[Edit, str]] = [
     (put("s: 6", f"s: {2**63}"), f"line 48: {2**63} is too large a number; write one below 2**63"),
     (put("s: 6", f"s: {'9' * 5000}"), "is not valid YAML (Exceeds the limit ...); correct it there"),
     (put("[0, 1]", "&s [0, 1]\nx: *s"), "line 9: *s is an alias; write the value out"),
-    (add("1: 2"), "line 80: the key 1 is no text; put it in quotes"),
-    (add("off: 2"), "line 80: the key false is no text; put it in quotes"),
-    (add("? [a]\n: 2"), "line 80: the key ['a'] is no text; put it in quotes"),
+    (add("1: 2"), "line 81: the key 1 is no text; put it in quotes"),
+    (add("off: 2"), "line 81: the key false is no text; put it in quotes"),
+    (add("? [a]\n: 2"), "line 81: the key ['a'] is no text; put it in quotes"),
     (add("x: !!python/object/apply:os.mkdir [results]"), "is not valid YAML (...python/object...); correct it there"),
     (put("  steps: 6", "\tsteps: 6"), "is not valid YAML (...cannot start any token...); correct it there"),
     (put("seed: 0", "seed: 2024-13-45"), "is not valid YAML (month must be in 1..12); correct it there"),

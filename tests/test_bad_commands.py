@@ -196,7 +196,7 @@ IN_SNAKEMAKE = [
     ),
     ({"seeds": [0, 0]}, "wrong.yaml: seeds has 0 more than once; keep one of them"),
     ({"training.learning_rate": float("nan")}, "wrong.yaml: training.learning_rate is nan; must be a finite number:"),
-    (lambda text: f"{text}seeds: [0]\n", "wrong.yaml: line 80: the key 'seeds' stands in line 8 already; remove one"),
+    (lambda text: f"{text}seeds: [0]\n", "wrong.yaml: line 81: the key 'seeds' stands in line 8 already; remove one"),
 ]
 
 

@@ -139,11 +139,26 @@ def test_other_scales_judge_no_claim_of_the_paper_but_fill_their_own_rows(traine
     for name, row in rows.items():
         if row.kind == "claim":
             assert (row.verdict, row.interval) == ("not run", None), name
-    analogues = [row for row in rows.values() if row.kind == "analogue"]
+    analogues = [row for row in rows.values() if "@" in row.id]
+    assert {row.kind for row in analogues} == {"analogue"}
     assert len(analogues) == sum(claim.analogue is not None for claim in content.claims.values())
     assert rows[f"real_over_dapo_1_5b@{scale}"].verdict == "reproduced"
     assert rows[f"real_over_gspo_1_5b@{scale}"].verdict == "contradicted"
     assert rows[f"real_over_dapo_1_5b@{scale}"].source == f"analogue at {scale} scale"
+
+
+def test_what_only_an_analogue_can_judge_names_the_overlay_that_does(trained, published, content, monkeypatch):
+    rows = by_id(judge(trained("laptop", [0, 1]), content))
+    monkeypatch.chdir(ROOT)
+    commands = {row.id: row.command for row in judge(published, content)}
+    for name in ("misassignment_in_positives", "domination_in_negatives", "bounded_weights_stable"):
+        row = rows[name]
+        assert (row.kind, row.verdict) == ("analogue", "not run")
+        assert row.reason.endswith("_lr3.0e-4_k8 is no method of this scale")
+        assert commands[name] == (
+            "snakemake mechanism claims --cores all --configfile paper_configs/laptop.yaml "
+            "paper_configs/variants/stale_rollouts.yaml"
+        )
 
 
 def test_one_seed_leaves_curves_unresolved_and_says_what_benchmarks_cover(trained, content):
@@ -191,7 +206,7 @@ def test_at_published_scale_mathematics_is_checked_and_nothing_else_is_run(publi
     rows = judge(published, content)
     assert {row.verdict for row in rows if row.kind == "claim"} == {"not run"}
     assert {row.verdict for row in rows if row.kind == "mathematics"} == {"reproduced"}
-    assert not [row for row in rows if row.kind == "analogue"]
+    assert {row.verdict for row in rows if row.kind == "analogue"} == {"not run"}
     words = {row.id: row.resolution.word for row in rows if row.resolution}
     assert words["real_over_gspo_1_5b"] == "not resolvable"
     assert words["real_over_gspo_7b"] == "suggestive"
@@ -239,7 +254,7 @@ def test_a_weight_beyond_its_bound_would_be_found(published, content, monkeypatc
     """The bound is checked by the objective's own gradient: twice the loss contradicts the claim."""
     honest = make_objective("real")
     doubled = replace(honest, loss=lambda *batch, **given: 2 * honest.loss(*batch, **given))
-    monkeypatch.setattr("real.measures.make_objective", lambda *_, **__: doubled)
+    monkeypatch.setattr("real.measures.make_any_objective", lambda *_, **__: doubled)
     interval = MEASURES["weight_supremum"].function(published, method="real")
     assert interval.value == pytest.approx(2.0, abs=1e-3)
 
@@ -302,7 +317,7 @@ def test_a_row_given_twice_is_found():
 
 def test_the_verb_prints_one_line_per_row(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("real.config.schema.Experiment.results", str(tmp_path))
+    monkeypatch.setattr("real.config.runs.Experiment.results", str(tmp_path))
     assert main(["claims", "--config", "paper_configs/published.yaml"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(load_claims(CLAIMS).claims)

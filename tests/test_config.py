@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from real.artefacts import base_jobs, base_of_run
 from real.config import PAPER_EVALUATION, ConfigError, TorchScale, digest, json_schema, load, resolve
+from real.identity import base_identity
 
 ROOT = Path(__file__).resolve().parent.parent
 SCALES = sorted(
@@ -46,7 +48,7 @@ def changed(tmp_path):
 
 @pytest.mark.parametrize("path", SCALES, ids=lambda path: path.stem)
 def test_every_scale_states_every_key_itself(path):
-    """No scale inherits: what validation returns has exactly the keys of the file."""
+    """No scale inherits: what validation returns has the keys of the file, and those that overlays alone have."""
 
     def keys(value, prefix=""):
         if isinstance(value, dict):
@@ -54,7 +56,7 @@ def test_every_scale_states_every_key_itself(path):
         return set()
 
     content = yaml.safe_load(path.read_text())
-    assert keys(read(path).scale.model_dump()) == keys(content)
+    assert keys(read(path).scale.model_dump()) - {"grid", "mechanism", "base.further_seeds"} == keys(content)
     assert content["scale"] == path.stem
 
 
@@ -203,3 +205,38 @@ def test_the_papers_evaluation_is_the_released_scripts():
 def test_a_scale_that_trains_nothing_has_no_runs():
     with pytest.raises(ConfigError, match="trains nothing"):
         resolve(read(ROOT / "paper_configs" / "published.yaml"), "real", 0)
+
+
+def test_a_grid_crosses_its_methods_with_every_learning_rate_and_staleness(tmp_path):
+    overlay = tmp_path / "crossed.yaml"
+    grid = [
+        {"methods": ["real", "slow"], "learning_rate": [7.5e-5, 3.0e-4], "staleness": [0, 8]},
+        {"methods": ["grpo"], "learning_rate": [1.0e-3]},
+    ]
+    slow = {"method": "real", "label": "slow REAL", "hyperparameters": {"tau": 2.0}, "training": {"warmup_steps": 9}}
+    overlay.write_text(yaml.safe_dump({"grid": grid, "variants": {"slow": slow}}))
+    experiment = read(LAPTOP, overlay)
+    names = [f"{m}_lr{r}_k{k}" for k in (0, 8) for r in ("7.5e-5", "3.0e-4") for m in ("real", "slow")]
+    assert experiment.scale.methods == list(experiment.methods) == list(experiment.crossed) == [*names, "grpo_lr1.0e-3"]
+    run = resolve(experiment, "slow_lr3.0e-4_k8", 0)
+    assert (run.training.learning_rate, run.training.staleness, run.training.warmup_steps) == (3.0e-4, 8, 9)
+    assert (run.settings.label, run.settings.hyperparameters["tau"]) == ("slow REAL", 2.0)
+    assert resolve(experiment, "grpo_lr1.0e-3", 0).training == experiment.scale.training.model_copy(
+        update={"learning_rate": 1.0e-3}
+    )
+    assert experiment.methods["grpo_lr1.0e-3"] == read(LAPTOP).methods["grpo"]
+    with pytest.raises(ConfigError, match="unknown method 'slow'"):
+        resolve(experiment, "slow", 0)
+
+
+def test_a_run_starts_from_the_base_model_of_its_seed(tmp_path):
+    overlay = tmp_path / "bases.yaml"
+    overlay.write_text(yaml.safe_dump({"base": {"further_seeds": [5, 3]}}))
+    experiment, alone = read(LAPTOP, overlay), read(LAPTOP)
+    assert [base_of_run(experiment, seed) for seed in range(4)] == ["base", "base-seed5", "base-seed3", "base"]
+    assert {base_of_run(alone, seed) for seed in range(4)} == {"base"}
+    assert base_identity(experiment) == base_identity(alone), "further base models change nothing of the first"
+    digests = {base_identity(experiment, seed)["config_digest"] for seed in (0, 5, 3)}
+    assert len(digests) == 3
+    jobs = [(job.name, job.rule, job.seed) for job in base_jobs(experiment)]
+    assert jobs == [("base", "base", 0), ("base-seed5", "further_base", 5), ("base-seed3", "further_base", 3)]

@@ -23,8 +23,9 @@ class SamplingPolicy:
 
         Args:
             model: the one that learns, before its first step.
-            behind: where k > 0, another instance, so that the optimizer never meets weights that were swapped under it;
-                loaded as ``model`` was, because rounding depends on where in memory weights begin. Else ``model``.
+            behind: where k > 0, another instance, so that the optimizer never meets weights that were swapped under it.
+                Loaded as ``model`` was and left as it was loaded: torch rounds by where in memory weights begin, and by
+                whether they require gradients, even where none are taken. Where k = 0, ``model``.
             staleness: k, in outer steps.
         """
         self.model, self.behind, self.staleness = model, behind, staleness

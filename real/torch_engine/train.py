@@ -114,7 +114,7 @@ def start(run: TorchRun, base: Path) -> Learner:
     )
     objective = make_any_objective(run.settings.objective, **run.settings.hyperparameters)
     prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
-    behind = load_checkpoint(base, device)[0].requires_grad_(False) if run.training.staleness else model
+    behind = load_checkpoint(base, device)[0] if run.training.staleness else model
     sampling = SamplingPolicy(model, behind, run.training.staleness)
     return Learner(run, model, sampling, reference, optimizer, objective, prompts)
 
