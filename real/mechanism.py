@@ -229,8 +229,8 @@ def _note(experiment: Experiment, rows: pd.DataFrame) -> str:
         f"minus the second's, paired by problem and by seed; {evaluation.samples} samples of each of "
         f"{rows['problems'].iloc[0]} problems, temperature {evaluation.temperature}, top-p {evaluation.top_p}; seeds "
         f"{', '.join(map(str, seeds))}, which start from {started}. Staleness: outer steps by which the policy that "
-        f"samples is behind the one that learns. Intervals cover {rows['covers'].iloc[0]}, not base models beyond "
-        "these. Learning rates were chosen on validation problems alone, by the mean pass@1 over seeds; of equal ones, "
-        "the lower. Supported: the interval lies wholly above what the paper is taken to predict; contradicted: wholly "
-        "below it; else unresolved. Each interval stands alone: among many, one in twenty misses."
+        f"samples is behind the one that learns. Intervals cover {rows['covers'].iloc[0]}, not further base "
+        "models. Learning rates were chosen on validation problems alone, by the mean pass@1 over seeds (of equal ones "
+        "the lower). Supported: the interval lies wholly above what the paper is taken to predict; contradicted: "
+        "wholly below it; else unresolved. Each interval stands alone: among many, one in twenty misses."
     )

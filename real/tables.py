@@ -187,7 +187,8 @@ def write_readable(stem: Path, title: str, sections: dict[Any, pd.DataFrame], no
     """Write one table of several sections as ``stem``.html, .md and .tex."""
     markdown, latex = [f"# {title}\n"], [f"% {title}. {note}\n"]
     for heading, table in sections.items():
-        markdown += [f"## {heading}\n", table.to_markdown(index=False, disable_numparse=True), ""]
+        escaped = table.map(lambda cell: str(cell).replace("|", r"\|"))
+        markdown += [f"## {heading}\n", escaped.to_markdown(index=False, disable_numparse=True), ""]
         styled = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
         latex += [f"% {heading}", styled.to_latex(hrules=True)]
     markdown.append(f"{note}\n")
@@ -202,7 +203,7 @@ def html_page(title: str, sections: dict[Any, pd.DataFrame], *notes: str) -> str
         "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;color:#222}"
         "table{border-collapse:collapse}th,td{padding:.35em .8em;text-align:right;border-bottom:1px solid #ddd;"
         "font-variant-numeric:tabular-nums;white-space:nowrap}th:first-child,td:first-child{text-align:left}"
-        "thead th{border-bottom:2px solid #222}"
+        "thead th{border-bottom:2px solid #222}td:first-child{white-space:normal;min-width:14em}"
     )
     title = escape(title, quote=False)
     html = [
