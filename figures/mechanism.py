@@ -1,7 +1,8 @@
 """What rules of weighting responses lead to, and which scores and weights they meet on the way.
 
 Above: pass@1 on test problems by rule, one panel per learning rate and staleness. Below: densities of scores and of
-weights in real rollouts, correct and wrong ones apart; there each panel varies the rule of its own label alone.
+weights in real rollouts, correct and wrong ones apart; each panel there varies the rule of its own label alone, or that
+of both where it says so.
 """
 
 from pathlib import Path
@@ -99,13 +100,17 @@ def densest(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def varied(shown: pd.DataFrame, label: str, other: str) -> pd.DataFrame:
-    """The runs that differ in one label's rule alone: the other label's is the one that gives most lines.
+    """The runs that differ in one label's rule alone, then those with one rule for both where that is a further one.
+
+    In the former, the other label's rule is the one that gives most lines.
 
     Args:
         shown: the result of :func:`densest`; label, other: ``positives`` and ``negatives``, or the reverse.
     """
     lines = shown.groupby(other, sort=False)[label].nunique()
-    return shown[shown[other] == lines.idxmax()]
+    alone = shown[shown[other] == lines.idxmax()]
+    both = shown[(shown[label] == shown[other]) & ~shown[label].isin(alone[label])]
+    return pd.concat([alone, both])
 
 
 def draw_runs(figure: SubFigure, runs: pd.DataFrame) -> None:
@@ -160,20 +165,25 @@ def draw_densities(figure: SubFigure, shown: pd.DataFrame, samples: pd.DataFrame
         rows = samples[samples["method"].isin(runs["method"]) & (samples["reward"] == LABELS[label])]
         if rows.empty:
             continue
-        draw_column(axes[:, column], rows, runs, label)
+        draw_column(axes[:, column], rows, runs, label, other)
     axes[0, 0].set_ylabel("density of scores")
     axes[1, 0].set_ylabel("density of log₁₀ weights")
 
 
-def draw_column(axes: NDArray[np.object_], samples: pd.DataFrame, runs: pd.DataFrame, label: str) -> None:
-    """Densities of one label's responses, one line per rule of that label; all in the same bins."""
+def draw_column(axes: NDArray[np.object_], samples: pd.DataFrame, runs: pd.DataFrame, label: str, other: str) -> None:
+    """Densities of one label's responses, one line per rule of that label; all in the same bins.
+
+    Args:
+        runs: the result of :func:`varied`.
+    """
     scores = np.linspace(*samples["score"].quantile(SCORE_SHARE), SCORE_BINS + 1)
     lowest, highest = np.log10(samples["weight"].quantile([WEIGHT_SHARE, 1]))
     weights = np.arange(lowest, highest + WEIGHT_BIN, WEIGHT_BIN)
     for rule, part in runs.groupby(label, sort=False):
         rows = samples[samples["method"].isin(part["method"])]
         look = {"color": rule_colour(str(rule)), "linewidth": 1.3}
-        axes[0].stairs(density(rows["score"], scores), scores, label=WEIGHTS[str(rule)], **look)
+        both = "" if part[other].iloc[0] == runs[other].iloc[0] else " on both"
+        axes[0].stairs(density(rows["score"], scores), scores, label=f"{WEIGHTS[str(rule)]}{both}", **look)
         axes[1].stairs(density(np.log10(rows["weight"]), weights), 10**weights, **look)
     axes[0].set(xlabel="score s̄ at the update (nats per token)", yscale="log")
     axes[1].set(xlabel=f"weight of the response, of {label}", xscale="log", yscale="log")

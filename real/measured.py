@@ -45,9 +45,8 @@ class Taken:
     steps_done: int | None
 
 
-def base_taken(results: Path) -> Taken | None:
-    """The base model's job; None where there is none yet."""
-    folder = results / "base"
+def base_taken(folder: Path) -> Taken | None:
+    """The job of the base model in ``folder``; None where there is none yet."""
     if not (folder / RECORD).exists():
         return None
     return Taken(_exactly(_wall_seconds(folder)), None, folder_bytes(folder), None)

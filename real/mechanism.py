@@ -168,6 +168,8 @@ def _comparisons(experiment: Experiment, of_runs: pd.DataFrame, rates: Rates) ->
 def _pairs(cells: Mapping[tuple[str, float], pd.Series], hypothesis: Hypothesis) -> list[tuple[str, float, float]]:
     """What to compare at one staleness: (which rates, better's, worse's); none where one of the rules did not run.
 
+    Each rule's best is compared where there is a choice.
+
     Args:
         cells: by rule and learning rate in ascending order, with the mean ``validation`` over seeds.
     """
@@ -177,9 +179,11 @@ def _pairs(cells: Mapping[tuple[str, float], pd.Series], hypothesis: Hypothesis)
     )
     if not better or not worse:
         return []
+    same = [(SAME, rate, rate) for rate in better if rate in worse]
+    if len({*better, *worse}) == 1:
+        return same
     # of equal scores max takes the first, the lower rate's
-    best = (BEST, max(better, key=better.__getitem__), max(worse, key=worse.__getitem__))
-    return [*((SAME, rate, rate) for rate in better if rate in worse), best]
+    return [*same, (BEST, max(better, key=better.__getitem__), max(worse, key=worse.__getitem__))]
 
 
 def _judged(

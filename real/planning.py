@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from real.artefacts import BASE, Job, base_jobs
 from real.config import (
     Experiment,
     TorchRun,
@@ -36,7 +37,6 @@ from real.sources import read_sources
 
 # scales that train: one of the two engines, on published prompts or on the laptop's task
 Trained = TorchScale | VerlScale | VerlArithmeticScale
-BASE = "base"
 SECONDS_PER_HOUR = 3600
 
 
@@ -130,7 +130,7 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
     runs = [resolve(experiment, method, seed) for method in scale.methods for seed in scale.seeds]
     benchmarks = scale.evaluation.benchmarks
     rows = [
-        _measured(_base_row(scale, costs), base_taken(folder)),
+        *(_measured(_base_row(scale, costs, job), base_taken(folder / job.name)) for job in base_jobs(experiment)),
         _measured(_evaluation_row(scale, BASE, costs), evaluation_taken(folder, Path(BASE), benchmarks)),
     ]
     for run in runs:
@@ -142,13 +142,14 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
     return Plan(experiment, rows, costs)
 
 
-def _base_row(scale: Trained, costs: Costs) -> Row:
+def _base_row(scale: Trained, costs: Costs, job: Job) -> Row:
     """Trained at the laptop's task, otherwise downloaded: bfloat16, into the hub's cache."""
     if isinstance(scale, VerlScale):
         downloaded = Range(1, 1) * (facts_of(scale.model, costs).parameters * costs.checkpoint_bytes.merged[0])
         return Row("base model", 0, peak=_estimate(downloaded), kept=_estimate(downloaded))
     stated = costs.stated.get(scale.scale)
-    return Row("base model", 1, seconds=_estimate(Range(*stated.base)) if stated else None)
+    name = "base model" if job.name == BASE else f"base model, seed {job.seed}"
+    return Row(name, 1, seconds=_estimate(Range(*stated.base)) if stated else None)
 
 
 def _run_row(scale: Trained, run: TorchRun | VerlRun, costs: Costs) -> Row:
