@@ -53,8 +53,8 @@ learning_rate_sweep: env  ## what the laptop's learning rate was chosen by, abou
 datasets: env  ## fetch and verify the paper's data, and report which benchmark problems the training sets hold
 	$(SNAKEMAKE) datasets contamination
 
-test: env lint  ## lint, format check, tests, and the smoke DAG
-	$(BIN)/python -m pytest
+test: env lint  ## lint, format check, tests on all cores, and the smoke DAG
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 	$(SNAKEMAKE) --configfile paper_configs/smoke.yaml
 
 fuzz: env  ## several minutes of random input for objectives, grading, configuration and files; SEED=N repeats a run
