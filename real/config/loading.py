@@ -16,6 +16,7 @@ from real.config.schema import (
     FORMAT_VERSION,
     KEYS_OF_SOME,
     SCALE,
+    OnCluster,
     Scale,
     TorchScale,
     TrainedScale,
@@ -55,6 +56,8 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
         scale = _with_grid(scale, grid, known | resolved, contents)
         resolved = {name: _variant(name, scale, known, contents) for name in scale.variants}
     methods = {name: _method(name, known | resolved, contents) for name in scale.methods}
+    if isinstance(scale, OnCluster):
+        _refuse_diagnostics(methods, contents)
     return Experiment(
         name=_name(scale, paths), files=[str(path) for path in paths], scale=scale, methods=methods, crossed=grid
     )
@@ -204,6 +207,19 @@ def _method(name: str, known: dict[str, Method], contents: Contents) -> Method:
     if name not in known:
         raise ConfigError(f"{_stating(contents, ('methods',))}: methods: {unknown('method', name, known)}")
     return known[name]
+
+
+def _refuse_diagnostics(methods: dict[str, Method], contents: Contents) -> None:
+    """verl is given the paper's objectives alone."""
+    # imported here: an edit of an objective must rerun training, not everything that reads a config
+    from real.counterfactual import COUNTERFACTUAL
+
+    for name, method in methods.items():
+        if method.objective == COUNTERFACTUAL:
+            raise ConfigError(
+                f"{_stating(contents, ('methods',))}: methods: {name} has the objective {COUNTERFACTUAL!r}, which the "
+                "torch engine alone trains; remove it"
+            )
 
 
 def _variant(name: str, scale: Scale, known: dict[str, Method], contents: Contents) -> Method:
