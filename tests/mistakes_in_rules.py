@@ -139,7 +139,8 @@ RULES: Rows = {
     VERL: [
         (
             {"methods": ["counterfactual"]},
-            "methods: counterfactual has the objective 'counterfactual', which the torch engine alone trains; remove it",
+            "methods: counterfactual has the objective 'counterfactual', which the torch engine alone trains; "
+            "remove it",
         ),
         ({"training.staleness": 1}, "training.staleness belongs to the torch engine, which this is not; remove it"),
         (
