@@ -134,7 +134,7 @@ def test_every_imported_package_is_named_in_the_conda_files():
 
 
 def test_the_rules_environment_is_environment_yml_without_the_tools():
-    tools = {"snakemake", "pytest", "hypothesis"}
+    tools = {"snakemake", "pytest", "pytest-xdist", "hypothesis"}
     full = {k: v for k, v in conda_specs(ROOT / "environment.yml").items() if k not in tools}
     assert conda_specs(ROOT / "workflow" / "envs" / "real.yaml") == full
 
