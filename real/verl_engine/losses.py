@@ -69,7 +69,7 @@ class RecordedLoss:
     """verl's ``ppo_loss``, with the KL term as a token mean over the mini-batch, keeping a :class:`Row` per rollout.
 
     verl averages the KL term as it does the policy loss; the paper's GRPO averages the loss by sequences and the KL by
-    tokens (docs/implementation_details.md), so it is added here, by verl's own functions.
+    tokens (docs/method.md), so it is added here, by verl's own functions.
     """
 
     def __init__(self, config: ActorConfig):
