@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from real.arithmetic import held_out_problems
+from real.arithmetic import FAMILIES, held_out_problems
 from real.chunks import Chunks
 from real.config import ConfigError, Evaluation, Task, digest
 from real.files import DamagedError, read_json, read_table, write_json, write_table
 from real.grading import grade_many
-from real.problems import MATH_BENCHMARKS, Problem
+from real.problems import Problem
 from real.provenance import code_digest, versions
 from real.sampling import Sampler
 from real.torch_engine.work_folder import hold
@@ -50,7 +50,7 @@ def problems_of(benchmarks: Sequence[str], task: Task | None) -> dict[str, Seque
     """
     problems: dict[str, Sequence[Problem]] = {}
     for benchmark in benchmarks:
-        if benchmark in MATH_BENCHMARKS:
+        if benchmark not in FAMILIES:
             # imported here: the prepared files are inputs of the rule, so an edit of the code that reads them needn't
             # repeat every evaluation
             from real.data import load_problems

@@ -10,7 +10,7 @@ from real.config import ArithmeticScale, ConfigError, VerlScale
 from real.config.schema import Scale
 from real.files import read_csv
 from real.problems import MATH_BENCHMARKS
-from real.sources import Source, read_sources
+from real.sources import SOURCES_FILE, Source, benchmark_sources
 
 MEAN = "mean"
 COLUMNS = ["backbone", "group", "method", "label", "provenance", "response_limit", "benchmark", "value"]
@@ -26,21 +26,27 @@ AVERAGE_TOLERANCE = 0.001
 
 
 @lru_cache(maxsize=1)
+def _known() -> dict[str, Source]:
+    """All test sets of datasets/sources.yaml."""
+    return benchmark_sources()
+
+
 def benchmarks() -> dict[str, Source]:
-    """The six test sets of datasets/sources.yaml: labels and sizes of what the papers' tables print."""
-    return {name: source for name, source in read_sources().items() if source.split == "test"}
+    """The six test sets of the papers' tables, with their labels and sizes; datasets/sources.yaml may have others."""
+    return {name: _known()[name] for name in MATH_BENCHMARKS if name in _known()}
 
 
 def benchmark_label(name: str) -> str:
-    """The printed name of a test set; a family of the laptop's task has none but its own."""
-    return benchmarks()[name].label if name in MATH_BENCHMARKS else name
+    """The printed name of a test set; a family of the laptop's task, or the mean, has none but its own."""
+    known = _known() if name in MATH_BENCHMARKS or SOURCES_FILE.exists() else {}
+    return known[name].label if name in known else name
 
 
 def validation_problems(scale: ArithmeticScale | VerlScale) -> str:
     """What a scale validates on while training, for captions: ``300 problems``, or ``30 problems of AIME24``."""
-    if scale.validation not in MATH_BENCHMARKS:
+    if isinstance(scale, ArithmeticScale):
         return scale.validation
-    source = benchmarks()[scale.validation]
+    source = _known()[scale.validation]
     return f"{source.rows} problems of {source.label}"
 
 

@@ -77,6 +77,15 @@ class Source(BaseModel):
             raise ValueError("has neither sha256 nor git_blob, so nothing could verify it; give one")
         return self
 
+    @model_validator(mode="after")
+    def _name_is_free(self) -> Self:
+        # imported here: an edit of the task must not prepare the data again
+        from real.arithmetic import FAMILIES
+
+        if self.name in FAMILIES:
+            raise ValueError("has the name of a family of the laptop's task; choose another name")
+        return self
+
     @property
     def identity(self) -> str:
         """The hash that the file must have, with its kind."""
@@ -117,6 +126,15 @@ def find_source(name: str, file: Path = SOURCES_FILE) -> Source:
     if name not in sources:
         raise ConfigError(unknown("dataset", name, sources))
     return sources[name]
+
+
+def benchmark_sources(file: Path = SOURCES_FILE) -> dict[str, Source]:
+    """The datasets that a model can be evaluated on, by name.
+
+    Raises:
+        ConfigError: a mistake in the file.
+    """
+    return {name: source for name, source in read_sources(file).items() if source.split == "test"}
 
 
 def labels(file: Path = SOURCES_FILE) -> dict[str, str]:

@@ -32,6 +32,18 @@ from tests.mistakes_in_fields import (
     hypothesis,
 )
 
+ENTRY = {
+    "label": "Sums",
+    "split": "test",
+    "file": "sums.parquet",
+    "urls": ["https://example.org/sums.parquet"],
+    "rows": 1,
+    "bytes": 1,
+    "sha256": 64 * "0",
+    "git_blob": None,
+    "unanswered": "error",
+    "licence": "not stated",
+}
 RULES: Rows = {
     SMOKE: [
         (
@@ -263,6 +275,7 @@ RULES: Rows = {
             {"aime.sha256": None, "aime.git_blob": None},
             "aime: has neither sha256 nor git_blob, so nothing could verify it; give one",
         ),
+        ({"add3": ENTRY}, "add3: has the name of a family of the laptop's task; choose another name"),
         ({"aime": 7}, f"aime is 7; {SECTION}"),
         ({"aime.urls": []}, f"aime.urls is []; {ONE_OR_MORE}"),
     ],

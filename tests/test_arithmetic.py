@@ -76,7 +76,7 @@ def test_a_weak_teacher_errs_about_as_often_as_asked():
 def test_test_validation_and_training_prompts_are_disjoint():
     problems = held_out_problems(0, 100, 50)
     held_out = [text_of(problem) for group in problems.values() for problem in group]
-    assert len(held_out) == len(set(held_out)) == 6 * 150
+    assert len(held_out) == len(set(held_out)) == len(BENCHMARKS) * 150
     training = TrainingPrompts(list(FAMILIES), 0, 100, 50).draw(20_000, random.Random(1))
     assert not set(held_out) & set(training)
 

@@ -1,4 +1,4 @@
-"""The README's code runs; commands, links, files, functions, tests and keys that the pages name exist."""
+"""The pages' code runs; links, files, functions, tests and keys that they name exist; commands: test_docs_commands.py."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ from real.objectives import make_objective
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
     *(ROOT / room / "README.md" for room in ("benchmarks", "datasets", "results")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
@@ -26,9 +26,13 @@ NOT_IN_GIT = ("paper_configs/local.yaml", "datasets/raw", "datasets/prepared")
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.S), ids=lambda code: code.split("\n")[0])
-def test_readme_code_runs(code):
-    exec(compile(code, "README.md", "exec"), {})
+# a block with a file's name belongs to docs/extending.md, whose own test runs it
+BLOCKS = [(page.name, code) for page in PAGES for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.S)]
+
+
+@pytest.mark.parametrize(("page", "code"), BLOCKS)
+def test_code_of_the_pages_runs(page, code):
+    exec(compile(code, page, "exec"), {})
 
 
 def test_every_make_target_named_in_the_docs_exists():

@@ -1,4 +1,7 @@
-"""The objectives against the authors' code (golden files), the paper's closed forms, and their invariances."""
+"""The objectives against the authors' code (golden files), the paper's closed forms, and their invariances.
+
+What takes its names from ``OBJECTIVES`` holds for any objective, one that is added too.
+"""
 
 import json
 import math
@@ -10,11 +13,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from real.exact import sequence_weights, surrogate, token_weights
-from real.objectives import OBJECTIVES, group_advantage, make_objective, sequence_score
+from real.objectives import OBJECTIVES, Objective, group_advantage, make_objective, sequence_score
+from real.verl_engine.objectives import can_train, loss_of, of_scores
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_losses.json").read_text())
 GOLDEN_NAME = {"real_bce": "bce_f64_targets", "real_product": "real_product_style"}
 REAL_FAMILY = ("real", "real_bce", "real_product")
+PAPER = ("real", "grpo", "dapo", "gspo", "real_bce", "real_product")
 SCORES_ONLY = (*REAL_FAMILY, "gspo")
 
 
@@ -31,7 +36,7 @@ def random_batch(seed: int, groups: int = 5, size: int = 4, tokens: int = 6, sca
     return log_ratio, mask, group, reward
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", PAPER)
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=[case["name"] for case in GOLDEN["cases"]])
 def test_loss_and_gradient_equal_the_authors_code(case, name):
     inputs = {key: torch.tensor(value, dtype=torch.float64) for key, value in case["inputs"].items()}
@@ -60,7 +65,7 @@ def test_advantages_equal_the_authors_code(case):
 
 
 def test_released_hyperparameters_are_the_defaults():
-    assert {name: make_objective(name).hyperparameters for name in OBJECTIVES} == {
+    assert {name: make_objective(name).hyperparameters for name in PAPER} == {
         "real": {"tau": 0.5, "one_sided": "drop"},
         "grpo": {"clip_low": 0.2, "clip_high": 0.2},
         "dapo": {"clip_low": 0.2, "clip_high": 0.28},
@@ -380,6 +385,22 @@ def test_wrong_hyperparameters_raise_an_error_that_names_them(name, hyperparamet
         make_objective(name, **hyperparameters)
 
 
+def test_verl_gets_the_objectives_of_scores_and_those_it_has_itself():
+    def per_token(log_ratio, mask, group, reward):  # REINFORCE summed over tokens: the length counts
+        return -(group_advantage(group, reward)[:, None] * log_ratio * mask).sum() / len(reward)
+
+    summed = Objective("summed", {}, "rows", per_token)
+    assert [name for name in PAPER if of_scores(make_objective(name))] == ["real", "gspo", "real_bce", "real_product"]
+    assert all(can_train(make_objective(name)) for name in PAPER)
+    assert not can_train(summed)
+    assert {name: loss_of(name)[0] for name in ("real", "dapo", "gspo", "another")} == {
+        "real": "real_surrogate",
+        "dapo": "vanilla",
+        "gspo": "gspo",
+        "another": "real_surrogate",
+    }
+
+
 def test_surrogate_refuses_weights_of_another_shape():
     with pytest.raises(ValueError, match=r"^weights: "):
         surrogate(torch.zeros(2, 3), torch.zeros(2, 4))
@@ -387,6 +408,6 @@ def test_surrogate_refuses_weights_of_another_shape():
 
 def test_normalisers_count_groups_rows_and_two_sided_rows():
     group, reward = torch.tensor([0, 0, 1, 1]), torch.tensor([1.0, 0.0, 1.0, 1.0])
-    counts = {name: make_objective(name).normaliser(group, reward) for name in OBJECTIVES}
+    counts = {name: make_objective(name).normaliser(group, reward) for name in PAPER}
     assert counts == {"real": 2, "grpo": 4, "dapo": 4, "gspo": 4, "real_bce": 2, "real_product": 2}
     assert make_objective("real_bce", one_sided="train").normaliser(group, reward) == 4

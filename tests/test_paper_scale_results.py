@@ -157,7 +157,10 @@ def test_the_sweep_is_judged_on_the_named_validation_set(finished):
     assert "| method   | 5.0e-07   | 1.0e-06   | 2.0e-06   | 4.0e-06   |" in text
     assert "step 2, seeds 0; 8 samples of each of 30 problems of AIME24" in text
     scores = pd.read_csv("tables/learning_rate_sweep.csv")
-    assert scores.set_index(["method", "learning_rate"]).loc[("grpo", 5.0e-7), "val_pass_at_1"] == pytest.approx(0.4)
+    expected = 0.2 + 0.05 * experiment.scale.methods.index("grpo_lr5.0e-7")
+    assert scores.set_index(["method", "learning_rate"]).loc[("grpo", 5.0e-7), "val_pass_at_1"] == pytest.approx(
+        expected
+    )
     axis = learning_rate_sweep.draw(scores, experiment.scale.evidence).axes[0]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["5.0e-07", "1.0e-06", "2.0e-06", "4.0e-06"]
     assert len(axis.lines) == 4 * (1 + 4)

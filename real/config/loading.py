@@ -57,7 +57,7 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
         resolved = {name: _variant(name, scale, known, contents) for name in scale.variants}
     methods = {name: _method(name, known | resolved, contents) for name in scale.methods}
     if isinstance(scale, OnCluster):
-        _refuse_diagnostics(methods, contents)
+        _refuse_untrainable(methods, contents)
     return Experiment(
         name=_name(scale, paths), files=[str(path) for path in paths], scale=scale, methods=methods, crossed=grid
     )
@@ -209,16 +209,18 @@ def _method(name: str, known: dict[str, Method], contents: Contents) -> Method:
     return known[name]
 
 
-def _refuse_diagnostics(methods: dict[str, Method], contents: Contents) -> None:
-    """verl is given the paper's objectives alone."""
+def _refuse_untrainable(methods: dict[str, Method], contents: Contents) -> None:
+    """verl trains neither the diagnostic objective nor those that need more than scores and that it hasn't itself."""
     # imported here: an edit of an objective must rerun training, not everything that reads a config
-    from real.counterfactual import COUNTERFACTUAL
+    from real.counterfactual import COUNTERFACTUAL, make_any_objective
+    from real.verl_engine.objectives import can_train
 
     for name, method in methods.items():
-        if method.objective == COUNTERFACTUAL:
+        objective = make_any_objective(method.objective, **method.hyperparameters)
+        if method.objective == COUNTERFACTUAL or not can_train(objective):
             raise ConfigError(
-                f"{_stating(contents, ('methods',))}: methods: {name} has the objective {COUNTERFACTUAL!r}, which the "
-                "torch engine alone trains; remove it"
+                f"{_stating(contents, ('methods',))}: methods: {name} has the objective {method.objective!r}, which "
+                "the torch engine alone trains; remove it"
             )
 
 

@@ -4,10 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from real.config.sections import Strict, Training, divisors
-from real.config.sentences import unknown
+from real.config.sections import Strict, Training, check_benchmark, divisors
 from real.config.texts import Line
-from real.problems import MATH_BENCHMARKS
 
 TRAINING_SETS = ("deepscaler", "dapo_math_17k")
 
@@ -27,14 +25,13 @@ class Data(Strict):
     train: Literal["deepscaler", "dapo_math_17k"]
     """training set"""
     validation: str
-    """one of the paper's test sets; validation while training chooses nothing, the last step is evaluated"""
+    """a test set of datasets/sources.yaml; validation while training chooses nothing, the last step is evaluated"""
     max_prompt_tokens: Annotated[int, Field(ge=1)]
     """longer training prompts are left out"""
 
     @model_validator(mode="after")
     def _validation_exists(self) -> Self:
-        if self.validation not in MATH_BENCHMARKS:
-            raise ValueError(f"data.validation: {unknown('benchmark', self.validation, MATH_BENCHMARKS)}")
+        check_benchmark("data.validation", self.validation)
         return self
 
 

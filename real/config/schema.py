@@ -204,7 +204,7 @@ class VerlScale(OnCluster):
     @model_validator(mode="after")
     def _benchmarks_have_data(self) -> Self:
         for benchmark in self.evaluation.benchmarks:
-            if benchmark not in MATH_BENCHMARKS:
+            if benchmark in FAMILIES:
                 raise ValueError(
                     f"evaluation.benchmarks: {benchmark} belongs to the laptop's task, which this scale lacks; "
                     f"choose from {', '.join(MATH_BENCHMARKS)}"

@@ -1,5 +1,6 @@
 """The sections of a scale file as pydantic models: one doc line per key, no defaults, no conversions."""
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -239,7 +240,7 @@ class Evaluation(Strict):
     """Sampling and grading of the test problems from the last checkpoint."""
 
     benchmarks: Annotated[list[str], Field(min_length=1), EACH_ONCE]
-    """columns of the table, in order: families of the task, or the paper's test sets"""
+    """columns of the table, in order: families of the task, or test sets of datasets/sources.yaml"""
     samples: int = Field(ge=1)
     """samples per problem"""
     temperature: float = Field(ge=LOWEST_TEMPERATURE)
@@ -259,11 +260,21 @@ class Evaluation(Strict):
 
     @model_validator(mode="after")
     def _benchmarks_exist(self) -> Self:
-        known = [*BENCHMARKS, *MATH_BENCHMARKS]
         for benchmark in self.benchmarks:
-            if benchmark not in known:
-                raise ValueError(f"evaluation.benchmarks: {unknown('benchmark', benchmark, known)}")
+            check_benchmark("evaluation.benchmarks", benchmark, BENCHMARKS)
         return self
+
+
+def check_benchmark(key: str, name: str, families: Sequence[str] = ()) -> None:
+    """Raise ValueError unless a benchmark is one of the families, of the paper's or of datasets/sources.yaml."""
+    known = [*families, *MATH_BENCHMARKS]
+    if name not in known:
+        # imported here: the sources' own module reads YAML by real.config; and the paper's sets need no file
+        from real.sources import SOURCES_FILE, benchmark_sources
+
+        further = benchmark_sources() if SOURCES_FILE.exists() else {}
+        if name not in further:
+            raise ValueError(f"{key}: {unknown('benchmark', name, dict.fromkeys([*known, *further]))}")
 
 
 # for a checkpoint that no scale describes; source: the released scripts/eval/run_eval.sh, which has no seed and

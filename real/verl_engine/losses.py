@@ -21,8 +21,7 @@ from verl.workers.utils.padding import no_padding_2_padding
 
 from real.exact import surrogate
 from real.objectives import sequence_score
-
-SURROGATE = "real_surrogate"
+from real.verl_engine.objectives import SURROGATE
 
 
 @register_policy_loss(SURROGATE)

@@ -15,18 +15,9 @@ from verl.utils.config import validate_config
 
 from real.config import VerlRun
 from real.verl_engine.hooks import VerlError
-from real.verl_engine.losses import SURROGATE
+from real.verl_engine.objectives import OWN_LOSSES, loss_of
 from real.verl_engine.trainer import TRAINER
 
-# objective -> (verl's policy loss, how it is averaged); the averages of real.objectives
-LOSSES = {
-    "real": (SURROGATE, "token-mean"),
-    "real_bce": (SURROGATE, "token-mean"),
-    "real_product": (SURROGATE, "token-mean"),
-    "grpo": ("vanilla", "seq-mean-token-mean"),
-    "dapo": ("vanilla", "token-mean"),
-    "gspo": ("gspo", "seq-mean-token-mean"),
-}
 ACTOR, ROLLOUT, REFERENCE, MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "ref", "model"))
 ROOT = Path(__file__).resolve().parents[2]
 AGENT_LOOPS = Path(__file__).with_name("agent_loops.yaml")
@@ -65,7 +56,7 @@ def check(config: DictConfig, run: VerlRun) -> None:
     mode = config.actor_rollout_ref.actor.policy_loss.loss_mode
     if mode not in POLICY_LOSS_REGISTRY:
         raise VerlError(f"policy loss {mode!r} is not registered with verl; it has {', '.join(POLICY_LOSS_REGISTRY)}")
-    if run.settings.objective.startswith("real") and run.training.overlong_buffer_tokens:
+    if run.settings.objective not in OWN_LOSSES and run.training.overlong_buffer_tokens:
         raise VerlError(
             f"training.overlong_buffer_tokens {run.training.overlong_buffer_tokens} shapes rewards, but {run.method} "
             "takes labels of 0 and 1; set it to 0, or choose grpo, dapo or gspo"
@@ -105,7 +96,7 @@ def _data(run: VerlRun) -> dict[str, Any]:
 def _actor(run: VerlRun) -> dict[str, Any]:
     """The objective and its optimizer."""
     settings, training = run.settings, run.training
-    loss, average = LOSSES[settings.objective]
+    loss, average = loss_of(settings.objective)
     clips = settings.hyperparameters if "clip_low" in settings.hyperparameters else {"clip_low": 0.2, "clip_high": 0.2}
     return _under(
         ACTOR,

@@ -22,9 +22,7 @@ from verl.workers.utils.padding import no_padding_2_padding
 from real.exact import token_weights
 from real.objectives import Objective, group_advantage, make_objective, sequence_score
 from real.verl_engine.losses import RecordedLoss, Row, nested
-
-# objectives that couple the rollouts of a group; verl has the others
-COUPLED = ("real", "real_bce", "real_product")
+from real.verl_engine.objectives import OWN_LOSSES
 
 
 class RealTrainingWorker(TrainingWorker):
@@ -60,7 +58,7 @@ class RealTrainingWorker(TrainingWorker):
             use_fused_kernels=self.engine_config.use_fused_kernels,
         )
         self.recorder.weigh = None
-        if self.objective.name in COUPLED:
+        if self.objective.name not in OWN_LOSSES:
             if self.updates > 0 and self._fits_one_micro_batch(data):
                 self.recorder.weigh = self._weights
             else:

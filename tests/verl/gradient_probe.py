@@ -29,8 +29,9 @@ from real.torch_engine.policy import load_checkpoint, token_log_probs
 from real.torch_engine.train import update as torch_engine_update
 from real.torch_engine.update import Batch, kl_to_reference
 from real.verl_engine.balance import order_rows
+from real.verl_engine.objectives import OWN_LOSSES
 from real.verl_engine.settings import compose_config
-from real.verl_engine.worker import COUPLED, RealTrainingWorker
+from real.verl_engine.worker import RealTrainingWorker
 
 GROUPS, ROLLOUTS = 4, 8
 TEMPERATURE = 0.6
@@ -251,7 +252,9 @@ def main(checkpoint: str, report: str) -> None:
         for split, options in SPLITS.items():
             errors[f"{method}/{split}"] = split_error(checkpoint, batch, method, **options)
         errors[f"{method}/whole step"] = step_error(checkpoint, batch, method)
-    for method in COUPLED:
+    for method in OBJECTIVES:
+        if method in OWN_LOSSES:
+            continue
         errors[f"{method}/objective per micro-batch"] = naive_error(checkpoint, batch, method)
     if torch.distributed.get_rank() == 0:
         Path(report).write_text(json.dumps(errors, indent=2))

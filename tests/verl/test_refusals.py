@@ -15,7 +15,7 @@ from real.checkpoints import CheckpointError
 from real.config import VerlRun
 from real.files import write_json_lines
 from real.metrics import metrics_line
-from real.verl_engine import settings
+from real.verl_engine import objectives, settings
 from real.verl_engine.hooks import VERL_VERSION, VerlError, check_version
 from real.verl_engine.train import check_base, check_platform, is_trained, train
 
@@ -27,7 +27,7 @@ def smoke() -> VerlRun:
 
 def test_an_unknown_loss_is_refused(smoke, monkeypatch):
     """verl itself would notice at the first update, after the first rollouts."""
-    monkeypatch.setitem(settings.LOSSES, "real", ("real_surogate", "token-mean"))
+    monkeypatch.setitem(objectives.OWN_LOSSES, "real", ("real_surogate", "token-mean"))
     with pytest.raises(VerlError, match=r"^policy loss 'real_surogate' is not registered with verl; it has .*gspo"):
         composed(smoke)
 

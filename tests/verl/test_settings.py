@@ -18,7 +18,7 @@ from real.config import VerlRun
 from real.config.files import read_yaml
 from real.torch_engine.train import learning_rate_at
 from real.verl_engine import settings
-from real.verl_engine.losses import SURROGATE
+from real.verl_engine.objectives import SURROGATE
 from real.verl_engine.trainer import TRAINER
 
 SEED = 7

@@ -24,7 +24,6 @@ from real.identity import (
     run_identity,
 )
 from real.needs import needs
-from real.problems import MATH_BENCHMARKS
 from real.provenance import code_digest
 from real.reported import evidence_line
 from real.sources import MIRROR_VARIABLE, read_sources
@@ -61,7 +60,7 @@ if obstacle := in_the_way(Path(RESULTS), jobs(experiment)):
     )
 SEEDS = scale.seeds if trains else []
 BENCHMARKS = scale.evaluation.benchmarks if trains else []
-DATASETS = [name for name in BENCHMARKS if name in MATH_BENCHMARKS]
+DATASETS = [name for name in BENCHMARKS if name in sources]
 CONFIG_OPTION = f"--config {' '.join(CONFIG_FILES)}"
 TEST_SETS = [name for name, source in sources.items() if source.split == "test"]
 TRAINING_SETS = [name for name, source in sources.items() if source.split == "train"]

@@ -1,0 +1,111 @@
+"""docs/extending.md holds: its examples, taken from the page, are three files at most and do what it says."""
+
+import json
+import re
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.extending import extended_checkout, files_of, run, sections
+from tests.test_workflow import planned
+
+# one process, so that torch and transformers are imported once
+JOBS = """
+import json, os
+from pathlib import Path
+import pandas as pd, torch
+from real.command_line import main
+from real.config import load, resolve
+from real.exact import token_weights
+from real.objectives import make_objective
+
+os.environ["REAL_DATASETS_MIRROR"] = "my_sets"
+CONFIG = ["--config", "paper_configs/pocket.yaml", *(f"paper_configs/variants/{o}.yaml" for o in ("rloo", "long_sums"))]
+RESULTS = Path("results/pocket+rloo+long_sums")
+OUTPUT = RESULTS / "evaluations/rloo/seed0"
+for verb, *options in (
+    ["download", "long_sums"],
+    ["prepare", "long_sums"],
+    ["base", *CONFIG],
+    ["train", *CONFIG, "--method", "rloo", "--seed", "0"],
+    ["evaluate", *CONFIG, "--model", f"{RESULTS}/runs/rloo/seed0/model", "--output", str(OUTPUT), "--processes", "1"],
+):
+    assert main([verb, *options]) == 0, verb
+
+group, reward = torch.tensor([0, 0, 0, 0, 1]), torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0])
+mask = torch.tensor([[1, 1], [1, 0], [1, 1], [1, 1], [1, 1]])
+weights = token_weights(make_objective("rloo"), torch.zeros(5, 2), mask, group, reward)
+products = load(["paper_configs/laptop.yaml", "paper_configs/variants/products.yaml"])
+verl = load(["paper_configs/verl_smoke.yaml", "paper_configs/variants/rloo.yaml"])
+found = {
+    "weights": weights.tolist(),
+    "metrics": [json.loads(line) for line in (RESULTS / "runs/rloo/seed0/metrics.jsonl").open()],
+    "graded": pd.read_parquet(OUTPUT / "long_sums.parquet")[["problem_id", "correct"]].values.tolist(),
+    "products": products.scale.evaluation.benchmarks,
+    "verl": resolve(verl, "rloo", 0).settings.objective,
+}
+Path("found.json").write_text(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    return extended_checkout(tmp_path_factory.mktemp("extended") / "project")
+
+
+@pytest.fixture(scope="module")
+def found(checkout):
+    run(checkout, sys.executable, "-c", JOBS)
+    return json.loads((checkout / "found.json").read_text())
+
+
+def test_every_example_changes_three_files_at_most():
+    found = {name: files_of(example) for name, example in sections().items()}
+    assert {name: [len(files) for files in diffs] for name, diffs in found.items()} == {
+        "A method": [3],
+        "A benchmark": [2, 2],  # the first with the entry of sources.yaml, which its script prints
+        "A scale": [1, 2],
+    }
+
+
+@pytest.mark.slow
+def test_the_methods_weights_are_its_closed_form_and_it_trains(found):
+    """Leave-one-out advantages of rewards 1, 0, 0, 1 are 2/3, −2/3, −2/3, 2/3; each is shared out over the tokens."""
+    expected = [[-1 / 15, -1 / 15], [2 / 15, 0.0], [1 / 15, 1 / 15], [-1 / 15, -1 / 15], [-1 / 10, -1 / 10]]
+    assert found["weights"] == [pytest.approx(row) for row in expected]
+    steps = [line for line in found["metrics"] if line["step"] > 0]
+    assert [line["step"] for line in steps] == [1, 2]
+    assert all(line["grad_norm"] > 0 for line in steps)
+    assert found["verl"] == "rloo"
+
+
+@pytest.mark.slow
+def test_the_repositorys_own_tests_pass_for_what_was_added(checkout):
+    """Exact gradients of the real policy under micro-batches of 1, 3, 5 and 16 rows among them."""
+    files = [f"tests/test_{name}.py" for name in ("objectives", "torch_engine", "sources", "citation")]
+    printed = run(checkout, sys.executable, "-m", "pytest", *files, "-k", "rloo or readme or knows", "-rA")
+    passed = set(re.findall(r"^PASSED \S+::(test_\w+)", printed, re.M))
+    assert passed >= {
+        "test_any_micro_batch_split_gives_the_whole_batch_gradient",
+        "test_every_micro_batch_size_gives_the_gradient_of_the_undivided_objective",
+        "test_dropped_one_sided_groups_give_no_gradient",
+        "test_the_project_knows_the_papers_eight_files_at_pinned_commits",
+        "test_the_datasets_readme_states_what_the_sources_do",
+    }
+
+
+@pytest.mark.slow
+def test_the_benchmark_is_prepared_sampled_and_graded(found):
+    assert Counter(name for name, _ in found["graded"]) == {f"long_sums-{number}": 4 for number in range(20)}
+    assert {correct for _, correct in found["graded"]} == {True, False}
+    assert found["products"] == ["add3", "mul3", "mul4"]
+
+
+@pytest.mark.slow
+def test_the_scales_plan_their_jobs(checkout):
+    pocket = planned(checkout, "--configfile", "paper_configs/pocket.yaml", "paper_configs/variants/products.yaml")
+    assert {rule: pocket[rule] for rule in ("base", "train", "evaluate")} == {"base": 1, "train": 2, "evaluate": 2}
+    plan = run(checkout, sys.executable, "-m", "real", "plan", "--scale", "14b", "--rate", "2.5")
+    assert "train real, seed 0" in plan
+    assert "assumption: twice" in plan
