@@ -1,4 +1,4 @@
-"""The pages' code runs; links, files, functions, tests and keys that they name exist; commands: test_docs_commands.py."""
+"""The pages' code runs; links, files, functions, tests and keys that they name exist."""
 
 import ast
 import re
