@@ -167,6 +167,13 @@ def manifest(arguments: argparse.Namespace) -> None:
         print(f"not there: {name}")
 
 
+def status(arguments: argparse.Namespace) -> None:
+    """say what is done, what runs, what was interrupted, what waits, and how long is left"""
+    from real.status import report
+
+    print(report(load(_config_files(arguments))))
+
+
 def verify(arguments: argparse.Namespace) -> int:
     """hash the results of a scale again, and say what is missing, altered or stale"""
     from real.verification import report
@@ -254,7 +261,7 @@ def _parser() -> argparse.ArgumentParser:
         added = verbs.add_parser(verb.__name__, help=verb.__doc__)
         added.set_defaults(verb=verb)
         if verb not in (download, prepare, contamination, schema):
-            required = verb not in (evaluate, plan, verify)
+            required = verb not in (evaluate, plan, status, verify)
             added.add_argument("--config", nargs="+", required=required, help="a scale file, then overlays")
         return added
 
@@ -269,6 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     for verb in (tables, differences, pass_at_k, claims, curves, sweep, mechanism, manifest, schema):
         add(verb)
     _add_plan_arguments(add(plan))
+    add(status).add_argument("--scale", help=SCALE_HELP)
     add(verify).add_argument("--scale", help=SCALE_HELP)
     for verb in (download, prepare):
         add(verb).add_argument("dataset", help="a name of datasets/sources.yaml")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from real.artefacts import base_folder, base_of_run
+from real.artefacts import base_folder, base_of_run, run_job
 from real.config import (
     ArithmeticScale,
     ConfigError,
@@ -70,9 +70,9 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     scale, run = experiment.trained, resolve(experiment, method, seed)
     if problems := grant_problems(scale.gpus, granted_gpus):
         raise PreflightError("\n".join(problems))
-    results, part = Path(experiment.results), Path(method) / f"seed{seed}"
-    output = results / "runs" / part
-    places = (results / base_of_run(experiment, seed) / "model", output, results / "work" / part)
+    results, job = Path(experiment.results), run_job(method, seed)
+    output = results / job.name
+    places = (results / base_of_run(experiment, seed) / "model", output, results / job.work)
     announce(f"training of {method}, seed {seed}", *places[1:])
     made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
     with recorded(output, *made_from, experiment.files, method=method, seed=seed):
