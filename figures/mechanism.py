@@ -36,16 +36,18 @@ WEIGHTS = {
 }
 LABELS = {"positives": 1, "negatives": 0}  # rewards
 MARKERS = "os^Dv"  # by base model
-MARKER_ASIDE = 0.17  # of a row: seeds beside their mean, base models beside each other
+ASIDE = 0.2  # of a row: base models beside each other
+STYLES = ("solid", "dashed", "dotted")
 SCORE_BINS = 30
 WEIGHT_BIN = 0.15  # decades: |A| takes a few values only, which narrower ones would draw as a comb
 # what the axis of scores shows of the pooled ones, and where that of weights begins
 SCORE_SHARE = (0.005, 0.995)
 WEIGHT_SHARE = 0.005
-ROW_INCHES, PANEL_INCHES, BELOW_INCHES = 0.25, 0.8, 5.2
+ROW_INCHES, PANEL_INCHES, BELOW_INCHES = 0.25, 0.8, 6.4
+LEGEND_SHARE = 0.45  # of a panel's height
 POINTS = (
-    "+: weight of a token of a correct response, −: of a wrong one; above: a point per seed, its marker the base "
-    "model; bar: mean with 95 % interval over seeds (Student's t)"
+    "+: weight of a token of a correct response, −: of a wrong one; above: a point per seed; bar: mean with 95 % "
+    "interval (Student's t) over the seeds of one base model"
 )
 
 
@@ -60,7 +62,7 @@ def draw(runs: pd.DataFrame, samples: pd.DataFrame, evidence: str) -> Figure:
     use_style()
     runs = in_order(runs)
     shown = densest(runs)
-    above = runs["staleness"].nunique() * (ROW_INCHES * runs["rule"].nunique() + PANEL_INCHES)
+    above = sum(ROW_INCHES * rules + PANEL_INCHES for rules in runs.groupby("staleness")["rule"].nunique())
     below = 0 if shown.empty else BELOW_INCHES
     figure = plt.figure(figsize=(11, above + below), layout="constrained")
     if shown.empty:
@@ -114,22 +116,23 @@ def varied(shown: pd.DataFrame, label: str, other: str) -> pd.DataFrame:
 
 
 def draw_runs(figure: SubFigure, runs: pd.DataFrame) -> None:
-    """Test pass@1 of every run by rule; a row of panels per staleness, a column per learning rate."""
-    all_staleness, rates = sorted(runs["staleness"].unique()), sorted(runs["learning_rate"].unique())
-    axes = figure.subplots(len(all_staleness), len(rates), sharex=True, sharey=True, squeeze=False)
-    rules = runs.drop_duplicates("rule")
+    """Test pass@1 of every run; a row of panels per staleness, with the rules that ran there, a column per rate."""
+    parts = dict(list(runs.groupby("staleness")))
+    rates = sorted(runs["learning_rate"].unique())
+    heights = [part["rule"].nunique() + 1 for part in parts.values()]
+    axes = figure.subplots(len(parts), len(rates), sharex=True, sharey="row", squeeze=False, height_ratios=heights)
     marker = dict(zip(sorted(runs["base_seed"].unique()), MARKERS * len(runs), strict=False))
-    for staleness, row in zip(all_staleness, axes, strict=True):
+    for (staleness, part), row in zip(parts.items(), axes, strict=True):
+        rules = part.drop_duplicates("rule")
         for rate, axis in zip(rates, row, strict=True):
-            part = runs[(runs["staleness"] == staleness) & (runs["learning_rate"] == rate)]
             for place, rule in enumerate(rules["rule"]):
-                draw_rule(axis, place, part[part["rule"] == rule], marker)
+                draw_rule(axis, place, part[(part["rule"] == rule) & (part["learning_rate"] == rate)], marker)
             axis.set_title(f"staleness {staleness}, learning rate {rate:.1e}", fontsize="medium")
             for border in np.flatnonzero(rules["positives"].to_numpy()[1:] != rules["positives"].to_numpy()[:-1]):
                 axis.axhline(border + 0.5, color="0.75", linewidth=0.8, zorder=0)
             axis.grid(False, axis="y")
-    axes[0, 0].set_yticks(range(len(rules)), list(rules["label"]))
-    axes[0, 0].set_ylim(len(rules) - 0.5, -0.5)
+        row[0].set_yticks(range(len(rules)), list(rules["label"]))
+        row[0].set_ylim(len(rules) - 0.5, -0.5)
     figure.supxlabel("pass@1 on test problems after the last step", fontsize="medium")
     if len(marker) > 1:
         handles = [Line2D([], [], linestyle="", marker=shape, color="0.4") for shape in marker.values()]
@@ -138,26 +141,26 @@ def draw_runs(figure: SubFigure, runs: pd.DataFrame) -> None:
 
 
 def draw_rule(axis: Axes, place: int, runs: pd.DataFrame, marker: dict[int, str]) -> None:
-    """One rule's seeds, and their mean with its interval where there are several; nothing where it did not run."""
-    if runs.empty:
-        return
-    hue = rule_colour(runs["positives"].iloc[0] if runs["objective"].iloc[0] == COUNTERFACTUAL else None)
-    interval = seed_mean(runs["test"].to_numpy())
-    for number, (base_seed, seeds) in enumerate(runs.groupby("base_seed")):
-        aside = MARKER_ASIDE if number % 2 else -MARKER_ASIDE
-        axis.plot(
-            seeds["test"], np.full(len(seeds), place + aside), marker[base_seed], color=hue, markersize=4, alpha=0.8
-        )
-    if len(runs) > 1:
-        # no rate lies outside 0 to 1, wide as the interval of two seeds is
-        low, high = max(interval.low, 0.0), min(interval.high, 1.0)
-        axis.plot([low, high], [place, place], color=hue, linewidth=1.6)
-        axis.plot(interval.value, place, "|", color="black", markersize=9, markeredgewidth=1.6)
+    """One rule's seeds, a line per base model, and their mean with its interval where there are several."""
+    for number, (base_seed, shape) in enumerate(marker.items()):
+        seeds = runs[runs["base_seed"] == base_seed]
+        if seeds.empty:
+            continue
+        hue = rule_colour(seeds["positives"].iloc[0] if seeds["objective"].iloc[0] == COUNTERFACTUAL else None)
+        y = place + ASIDE * (2 * number - len(marker) + 1)
+        axis.plot(seeds["test"], np.full(len(seeds), y), shape, color=hue, markersize=4, alpha=0.8)
+        if len(seeds) > 1:
+            interval = seed_mean(seeds["test"].to_numpy())
+            # no rate lies outside 0 to 1, wide as the interval of a few seeds is
+            axis.plot([max(interval.low, 0.0), min(interval.high, 1.0)], [y, y], color=hue, linewidth=1.2)
+            axis.plot(interval.value, y, "|", color="black", markersize=7, markeredgewidth=1.4)
 
 
 def draw_densities(figure: SubFigure, shown: pd.DataFrame, samples: pd.DataFrame) -> None:
     """Densities of scores (above) and of weights (below), of positives (left) and negatives (right)."""
-    axes = figure.subplots(2, 2, squeeze=False)
+    axes = figure.subplots(3, 2, squeeze=False, height_ratios=(LEGEND_SHARE, 1, 1))
+    for legend in axes[0]:
+        legend.set_axis_off()
     for column, (label, other) in enumerate((("positives", "negatives"), ("negatives", "positives"))):
         runs = varied(shown, label, other)
         fixed = WEIGHTS[runs[other].iloc[0]]
@@ -166,32 +169,39 @@ def draw_densities(figure: SubFigure, shown: pd.DataFrame, samples: pd.DataFrame
         if rows.empty:
             continue
         draw_column(axes[:, column], rows, runs, label, other)
-    axes[0, 0].set_ylabel("density of scores")
-    axes[1, 0].set_ylabel("density of log₁₀ weights")
+    axes[1, 0].set_ylabel("density of scores")
+    axes[2, 0].set_ylabel("density of log₁₀ weights")
 
 
 def draw_column(axes: NDArray[np.object_], samples: pd.DataFrame, runs: pd.DataFrame, label: str, other: str) -> None:
-    """Densities of one label's responses, one line per rule of that label; all in the same bins.
+    """Densities of one label's responses, one line per rule; all in the same bins.
 
     Args:
+        axes: of the legend, the scores and the weights.
         runs: the result of :func:`varied`.
     """
+    legend, of_scores, of_weights = axes
     scores = np.linspace(*samples["score"].quantile(SCORE_SHARE), SCORE_BINS + 1)
     lowest, highest = np.log10(samples["weight"].quantile([WEIGHT_SHARE, 1]))
     weights = np.arange(lowest, highest + WEIGHT_BIN, WEIGHT_BIN)
-    for rule, part in runs.groupby(label, sort=False):
+    alone = runs[other] == runs[other].iloc[0]
+    for _, part in runs.groupby("rule", sort=False):
         rows = samples[samples["method"].isin(part["method"])]
-        look = {"color": rule_colour(str(rule)), "linewidth": 1.3}
-        both = "" if part[other].iloc[0] == runs[other].iloc[0] else " on both"
-        axes[0].stairs(density(rows["score"], scores), scores, label=f"{WEIGHTS[str(rule)]}{both}", **look)
-        axes[1].stairs(density(np.log10(rows["weight"]), weights), 10**weights, **look)
-    axes[0].set(xlabel="score s̄ at the update (nats per token)", yscale="log")
-    axes[1].set(xlabel=f"weight of the response, of {label}", xscale="log", yscale="log")
+        first, weight = part.index[0], part[label].iloc[0]
+        # rules that differ in a hyper-parameter alone have one colour
+        before = runs.loc[:first].query(f"{label} == @weight")["rule"].nunique() - 1
+        look = {"color": rule_colour(weight), "linewidth": 1.3, "linestyle": STYLES[before % len(STYLES)]}
+        name = WEIGHTS[weight] if alone[first] else part["label"].iloc[0]
+        legend.plot([], [], label=name, **look)
+        of_scores.stairs(density(rows["score"], scores), scores, **look)
+        of_weights.stairs(density(np.log10(rows["weight"]), weights), 10**weights, **look)
+    legend.legend(loc="center", ncols=2, title=f"weight of {label}", fontsize="small", title_fontsize="small")
+    of_scores.set(xlabel="score s̄ at the update (nats per token)", yscale="log")
+    of_weights.set(xlabel=f"weight of the response, of {label}", xscale="log", yscale="log")
     # few decades have room for numbers between their powers of ten
-    axes[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if np.ptp(weights) < 2 else (1,)))
-    axes[1].xaxis.set_major_formatter("{x:g}")
-    axes[1].xaxis.set_minor_formatter(NullFormatter())
-    axes[0].legend(title=f"weight of {label}", fontsize="small", title_fontsize="small")
+    of_weights.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if np.ptp(weights) < 2 else (1,)))
+    of_weights.xaxis.set_major_formatter("{x:g}")
+    of_weights.xaxis.set_minor_formatter(NullFormatter())
 
 
 def density(values: pd.Series, edges: NDArray[np.float64]) -> NDArray[np.float64]:

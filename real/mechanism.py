@@ -47,7 +47,8 @@ def runs(experiment: Experiment) -> pd.DataFrame:
 
 
 def comparisons(experiment: Experiment) -> pd.DataFrame:
-    """What the runs say of each hypothesis: one row per learning rate that both rules ran at, one at each one's best.
+    """What the runs say of each hypothesis: one row per learning rate that both rules ran at, and one at each one's
+    best where both ran at the same two or more.
 
     Columns: hypothesis, statement, better, worse (rules), staleness, rates (:data:`SAME` or :data:`BEST`),
     learning_rate (NaN at the best ones), better_rate, worse_rate, value, low, high (test pass@1 of better minus worse,
@@ -168,7 +169,7 @@ def _comparisons(experiment: Experiment, of_runs: pd.DataFrame, rates: Rates) ->
 def _pairs(cells: Mapping[tuple[str, float], pd.Series], hypothesis: Hypothesis) -> list[tuple[str, float, float]]:
     """What to compare at one staleness: (which rates, better's, worse's); none where one of the rules did not run.
 
-    Each rule's best is compared where there is a choice.
+    Each rule's best is compared where both had the same rates to choose from.
 
     Args:
         cells: by rule and learning rate in ascending order, with the mean ``validation`` over seeds.
@@ -180,7 +181,7 @@ def _pairs(cells: Mapping[tuple[str, float], pd.Series], hypothesis: Hypothesis)
     if not better or not worse:
         return []
     same = [(SAME, rate, rate) for rate in better if rate in worse]
-    if len({*better, *worse}) == 1:
+    if set(better) != set(worse) or len(better) == 1:
         return same
     # of equal scores max takes the first, the lower rate's
     return [*same, (BEST, max(better, key=better.__getitem__), max(worse, key=worse.__getitem__))]

@@ -47,6 +47,11 @@ def runs_of(rates: list[float], staleness: list[int], seeds: int) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
+def names(axis) -> list[str]:
+    """Of the lines in its legend."""
+    return [text.get_text() for text in axis.get_legend().get_texts()]
+
+
 def samples_of(runs: pd.DataFrame) -> pd.DataFrame:
     """Rollouts of every method: of each label 400 with scores on both sides of 0 and weights over two decades."""
     scores, weights = np.linspace(-1, 1, 400), np.geomspace(0.1, 10, 400)
@@ -81,17 +86,20 @@ def test_base_models_have_markers_of_their_own_and_a_legend():
     assert [text.get_text() for text in legend.get_texts()] == ["base model of seed 0", "base model of seed 1"]
 
 
-def test_bars_are_students_interval_over_seeds_within_what_a_rate_can_be():
-    runs = runs_of([3e-4], [8], 2)
+def test_bars_are_students_interval_over_the_seeds_of_one_base_model_within_what_a_rate_can_be():
+    runs = runs_of([3e-4], [8], 4)
     axis = mechanism.draw(runs, samples_of(runs), "laptop scale").axes[0]
     labels = [label.get_text() for label in axis.get_yticklabels()]
-    bars = {line.get_ydata()[0]: line.get_xdata() for line in axis.lines if line.get_marker() == "None"}
+    bars = {line.get_ydata()[0]: line.get_xdata() for line in axis.lines if line.get_linestyle() == "-"}
     means = {line.get_ydata()[0]: line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|"}
-    for label, part in runs.groupby("label"):
+    for (label, base_seed), part in runs.groupby(["label", "base_seed"]):
+        row = labels.index(label) + (-0.2, 0.2)[base_seed]
         expected = seed_mean(part["test"].to_numpy())
-        assert means[labels.index(label)] == pytest.approx(expected.value)
-        assert bars[labels.index(label)] == pytest.approx([max(0, expected.low), min(1, expected.high)])
-    assert max(seed_mean(part["test"].to_numpy()).high for _, part in runs.groupby("rule")) > 1, "the cut was tried"
+        assert means[row] == pytest.approx(expected.value)
+        assert bars[row] == pytest.approx([max(0, expected.low), min(1, expected.high)])
+    assert max(seed_mean(part["test"].to_numpy()).high for _, part in runs.groupby(["rule", "base_seed"])) > 1, (
+        "the cut was tried"
+    )
 
 
 def test_one_seed_has_no_bar():
@@ -114,6 +122,14 @@ def test_a_rule_that_did_not_run_at_a_rate_leaves_its_row_empty_there():
     assert (len(points(first)), len(points(second))) == (3 * 2, 4 * 2)
 
 
+def test_a_staleness_has_rows_for_the_rules_that_ran_there_alone():
+    runs = runs_of([3e-4], [0, 8], 2)
+    runs = runs[(runs["rule"] == "ratio_ratio") | (runs["staleness"] == 8)]
+    first, second = mechanism.draw(runs, samples_of(runs), "laptop scale").axes[:2]
+    assert [label.get_text() for label in first.get_yticklabels()] == [LABELS["ratio", "ratio"]]
+    assert [label.get_text() for label in second.get_yticklabels()] == list(LABELS.values())
+
+
 def test_densities_are_of_the_largest_staleness_and_the_rate_with_most_rules():
     runs = runs_of([1.5e-4, 3e-4, 6e-4], [0, 8], 2)
     runs = runs[(runs["rule"] != "ratio_ratio") | (runs["learning_rate"] < 6e-4)]
@@ -125,15 +141,30 @@ def test_densities_are_of_the_largest_staleness_and_the_rate_with_most_rules():
 
 def test_a_panel_varies_the_rule_of_its_own_label_alone():
     runs = runs_of([3e-4], [8], 2)
-    axes = mechanism.draw(runs, samples_of(runs), "laptop scale").axes[-4:]
+    axes = mechanism.draw(runs, samples_of(runs), "laptop scale").axes[-6:]
     titles = [
         "positives, in runs that weight negatives by |A|e^s",
         "negatives, in runs that weight positives by |A|e^s",
     ]
     assert [axis.get_title() for axis in axes[:2]] == titles
-    lines = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in axes[:2]]
-    assert lines == [["|A|", "|A|e^s"], ["|A|e^s", "|A|min(e^s, 1)"]]
-    assert [len(axis.patches) for axis in axes] == [2, 2, 2, 2]
+    assert [names(axis) for axis in axes[:2]] == [["|A|", "|A|e^s"], ["|A|e^s", "|A|min(e^s, 1)"]]
+    assert [len(axis.patches) for axis in axes] == [0, 0, 2, 2, 2, 2]
+
+
+def test_rules_that_differ_in_a_hyperparameter_have_lines_of_their_own_in_one_colour():
+    runs = runs_of([3e-4], [8], 2)
+    both = [
+        runs[runs["rule"] == "ratio_ratio"].assign(
+            rule=f"real_{tau}", method=f"real_{tau}", label=f"REAL {tau}", positives="real", negatives="real"
+        )
+        for tau in (0.1, 0.5)
+    ]
+    runs = pd.concat([runs, *both], ignore_index=True)
+    legend, _, scores = mechanism.draw(runs, samples_of(runs), "laptop scale").axes[-6:-3]
+    assert names(legend)[2:] == ["REAL 0.1", "REAL 0.5"]
+    first, second = scores.patches[2:]
+    assert first.get_edgecolor() == second.get_edgecolor()
+    assert first.get_linestyle() != second.get_linestyle()
 
 
 def test_densities_integrate_to_the_share_of_responses_they_show():

@@ -42,7 +42,10 @@ if read(CONFIG_FILES) != dict(config):
         "--config is not read; write an overlay file (paper_configs/variants) and name it after the scale's"
     )
 
-validate(config, workflow.source_path("../schemas/config.schema.json"))
+# no defaults are set: a scale's class would get those of the others, which it doesn't know
+validate(
+    config, workflow.source_path("../schemas/config.schema.json"), set_default=False
+)
 
 scale = experiment.scale
 # the environment wins; and through it, not through params, so that another mirror reruns nothing
