@@ -51,21 +51,45 @@ class Progress:
     left: float | None = None
 
 
-def status(experiment: Experiment) -> list[Progress]:
+def status(experiment: Experiment, kind: str | None = None) -> list[Progress]:
     """Every base model, run and evaluation of a scale, producers first, with the time that is left.
 
     A job that has done nothing yet is expected to be as fast as the mean of its like.
+
+    Args:
+        kind: of the jobs asked for (``base``, ``train`` or ``evaluate``); None: all.
 
     Raises:
         ConfigError: a scale that trains nothing.
     """
     _ = experiment.trained
-    found = [_progress(experiment, job) for job in trained_jobs(experiment)]
+    found = [_progress(experiment, job) for job in trained_jobs(experiment) if kind in (None, job.kind)]
     rates = {
         kind: [one.trace.seconds for one in found if one.job.kind == kind and one.trace.seconds is not None]
         for kind in UNITS
     }
     return [replace(one, left=_left(one, rates[one.job.kind])) for one in found]
+
+
+def outlook(experiment: Experiment, output: Path) -> str:
+    """What lies before a job that begins now, after a semicolon: ``; 70 steps, about 34.8 s at the pace of its like``.
+
+    Args:
+        output: its folder; of a folder that is none of the scale's, nothing is known.
+    """
+    results = Path(experiment.results)
+    job = next((job for job in trained_jobs(experiment) if results / job.name == output), None)
+    if job is None:
+        return ""
+    try:
+        one = next(one for one in status(experiment, job.kind) if one.job == job)
+    except OSError:  # nothing that can't be read may keep a job from beginning
+        return ""
+    if one.total is None:
+        return ""
+    whose = "its like" if one.trace.seconds is None else "its earlier attempt"
+    left = f", about {_seconds(one.left)} at the pace of {whose}" if one.left else ""
+    return f"; {one.total:,} {UNITS[job.kind]}{left}"
 
 
 def report(experiment: Experiment) -> str:

@@ -15,7 +15,7 @@ import yaml
 from real.chunks import SUFFIX
 from real.command_line import main
 from real.config import load
-from real.status import Progress, report, status
+from real.status import Progress, outlook, report, status
 from real.torch_engine.work_folder import WorkFolder
 from real.verl_engine.metrics import TRACKER, Journal
 from tests import tiny_scale as tiny
@@ -226,6 +226,10 @@ def test_a_job_that_has_not_begun_takes_as_long_as_its_like(tiny_copy):
     waiting, like = found("runs/real/seed0"), found("runs/gspo/seed0")
     assert waiting.state == "waiting"
     assert waiting.left == pytest.approx(like.taken)
+    assert outlook(tiny_copy, RUN).startswith("; 2 steps, about ")
+    assert outlook(tiny_copy, RUN).endswith(" at the pace of its like")
+    assert outlook(tiny_copy, tiny.RESULTS / "evaluations/base").startswith("; 2 chunks"), "it is done already"
+    assert outlook(tiny_copy, Path("elsewhere")) == ""
 
 
 def test_a_run_of_the_verl_engine_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
