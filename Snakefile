@@ -36,3 +36,5 @@ rule all:
     input:
         all_targets,
         "<results>/manifest.json",
+    message:
+        "all is there: open {RESULTS}/claims.html, then {RESULTS}/tables and {RESULTS}/figures"

@@ -53,6 +53,11 @@ class Job:
         return "evaluate_base" if self.kind == "evaluate" and self.method == BASE else self.kind
 
     @property
+    def work(self) -> str:
+        """Folder of its state while it runs, of what is trained or evaluated."""
+        return f"work/{self.name.removeprefix('runs/')}"
+
+    @property
     def record(self) -> str | None:
         """Its provenance, written last; None of what is drawn."""
         return None if self.kind == "drawn" else f"{self.name}/{RECORD}"

@@ -1,6 +1,5 @@
 """Finished parts of a long job on disk, each written atomically, so that a killed job loses one part at most."""
 
-import hashlib
 import io
 import shutil
 from collections.abc import Iterable
@@ -10,10 +9,9 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from real.files import write_atomically
+from real.files import read_sealed, sealed, write_atomically
 
-# length of the sha256 that ends a chunk's file: parquet's own checksums cover its pages, not its header
-DIGEST = 64
+SUFFIX = ".chunk"
 
 
 class Chunks:
@@ -32,9 +30,8 @@ class Chunks:
         path = self._path(name)
         if not path.exists():
             return None
-        data = path.read_bytes()
-        content, digest = data[:-DIGEST], data[-DIGEST:]
-        if _digest(content) != digest:
+        content = read_sealed(path)
+        if content is None:
             tqdm.write(f"{path}: is damaged, not the bytes that were written; it is done again")
             return None
         return pd.read_parquet(io.BytesIO(content))
@@ -46,7 +43,7 @@ class Chunks:
             WriteError: the disk is full or refuses.
         """
         content = table.to_parquet(index=False)
-        write_atomically(self._path(name), partial(Path.write_bytes, data=content + _digest(content)))
+        write_atomically(self._path(name), partial(Path.write_bytes, data=sealed(content)))
 
     def remove(self, prefixes: Iterable[str]) -> None:
         """Delete the tables whose names begin with a prefix and a hyphen, and the folder with the last of them."""
@@ -58,8 +55,4 @@ class Chunks:
                 folder.rmdir()
 
     def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.chunk"
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
+        return self.folder / f"{name}{SUFFIX}"

@@ -3,22 +3,30 @@
 import argparse
 import io
 import json
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
+from real.arguments import (
+    EPILOG,
+    Parser,
+    add_config,
+    add_evaluation_arguments,
+    add_plan_arguments,
+    add_run_arguments,
+    overview,
+    whole,
+)
 from real.config import PAPER_EVALUATION, ArithmeticScale, ConfigError, Evaluation, changed, json_schema, load, resolve
 from real.errors import ExpectedError, system_sentence
 from real.interrupts import Stopped, interruptible
 
+PROG = "python -m real"
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
-SCALE_HELP = "short for --config paper_configs/SCALE.yaml; --config then names overlays"
 
 
 def base(arguments: argparse.Namespace) -> None:
-    """train the base model of a scale, or find the checkpoint that it names"""
+    """train the base model, or link the one that the scale names"""
     from real.jobs import make_base
 
     experiment = load(arguments.config)
@@ -88,7 +96,7 @@ def pass_at_k(arguments: argparse.Namespace) -> None:
 
 
 def mechanism(arguments: argparse.Namespace) -> None:
-    """write the table of the mechanism: what each part of the gradient weights does"""
+    """write the table of what each part of the gradient weights does"""
     from real.mechanism import write_mechanism
 
     experiment = load(arguments.config)
@@ -139,14 +147,14 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 
 def contamination(arguments: argparse.Namespace) -> None:
-    """report what the benchmarks share with a training set, and duplicates"""
+    """report what the benchmarks share with a training set"""
     from real.contamination import write_report
 
     write_report(arguments.train, Path("results/datasets"))
 
 
 def plan(arguments: argparse.Namespace) -> None:
-    """say what a scale costs, or with --check what its jobs lack here"""
+    """say what a scale costs or, with --check, what is missing here"""
     from real.planning import plan as make_plan
     from real.planning_text import text
     from real.preflight import require
@@ -160,15 +168,22 @@ def plan(arguments: argparse.Namespace) -> None:
 
 
 def manifest(arguments: argparse.Namespace) -> None:
-    """list every result of a finished scale with its hash; the workflow calls it once all is up to date"""
+    """list every result of a finished scale with its hash"""
     from real.manifest import write_manifest
 
     for name in write_manifest(load(arguments.config)):
         print(f"not there: {name}")
 
 
+def status(arguments: argparse.Namespace) -> None:
+    """say what is done, runs, was interrupted or waits, and time left"""
+    from real.status import report
+
+    print(report(load(_config_files(arguments))))
+
+
 def verify(arguments: argparse.Namespace) -> int:
-    """hash the results of a scale again, and say what is missing, altered or stale"""
+    """say which results are missing, damaged, altered or stale"""
     from real.verification import report
 
     text, well = report(load(_config_files(arguments)))
@@ -210,115 +225,55 @@ def _config_files(arguments: argparse.Namespace) -> list[str]:
     return ([f"paper_configs/{arguments.scale}.yaml"] if arguments.scale else []) + (arguments.config or [])
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"real: {message}; `{self.prog} --help` says what can be given\n")
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """Converter of a flag's value to a whole number of at least ``least``."""
-
-    def convert(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
-        return int(text)
-
-    return convert
-
-
-def price(text: str) -> float:
-    """Converter of a flag's value to a price."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no price: a number of 0 or more")
-    return value
-
-
-def nonempty(text: str) -> str:
-    """Converter of a flag's value that must not be empty, as an unset variable of the shell would be."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("is empty")
-    return text
+# by title, in the order of use: each verb with an example
+GROUPS: dict[str, dict[Callable[[argparse.Namespace], int | None], str]] = {
+    "before a run": {
+        plan: "--scale laptop",
+        download: "aime",
+        prepare: "aime",
+        contamination: "dapo_math_17k",
+    },
+    "runs, as the rules of the workflow start them": {
+        base: "--config paper_configs/laptop.yaml",
+        train: "--config paper_configs/laptop.yaml --method real --seed 0",
+        evaluate: "--config paper_configs/laptop.yaml --model results/laptop/base/model --output results/mine",
+    },
+    "meanwhile, and afterwards": {
+        status: "--scale laptop",
+        verify: "--scale laptop",
+    },
+    "tables and claims, from finished runs": {
+        tables: "--config paper_configs/laptop.yaml",
+        differences: "--config paper_configs/laptop.yaml",
+        pass_at_k: "--config paper_configs/laptop.yaml",
+        curves: "--config paper_configs/laptop.yaml",
+        claims: "--config paper_configs/published.yaml",
+        sweep: "--config paper_configs/laptop.yaml paper_configs/variants/learning_rate_sweep.yaml",
+        mechanism: "--config paper_configs/laptop.yaml paper_configs/variants/stale_rollouts.yaml",
+        manifest: "--config paper_configs/laptop.yaml",
+    },
+    "for who changes the package": {schema: ""},
+}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m real", description="REAL: train, evaluate, tabulate.")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-
-    def add(verb: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
-        added = verbs.add_parser(verb.__name__, help=verb.__doc__)
-        added.set_defaults(verb=verb)
-        if verb not in (download, prepare, contamination, schema):
-            required = verb not in (evaluate, plan, verify)
-            added.add_argument("--config", nargs="+", required=required, help="a scale file, then overlays")
-        return added
-
-    add(base).add_argument("--seed", type=whole(0), help="of base.further_seeds (default: base.seed)")
-    trainer = add(train)
-    trainer.add_argument("--method", required=True)
-    trainer.add_argument("--seed", type=int, required=True)
-    trainer.add_argument(
-        "--gpus", type=whole(0), help="GPUs that the workflow granted, to compare with what the run needs"
-    )
-    _add_evaluation_arguments(add(evaluate))
-    for verb in (tables, differences, pass_at_k, claims, curves, sweep, mechanism, manifest, schema):
-        add(verb)
-    _add_plan_arguments(add(plan))
-    add(verify).add_argument("--scale", help=SCALE_HELP)
+    lines = {title: {verb.__name__: str(verb.__doc__) for verb in verbs} for title, verbs in GROUPS.items()}
+    parser = Parser(prog=PROG, usage=f"{PROG} VERB ...", description=overview(lines), epilog=EPILOG)
+    verbs = parser.add_subparsers(required=True, metavar="VERB", prog=PROG, help=argparse.SUPPRESS)
+    added = {}
+    for group in GROUPS.values():
+        for verb, example in group.items():
+            name = verb.__name__
+            text = f"example:\n  {PROG} {name} {example}".rstrip()
+            added[verb] = one = verbs.add_parser(name, description=verb.__doc__, epilog=text)
+            one.set_defaults(verb=verb)
+            if verb not in (download, prepare, contamination, schema):
+                add_config(one, short=verb in (plan, status, verify), required=verb is not evaluate)
+    added[base].add_argument("--seed", type=whole(0), help="of base.further_seeds (default: base.seed)")
+    add_run_arguments(added[train])
+    add_evaluation_arguments(added[evaluate])
+    add_plan_arguments(added[plan])
     for verb in (download, prepare):
-        add(verb).add_argument("dataset", help="a name of datasets/sources.yaml")
-    add(contamination).add_argument("train", help="a training set of datasets/sources.yaml")
+        added[verb].add_argument("dataset", help="a name of datasets/sources.yaml")
+    added[contamination].add_argument("train", help="a training set of datasets/sources.yaml")
     return parser
-
-
-def _add_plan_arguments(planner: argparse.ArgumentParser) -> None:
-    planner.add_argument("--scale", help=SCALE_HELP)
-    planner.add_argument("--rate", type=price, help="price of a GPU-hour, in any currency (default: no costs)")
-    planner.add_argument("--check", action="store_true", help="list what is missing here; exit code 1 if anything is")
-    planner.add_argument("--gpus", type=whole(0), help="with --check: GPUs that the job was granted (resources.gpu)")
-
-
-def _add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
-    """Flags of ``evaluate``; each setting comes from its flag, else from --config, else from the paper."""
-    paper = PAPER_EVALUATION
-
-    def add(flag: str, convert: Callable[[str], object], what: str, default: object) -> None:
-        evaluator.add_argument(flag, type=convert, help=f"{what} (default: {default}, or the scale's with --config)")
-
-    evaluator.add_argument(
-        "--model", type=nonempty, required=True, help="a Hugging Face checkpoint: a folder, or a hub id"
-    )
-    add("--benchmarks", lambda names: names.split(","), "comma-separated", ",".join(paper.benchmarks))
-    add("--samples", int, "per problem", paper.samples)
-    add("--temperature", float, "of sampling", paper.temperature)
-    add("--top-p", float, "nucleus of sampling", paper.top_p)
-    add("--max-response-tokens", int, "response limit", paper.max_response_tokens)
-    add("--chunk-problems", int, "problems sampled at once: less needs less memory", paper.chunk_problems)
-    add("--seed", int, "of sampling", paper.seed)
-    evaluator.add_argument(
-        "--device",
-        choices=("cpu", "cuda"),
-        help="where the model lives (default: cuda where a GPU is visible, or the scale's with --config)",
-    )
-    evaluator.add_argument(
-        "--sampler",
-        choices=("transformers", "vllm"),
-        help="library that samples (default: transformers, or vllm for a scale of the verl engine)",
-    )
-    evaluator.add_argument("--gpus", type=int, default=1, help="copies of the model, a GPU each, by vllm (default: 1)")
-    for flag, what, default in (
-        ("--output", "one parquet per benchmark", "results/evaluations/<name of the model>"),
-        ("--work", "finished chunks, to go on from", "<output>/.partial"),
-    ):
-        evaluator.add_argument(flag, type=Path, help=f"folder for {what} (default: {default})")
-    evaluator.add_argument("--processes", type=whole(1), default=2, help="that grade at once (default: 2)")
-    for flag, key, what in (
-        ("--any-format", "strict_format", "read a response without </think> whole (default: it is wrong)"),
-        ("--drop-responses", "keep_responses", "leave the response texts out of the parquet files"),
-    ):
-        evaluator.add_argument(flag, dest=key, action="store_const", const=False, help=what)

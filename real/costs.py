@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, TypeAdapter, model_validator
-from scipy.optimize import brentq
 
 from real.config import Evaluation, VerlTraining, read_checked
 from real.config.paper_scale import Model
@@ -284,5 +283,8 @@ def _mean_under(limit: int, mean: float, known_limit: int) -> float:
         return -scale * math.expm1(-at / scale)
 
     # the truncated mean rises with the scale from 0 to the limit
+    # imported here: it takes half a second, and whoever only counts needs none of it
+    from scipy.optimize import brentq
+
     scale = brentq(lambda scale: truncated(scale, known_limit) - mean, mean / 2, known_limit * 1e6)
     return truncated(scale, limit)

@@ -22,6 +22,8 @@ from real.errors import ExpectedError, system_reason
 
 PIECE_BYTES = 1 << 22
 MAKE_AGAIN = "delete it and run the command that made it again"
+# length of the sha256 that ends a sealed file; torch.load and parquet's own checksums miss changed bits
+SEAL = 64
 
 
 class WriteError(ExpectedError):
@@ -182,6 +184,22 @@ def read_csv(path: Path, remedy: str = MAKE_AGAIN, **options: Any) -> pd.DataFra
 def _require_keys(where: Path | str, value: Mapping[str, Any], keys: Sequence[str], remedy: str) -> None:
     if missing := [key for key in keys if key not in value]:
         raise DamagedError(f"{where}: lacks {', '.join(missing)}; {remedy}")
+
+
+def sealed(content: bytes) -> bytes:
+    """``content`` with its sha256 after it, for a file that :func:`read_sealed` reads."""
+    return content + hashlib.sha256(content).hexdigest().encode()
+
+
+def read_sealed(path: Path) -> bytes | None:
+    """The content of a sealed file; None if a single bit of the file differs from what was written.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    data = path.read_bytes()
+    content = data[:-SEAL]
+    return content if sealed(content) == data else None
 
 
 def file_digest(path: Path, report: Callable[[int], Any] = int) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from real.artefacts import base_folder, base_of_run
+from real.artefacts import base_folder, base_of_run, run_job
 from real.config import (
     ArithmeticScale,
     ConfigError,
@@ -30,6 +30,7 @@ from real.identity import (
 from real.preflight import PreflightError, grant_problems, require
 from real.record import recorded
 from real.sampling import Sampler
+from real.status import outlook
 
 
 def make_base(experiment: Experiment, seed: int | None = None) -> None:
@@ -43,7 +44,7 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
     """
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment, seed)
     output = results / name
-    announce("the base model", output, results / "work" / name)
+    announce("the base model", output, results / "work" / name, experiment)
     with recorded(output, base_identity(experiment, seed), base_settings(experiment, seed), experiment.files):
         if isinstance(scale, ArithmeticScale):
             from real.torch_engine.supervised import train_base
@@ -70,10 +71,10 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     scale, run = experiment.trained, resolve(experiment, method, seed)
     if problems := grant_problems(scale.gpus, granted_gpus):
         raise PreflightError("\n".join(problems))
-    results, part = Path(experiment.results), Path(method) / f"seed{seed}"
-    output = results / "runs" / part
-    places = (results / base_of_run(experiment, seed) / "model", output, results / "work" / part)
-    announce(f"training of {method}, seed {seed}", *places[1:])
+    results, job = Path(experiment.results), run_job(method, seed)
+    output = results / job.name
+    places = (results / base_of_run(experiment, seed) / "model", output, results / job.work)
+    announce(f"training of {method}, seed {seed}", *places[1:], experiment)
     made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
     with recorded(output, *made_from, experiment.files, method=method, seed=seed):
         if isinstance(run, TorchRun):
@@ -137,7 +138,7 @@ def evaluate(
         gpus(device, count),
         open_sampler(library, model, settings, device, count, trusted) as sampler,
     ):
-        announce(f"evaluation of {model} on {', '.join(settings.benchmarks)}", output, work)
+        announce(f"evaluation of {model} on {', '.join(settings.benchmarks)}", output, work, experiment)
         evaluate_with(sampler, problems, settings, output, work, processes)
 
 
@@ -159,6 +160,8 @@ def gpus(device: str, count: int = 1) -> AbstractContextManager[object]:
     return lease(count) if device == "cuda" else nullcontext()
 
 
-def announce(what: str, output: Path, work: Path) -> None:
+def announce(what: str, output: Path, work: Path, experiment: Experiment | None) -> None:
     """One line that begins this attempt's part of a log, which holds those of earlier attempts too."""
-    print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {what} begins: into {output}, its state in {work}", flush=True)
+    before_it = outlook(experiment, output) if experiment else ""
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    print(f"--- {now} {what} begins: into {output}, its state in {work}{before_it}", flush=True)

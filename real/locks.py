@@ -11,10 +11,14 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from real.files import DamagedError
+
 # a holder writes its name right after it has taken the lock
 START_S = 1.0
 # the system's clock may be set while a process runs, and a process's start with it
 CLOCK_S = 2.0
+# how long the file with a holder's name may be half-written
+WRITING_S = 0.05
 
 
 class HeldError(Exception):
@@ -51,6 +55,31 @@ def exclusive(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def holder(path: Path) -> str | None:
+    """Who holds the lock ``<path>.lock``, by the file beside it: the lock itself is left alone.
+
+    Returns:
+        the pid, with the name of the machine where that is another one, whose processes can't be seen from here;
+        None where nobody does.
+
+    Raises:
+        DamagedError: the file can't be read.
+    """
+    name = path.with_name(path.name + ".pid")
+    if name.exists() and not _read(name):
+        time.sleep(WRITING_S)
+    found = _read(name)
+    if not found:
+        if name.exists():
+            raise DamagedError(
+                f"{name}: is damaged, so nobody can say whether a process holds {path}; if none does, delete it"
+            )
+        return None
+    if found["host"] != socket.gethostname():
+        return f"{found['pid']} of {found['host']}"
+    return str(found["pid"]) if _runs(found["pid"], found["started"]) else None
+
+
 def _holder(name: Path) -> str:
     """Who holds a lock, by the file beside it; a name that a killed holder left behind is waited out, not believed."""
     deadline = time.monotonic() + START_S
@@ -65,10 +94,11 @@ def _holder(name: Path) -> str:
 
 
 def _read(name: Path) -> dict | None:
-    """What the file says; None if there is none, or it is being written."""
+    """What the file says; None if there is none, it is being written, or it is damaged."""
     try:
-        return json.loads(name.read_text())
-    except (FileNotFoundError, ValueError):
+        found = json.loads(name.read_text())
+        return {"pid": int(found["pid"]), "started": float(found["started"]), "host": str(found["host"])}
+    except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None
 
 
@@ -77,5 +107,5 @@ def _runs(pid: int, started: float) -> bool:
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - started) < CLOCK_S and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, OverflowError):  # a damaged file may name a number that no process can have
         return False

@@ -49,7 +49,7 @@ def base_taken(folder: Path) -> Taken | None:
     """The job of the base model in ``folder``; None where there is none yet."""
     if not (folder / RECORD).exists():
         return None
-    return Taken(_exactly(_wall_seconds(folder)), None, folder_bytes(folder), None)
+    return Taken(_exactly(wall_seconds(folder)), None, folder_bytes(folder), None)
 
 
 def run_taken(results: Path, method: str, seed: int, steps: int, rollouts: int) -> Taken | None:
@@ -62,14 +62,14 @@ def run_taken(results: Path, method: str, seed: int, steps: int, rollouts: int) 
     output, work = results / "runs" / part, results / "work" / part
     if (output / RECORD).exists():
         metrics, timings = (read_json_lines(output / f"{name}.jsonl") for name in ("metrics", "timings"))
-        seconds = max(_wall_seconds(output), sum(map(_step_seconds, timings)))
+        seconds = max(wall_seconds(output), sum(map(step_seconds, timings)))
         return Taken(_exactly(seconds), _exactly(sum(_step_tokens(metrics, rollouts))), folder_bytes(output), None)
     timings = _lines(work / "timings.jsonl")
     if not timings:
         return None
     tokens = _step_tokens(_lines(work / "metrics.jsonl"), rollouts)
     return Taken(
-        _extrapolated([_step_seconds(line) for line in timings], steps),
+        _extrapolated([step_seconds(line) for line in timings], steps),
         _extrapolated(tokens, steps) if tokens else None,
         folder_bytes(work),
         int(timings[-1]["step"]),
@@ -107,7 +107,8 @@ def _extrapolated(of_steps: list[float], steps: int) -> Amount:
     return Amount(Range(left * float(low), left * float(high)) + Range(sum(of_steps), sum(of_steps)), "extrapolated")
 
 
-def _step_seconds(line: dict[str, Any]) -> float:
+def step_seconds(line: dict[str, Any]) -> float:
+    """Seconds of one line of ``timings.jsonl``."""
     if "step_seconds" in line:
         return line["step_seconds"]
     return sum(value for key, value in line.items() if key.endswith("_seconds"))
@@ -122,7 +123,8 @@ def _step_tokens(metrics: list[dict[str, Any]], rollouts: int) -> list[float]:
     ]
 
 
-def _wall_seconds(folder: Path) -> float:
+def wall_seconds(folder: Path) -> float:
+    """Of a finished job's last process, by the record in its folder."""
     return float(read_json(folder / RECORD, keys=["wall_seconds"])["wall_seconds"])
 
 

@@ -181,7 +181,7 @@ def _run_seconds(scale: VerlScale, run: VerlRun, facts: ModelCosts, costs: Costs
     steps = step_seconds(run.training, gpus, facts, costs) * training.steps
     # step 0 and the last step are always validated
     validations = 1 + -(-training.steps // training.validation_every)
-    responses = validations * _problems([scale.data.validation])[0] * training.validation_samples
+    responses = validations * problem_counts([scale.data.validation])[0] * training.validation_samples
     return steps + sampling_seconds(responses, training.max_response_tokens, validations, gpus, facts, costs)
 
 
@@ -190,7 +190,7 @@ def _evaluation_row(scale: Trained, whose: str, costs: Costs) -> Row:
     if not isinstance(scale, VerlScale):
         stated = costs.stated.get(scale.scale)
         return Row(name, max(1, scale.gpus), seconds=_estimate(Range(*stated.evaluate)) if stated else None)
-    problems = _problems(evaluation.benchmarks)
+    problems = problem_counts(evaluation.benchmarks)
     responses, batches = sum(problems) * evaluation.samples, evaluation_batches(problems, evaluation)
     limit, gpus = evaluation.max_response_tokens, scale.cluster.gpus
     tokens = mean_tokens(limit, costs.response_tokens) * responses
@@ -207,7 +207,7 @@ def _evaluation_row(scale: Trained, whose: str, costs: Costs) -> Row:
     )
 
 
-def _problems(benchmarks: Sequence[str]) -> list[int]:
+def problem_counts(benchmarks: Sequence[str]) -> list[int]:
     """Problems of each of the paper's benchmarks."""
     sources = read_sources()
     return [sources[name].rows or 0 for name in benchmarks]

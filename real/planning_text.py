@@ -38,7 +38,7 @@ def _cells(row: Row, device_hours: Amount | None, hours: str, rate: float | None
         "steps": steps if row.steps_done is None else f"{row.steps_done:,} of {steps}",
         "tokens": _cell(row.tokens, _count),
         hours: _cell(device_hours, _plain),
-        "wall time": _cell(row.seconds, _duration),
+        "wall time": _cell(row.seconds, duration),
         "disk": _cell(row.peak, _bytes),
         "stays": _cell(row.kept, _bytes),
     }
@@ -126,7 +126,8 @@ def _count(amount: Range) -> str:
     return f"{_plain(amount * (1 / size))} {prefix}"
 
 
-def _duration(amount: Range) -> str:
+def duration(amount: Range) -> str:
+    """Wall seconds in the unit that suits the high end."""
     length, name = next((length, name) for below, length, name in UNITS if amount.high < below)
     return f"{_plain(amount * (1 / length))} {name}"
 

@@ -38,7 +38,7 @@ def folder(tmp_path, monkeypatch):
     ("arguments", "sentence"),
     [
         ([], "the following arguments are required: VERB; `python -m real --help` says what can be given"),
-        (["trian"], "invalid choice: 'trian' (choose from 'base', 'train',"),
+        (["trian"], "invalid choice: 'trian' (choose from 'plan', 'download',"),
         (
             ["train", "--method", "real", "--seed", "0"],
             "the following arguments are required: --config; `python -m real",

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from real.command_line import main
+from real.command_line import GROUPS, _parser, main
+from real.sources import read_sources
 
 ROOT = Path(__file__).resolve().parent.parent
 LAPTOP_EVALUATION = ["evaluate", "--config", "paper_configs/smoke.yaml", "--model", "m", "--output", "unused"]
@@ -67,6 +68,33 @@ def test_a_mistake_ends_in_one_sentence(monkeypatch, capsys, arguments, sentence
     assert printed.err.startswith("real: ")
     assert sentence in printed.err
     assert printed.err.count("\n") == 1
+
+
+def test_the_help_has_every_verb_in_one_line_of_eighty_columns(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    for title, verbs in GROUPS.items():
+        start = lines.index(f"{title}:") + 1
+        for line, verb in zip(lines[start : start + len(verbs)], verbs, strict=True):
+            assert line.split(maxsplit=1) == [verb.__name__, verb.__doc__]
+    assert max(map(len, lines)) <= 80
+    assert not any("\x1b" in line for line in lines), "colours are for terminals"
+
+
+@pytest.mark.parametrize(
+    ("verb", "example"), [(verb, example) for verbs in GROUPS.values() for verb, example in verbs.items()]
+)
+def test_the_example_of_a_verb_is_a_command_that_names_what_is_there(capsys, verb, example):
+    with pytest.raises(SystemExit):
+        main([verb.__name__, "--help"])
+    assert capsys.readouterr().out.endswith(f"example:\n  python -m real {verb.__name__} {example}".rstrip() + "\n")
+    parsed = _parser().parse_args([verb.__name__, *example.split()])
+    assert parsed.verb is verb
+    for file in getattr(parsed, "config", None) or []:
+        assert (ROOT / file).is_file()
+    for name in (getattr(parsed, "dataset", None), getattr(parsed, "train", None)):
+        assert name is None or name in read_sources(ROOT / "datasets/sources.yaml")
 
 
 def test_an_interrupt_says_how_to_go_on(monkeypatch, capsys):

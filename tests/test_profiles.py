@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.test_workflow import copy_checkout, planned
+from tests.test_workflow import copy_checkout, planned, snakemake
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILES = ROOT / "workflow" / "profiles"
@@ -39,6 +39,25 @@ def test_slurm_jobs_are_one_process_on_one_node_with_a_time_limit():
 def test_the_gpu_profile_plans_the_same_dag(tmp_path):
     checkout = copy_checkout(tmp_path / "project")
     assert planned(checkout, "--workflow-profile", "workflow/profiles/gpu") == planned(checkout)
+
+
+def test_every_rule_has_a_message_of_its_own():
+    """Without one Snakemake lists the job's files, of the default target several hundred."""
+    for file in (ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")):
+        for rule in re.split(r"(?m)^ *(?=(?:use )?rule \w+.*:$)", file.read_text())[1:]:
+            assert re.search(r"(?m)^ +message:\n +\"\w", rule), f"{file}: {rule.splitlines()[0]}"
+
+
+@pytest.mark.slow
+def test_a_job_is_announced_by_one_message_without_its_reason_or_command(tmp_path):
+    checkout = copy_checkout(tmp_path / "project")
+    done = snakemake(checkout, "claims", "--cores", "1", "--configfile", "paper_configs/published.yaml")
+    assert done.returncode == 0, done.stdout
+    assert re.findall(r"^Job \d+: (.*)$", done.stdout, re.M) == ["judging the paper's claims by this scale's data"]
+    assert "1 of 1 steps (100%) done" in done.stdout
+    assert not re.search("Reason:|Shell command:|python -m real claims|User:|\x1b", done.stdout)
+    asked = snakemake(checkout, "claims", "--dry-run", "--quiet", "host", "--forcerun", "claims")
+    assert "Reason: Forced execution" in asked.stdout
 
 
 def test_the_multi_node_script_without_a_command_says_so():

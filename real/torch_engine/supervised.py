@@ -5,6 +5,7 @@ A straight loop: draw prompts, write solutions, minimise the token mean of the c
 
 import math
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def train_base(scale: ArithmeticScale, results: Path, checkpoint_every: int = 20
         state = work.load()
         if state is not None:
             print(f"base: resumes after step {state['done']} of {_steps(scale)}", flush=True)
-        lines = train_steps(model, scale, state or {"done": 0, "lines": []}, work, checkpoint_every)
+        lines = train_steps(model, scale, state or {"done": 0, "lines": [], "timings": []}, work, checkpoint_every)
         save_checkpoint(model, results / folder / "model")
         write_json_lines(results / folder / "metrics.jsonl", lines)
         work.remove()
@@ -104,7 +105,8 @@ def train_steps(
     task, device, total = scale.task, model.device, _steps(scale)
     prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
     schedule = [(i, step) for i, phase in enumerate(scale.base.phases) for step in range(phase.steps)]
-    done, lines = state["done"], state["lines"]
+    done, lines, timings = state["done"], state["lines"], state["timings"]
+    work.note(timings=timings)
     saved = done or None
     optimizer = _new_optimizer(model)
     if done:
@@ -112,6 +114,7 @@ def train_steps(
         optimizer.load_state_dict(state["optimizer"])
     with graceful_stop() as stopping:
         progress = tqdm(schedule[done:], "base", initial=done, total=total, disable=None)
+        began = time.perf_counter()
         for at, (phase_index, step) in enumerate(progress, done + 1):
             if step == 0:
                 optimizer = _new_optimizer(model)
@@ -127,10 +130,12 @@ def train_steps(
                 stop = stopping()
                 if stop or at % checkpoint_every == 0 or at == total:
                     require_sound(model, ids, response, mask, 1.0)
-                    work.save(
-                        {"done": at, "lines": lines, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-                    )
+                    timings.append({"step": at, "update_seconds": time.perf_counter() - began})
+                    began = time.perf_counter()
+                    measured = {"done": at, "lines": lines, "timings": timings}
+                    work.save({**measured, "model": model.state_dict(), "optimizer": optimizer.state_dict()})
                     saved = at
+                    work.note(timings=timings)
             if stop and at < total:
                 raise Stopped(
                     f"base: stopped after step {at} of {total}, which is saved in {work.folder}; the same command, or "

@@ -98,6 +98,7 @@ def train(run: TorchRun, base: Path, output: Path, work_folder: Path, protected:
             learner.sampling.resume(state.pop("past", []))
             done = state["metrics"][-1]["step"]
             print(f"{learner.name}: {_resumes(done, run.training.steps)}", flush=True)
+        work.note(metrics=state["metrics"], timings=state["timings"])
         train_steps(learner, state, work)
         write_results(output, state)
         save_checkpoint(learner.model, output / "model")
@@ -148,6 +149,7 @@ def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> No
                     weights, moments = learner.model.state_dict(), learner.optimizer.state_dict()
                     work.save({**state, "model": weights, "optimizer": moments, **learner.sampling.saved()})
                     saved = step
+                    work.note(metrics=state["metrics"], timings=state["timings"])
             if stop and step < training.steps:
                 raise Stopped(
                     f"{name}: stopped after step {step} of {training.steps}, which is saved in {work.folder}; the "

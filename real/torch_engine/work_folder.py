@@ -5,24 +5,19 @@ use it: ``made_by.json`` says what its content belongs to, and content of anothe
 with this one's.
 """
 
-import hashlib
 import io
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from real import orphans
 from real.errors import ExpectedError
-from real.files import DamagedError, read_json, write_atomically, write_json
+from real.files import DamagedError, read_json, read_sealed, sealed, write_atomically, write_json, write_json_lines
 from real.locks import HeldError, exclusive
 
 MADE_BY = "made_by.json"
-# length of the sha256 that ends a state's file; torch.load doesn't notice a changed bit, and passes over this text
-DIGEST = 64
 
 
 class FolderInUseError(ExpectedError):
@@ -41,9 +36,16 @@ class WorkFolder:
         self.folder, self.abandoned = folder, abandoned
         self.state, self.previous = folder / "state.pt", folder / "previous.pt"
 
+    def states(self) -> dict[Path, bool]:
+        """The states that are there, newest first: whether each is whole."""
+        return {path: read_sealed(path) is not None for path in (self.state, self.previous) if path.exists()}
+
     def load(self) -> dict[str, Any] | None:
         """The last state that is whole; None if there is none. A damaged one is named, and deleted."""
-        damaged = [path for path in (self.state, self.previous) if path.exists() and _content(path) is None]
+        # imported here, as below: it takes seconds, and whoever only looks at a job needs none of it
+        import torch
+
+        damaged = [path for path, whole in self.states().items() if not whole]
         for path in damaged:
             path.unlink()
         left = next((path for path in (self.state, self.previous) if path.exists()), None)
@@ -53,7 +55,7 @@ class WorkFolder:
             print(f"{names}: damaged, not the bytes that were written; {goes_on}", flush=True)
         if left is None:
             return None
-        return torch.load(io.BytesIO(_content(left) or b""), map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(read_sealed(left) or b""), map_location="cpu", weights_only=True)
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Make ``state``, of tensors and plain values, the last one and keep the one before; one is always whole.
@@ -61,17 +63,28 @@ class WorkFolder:
         Raises:
             WriteError: the disk is full or refuses; what was saved before is kept.
         """
+        import torch
+
         # in memory first: torch.save's own error of a full disk is obscure
         content = io.BytesIO()
         torch.save(dict(state), content)
-        data = content.getvalue()
+        data = sealed(content.getvalue())
 
         def write(unfinished: Path) -> None:
-            unfinished.write_bytes(data + hashlib.sha256(data).hexdigest().encode())
+            unfinished.write_bytes(data)
             if self.state.exists():
                 self.state.replace(self.previous)
 
         write_atomically(self.state, write)
+
+    def note(self, **lines: Sequence[Mapping[str, Any]]) -> None:
+        """Write ``<name>.jsonl`` of each: what the last state has measured, for whoever looks at a running job.
+
+        Raises:
+            WriteError: the disk is full or refuses; no resume reads these files.
+        """
+        for name, of_steps in lines.items():
+            write_json_lines(self.folder / f"{name}.jsonl", of_steps)
 
     def remove(self) -> None:
         """Delete the folder once the job's results are in place; not where the next Snakemake will delete them."""
@@ -171,13 +184,6 @@ def _differences(found: Mapping[str, Any], mine: Mapping[str, Any], above: str =
         elif theirs != ours:
             names.append(f"{above}{key}")
     return sorted(names)
-
-
-def _content(path: Path) -> bytes | None:
-    """What torch.save wrote; None if a single bit of the file differs from what was written."""
-    data = path.read_bytes()
-    content, digest = data[:-DIGEST], data[-DIGEST:]
-    return content if hashlib.sha256(content).hexdigest().encode() == digest else None
 
 
 def _finished(folder: Path) -> Path:

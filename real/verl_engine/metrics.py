@@ -19,6 +19,10 @@ TIMERS = {
 }
 
 
+# below a job's work folder: verl writes a step's number there once its checkpoint is complete
+TRACKER = Path("checkpoints/latest_checkpointed_iteration.txt")
+
+
 def step_line(
     step: int,
     group: Sequence[int],

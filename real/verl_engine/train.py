@@ -22,7 +22,7 @@ from real.numerics import NotFiniteError
 from real.provenance import code_digest
 from real.torch_engine.work_folder import open_work_folder
 from real.verl_engine.hooks import VerlError, check_version
-from real.verl_engine.metrics import Journal
+from real.verl_engine.metrics import TRACKER, Journal
 
 
 def train(run: VerlRun, base: Path, output: Path, work_folder: Path, protected: bool = False) -> None:
@@ -70,7 +70,7 @@ def is_trained(work_folder: Path, steps: int) -> bool:
 
     verl names a step in the tracker once its checkpoint is complete; the journal's line has the validation after it.
     """
-    tracker = work_folder / "checkpoints" / "latest_checkpointed_iteration.txt"
+    tracker = work_folder / TRACKER
     if not tracker.exists() or tracker.read_text() != str(steps):
         return False
     lines = Journal(work_folder).lines()

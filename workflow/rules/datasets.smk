@@ -69,6 +69,8 @@ rule datasets:
     input:
         expand("datasets/prepared/{dataset}.parquet", dataset=sources),
     localrule: True
+    message:
+        "all datasets are there: datasets/prepared"
 
 
 rule contamination:
@@ -79,3 +81,5 @@ rule contamination:
             kind=["csv", "html"],
         ),
     localrule: True
+    message:
+        "all is compared: open results/datasets/contamination_*.html"

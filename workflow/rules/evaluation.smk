@@ -37,7 +37,7 @@ if trains:
             identity=tracked(evaluation_identity(experiment)),
             options=sampler_options,
         message:
-            "evaluating the base model on {BENCHMARKS}"
+            "evaluating the base model on {BENCHMARKS} (log: {log})"
         shell:
             ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
             "python -m real evaluate {params.config} --model {input.model} --output {params.folder} "
@@ -67,4 +67,4 @@ if trains:
         params:
             work=f"{WORK}/evaluations/{{method}}/seed{{seed}}",
         message:
-            "evaluating {wildcards.method}, seed {wildcards.seed}, on {BENCHMARKS}"
+            "evaluating {wildcards.method}, seed {wildcards.seed}, on {BENCHMARKS} (log: {log})"

@@ -101,6 +101,8 @@ rule learning_rate_sweep:
         "<results>/figures/learning_rate_sweep.pdf",
         "<results>/figures/learning_rate_sweep.png",
     localrule: True
+    message:
+        "the sweep is there: {RESULTS}/tables/learning_rate_sweep.html, {RESULTS}/figures/learning_rate_sweep.png"
 
 
 rule mechanism_figure:
@@ -133,3 +135,5 @@ rule mechanism:
         multiext("<results>/tables/mechanism", ".csv", ".html"),
         multiext("<results>/figures/mechanism", ".pdf", ".png"),
     localrule: True
+    message:
+        "the mechanism is there: {RESULTS}/tables/mechanism.html, {RESULTS}/figures/mechanism.png"

@@ -25,7 +25,7 @@ if isinstance(scale, ArithmeticScale):
             identity=tracked(base_identity(experiment)),
             options="",
         message:
-            "training the base model"
+            "training the base model (log: {log})"
         shell:
             ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
             "python -m real base {params.config} {params.options} >> {log} 2>&1"
@@ -46,7 +46,7 @@ if isinstance(scale, ArithmeticScale):
             ),
             options="--seed {base_seed}",
         message:
-            "training the base model of seed {wildcards.base_seed}"
+            "training the base model of seed {wildcards.base_seed} (log: {log})"
 
 elif trains:
 
@@ -102,7 +102,7 @@ if trains:
             identity=identity_of_run,
             options=trainer_options,
         message:
-            "training {wildcards.method}, seed {wildcards.seed}"
+            "training {wildcards.method}, seed {wildcards.seed} (log: {log})"
         shell:
             ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
             "python -m real train {params.config} --method {wildcards.method} --seed {wildcards.seed} {params.options} "

@@ -1,0 +1,139 @@
+"""Flags of the command line and what ``--help`` prints; the verbs themselves are in command_line.py."""
+
+import argparse
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from real.config import PAPER_EVALUATION
+
+SCALE_HELP = "short for --config paper_configs/SCALE.yaml; --config then names overlays"
+INTRODUCTION = """\
+REAL, rewards as labels: the paper's jobs one by one, and what looks at them.
+`snakemake --cores all` runs all of them in their order, at laptop scale."""
+EPILOG = "`python -m real VERB --help` has the options of a verb, and an example"
+NAME_WIDTH = 15
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, and whose texts are printed with the lines that they have."""
+
+    def __init__(self, **options: Any):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"real: {message}; `{self.prog} --help` says what can be given\n")
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Converter of a flag's value to a whole number of at least ``least``."""
+
+    def convert(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+        return int(text)
+
+    return convert
+
+
+def price(text: str) -> float:
+    """Converter of a flag's value to a price."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no price: a number of 0 or more")
+    return value
+
+
+def nonempty(text: str) -> str:
+    """Converter of a flag's value that must not be empty, as an unset variable of the shell would be."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
+def overview(groups: Mapping[str, Mapping[str, str]]) -> str:
+    """All verbs by title, a line each.
+
+    Args:
+        groups: title -> verb -> what it does.
+    """
+    lines = [INTRODUCTION]
+    for title, verbs in groups.items():
+        lines += ["", f"{title}:", *(f"  {name:{NAME_WIDTH}}{text}" for name, text in verbs.items())]
+    return "\n".join(lines)
+
+
+def add_config(parser: argparse.ArgumentParser, short: bool, required: bool) -> None:
+    """--config and, where ``short``, --scale in its place."""
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        metavar="FILE",
+        required=required and not short,
+        help="a scale file (paper_configs/laptop.yaml), then overlays (paper_configs/variants)",
+    )
+    if short:
+        parser.add_argument("--scale", help=SCALE_HELP)
+
+
+def add_run_arguments(trainer: argparse.ArgumentParser) -> None:
+    """Flags of ``train``."""
+    trainer.add_argument("--method", required=True, help="one of the scale's, such as real or grpo")
+    trainer.add_argument(
+        "--seed", type=int, required=True, help="one of the scale's; any other is trained, but in no table"
+    )
+    trainer.add_argument(
+        "--gpus", type=whole(0), help="GPUs that the workflow granted, to compare with what the run needs"
+    )
+
+
+def add_plan_arguments(planner: argparse.ArgumentParser) -> None:
+    """Flags of ``plan``."""
+    planner.add_argument("--rate", type=price, help="price of a GPU-hour, in any currency (default: no costs)")
+    planner.add_argument("--check", action="store_true", help="list what is missing here; exit code 1 if anything is")
+    planner.add_argument("--gpus", type=whole(0), help="with --check: GPUs that the job was granted (resources.gpu)")
+
+
+def add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
+    """Flags of ``evaluate``; each setting comes from its flag, else from --config, else from the paper."""
+    paper = PAPER_EVALUATION
+
+    def add(flag: str, convert: Callable[[str], object], what: str, default: object) -> None:
+        evaluator.add_argument(flag, type=convert, help=f"{what} (default: {default}, or the scale's with --config)")
+
+    evaluator.add_argument(
+        "--model", type=nonempty, required=True, help="a Hugging Face checkpoint: a folder, or a hub id"
+    )
+    add("--benchmarks", lambda names: names.split(","), "comma-separated", ",".join(paper.benchmarks))
+    add("--samples", int, "per problem", paper.samples)
+    add("--temperature", float, "of sampling", paper.temperature)
+    add("--top-p", float, "nucleus of sampling", paper.top_p)
+    add("--max-response-tokens", int, "response limit", paper.max_response_tokens)
+    add("--chunk-problems", int, "problems sampled at once: less needs less memory", paper.chunk_problems)
+    add("--seed", int, "of sampling", paper.seed)
+    evaluator.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        help="where the model lives (default: cuda where a GPU is visible, or the scale's with --config)",
+    )
+    evaluator.add_argument(
+        "--sampler",
+        choices=("transformers", "vllm"),
+        help="library that samples (default: transformers, or vllm for a scale of the verl engine)",
+    )
+    evaluator.add_argument("--gpus", type=int, default=1, help="copies of the model, a GPU each, by vllm (default: 1)")
+    for flag, what, default in (
+        ("--output", "one parquet per benchmark", "results/evaluations/<name of the model>"),
+        ("--work", "finished chunks, to go on from", "<output>/.partial"),
+    ):
+        evaluator.add_argument(flag, type=Path, help=f"folder for {what} (default: {default})")
+    evaluator.add_argument("--processes", type=whole(1), default=2, help="that grade at once (default: 2)")
+    for flag, key, what in (
+        ("--any-format", "strict_format", "read a response without </think> whole (default: it is wrong)"),
+        ("--drop-responses", "keep_responses", "leave the response texts out of the parquet files"),
+    ):
+        evaluator.add_argument(flag, dest=key, action="store_const", const=False, help=what)
