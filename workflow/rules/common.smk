@@ -42,7 +42,12 @@ if read(CONFIG_FILES) != dict(config):
         "--config is not read; write an overlay file (paper_configs/variants) and name it after the scale's"
     )
 
-validate(config, workflow.source_path("../schemas/config.schema.json"))
+# set_default would write the defaults of one kind of scale into another kind's config
+validate(
+    config,
+    workflow.source_path("../schemas/config.schema.json"),
+    set_default=False,
+)
 
 scale = experiment.scale
 # the environment wins; and through it, not through params, so that another mirror reruns nothing
