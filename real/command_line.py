@@ -104,6 +104,14 @@ def claims(arguments: argparse.Namespace) -> None:
         print(f"{row.verdict:13}{row.id}{f' ({row.reason})' if row.reason else ''}")
 
 
+def report(arguments: argparse.Namespace) -> None:
+    """put the claims, tables and figures of a finished scale on one page"""
+    from real.report import write_report
+
+    experiment = load(arguments.config)
+    write_report(experiment, Path(experiment.results))
+
+
 def curves(arguments: argparse.Namespace) -> None:
     """collect the training curves of a scale into one CSV"""
     from real.files import write_csv
@@ -169,9 +177,9 @@ def manifest(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> int:
     """hash the results of a scale again, and say what is missing, altered or stale"""
-    from real.verification import report
+    from real.verification import report as found
 
-    text, well = report(load(_config_files(arguments)))
+    text, well = found(load(_config_files(arguments)))
     print(text)
     return 0 if well else 1
 
@@ -266,7 +274,7 @@ def _parser() -> argparse.ArgumentParser:
         "--gpus", type=whole(0), help="GPUs that the workflow granted, to compare with what the run needs"
     )
     _add_evaluation_arguments(add(evaluate))
-    for verb in (tables, differences, pass_at_k, claims, curves, sweep, mechanism, manifest, schema):
+    for verb in (tables, differences, pass_at_k, claims, curves, sweep, mechanism, report, manifest, schema):
         add(verb)
     _add_plan_arguments(add(plan))
     add(verify).add_argument("--scale", help=SCALE_HELP)
