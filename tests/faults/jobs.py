@@ -8,7 +8,6 @@ from random import Random
 
 from tests.faults.place import CONFIG, SCALE, Place, Program
 
-
 # what is made of every evaluation
 AFTER_EVALUATION = ("tables/*", "claims.*", "report.html", "manifest.json")
 
