@@ -26,7 +26,7 @@ PIP := $(BIN)/python $(INSTALL)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
-.PHONY: help env gpu-env verl-env test-verl exact-pass laptop smoke published learning_rate_sweep datasets test fuzz faults lint format clean
+.PHONY: help env gpu-env verl-env test-verl exact-pass laptop smoke published report learning_rate_sweep datasets test fuzz faults lint format clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -37,15 +37,18 @@ gpu-env: .venv-gpu/complete  ## create .venv-gpu for GPU machines (verl, vLLM, R
 
 verl-env: .venv-verl/complete  ## create .venv-verl: the same engines without a GPU, for test-verl
 
-laptop: env  ## the whole paper at laptop scale, about ten minutes on two cores; ends with the claims table
+laptop: env  ## the whole paper at laptop scale, about ten minutes on two cores; ends with the report
 	$(SNAKEMAKE)
-	@echo "Done. Open results/laptop/claims.html, then results/laptop/tables/ and results/laptop/figures/."
+	@echo "Done. Open results/laptop/report.html."
 
 smoke: env  ## the same DAG in about a minute: proves the plumbing, measures nothing
 	$(SNAKEMAKE) --configfile paper_configs/smoke.yaml
 
 published: env  ## the paper's own tables and curves, drawn from its printed numbers
 	$(SNAKEMAKE) --configfile paper_configs/published.yaml
+
+report: env  ## the laptop scale on one page, results/laptop/report.html, and what is missing for it
+	$(SNAKEMAKE) report
 
 learning_rate_sweep: env  ## what the laptop's learning rate was chosen by, about 15 more minutes
 	$(SNAKEMAKE) learning_rate_sweep --configfile paper_configs/laptop.yaml paper_configs/variants/learning_rate_sweep.yaml

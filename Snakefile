@@ -23,11 +23,15 @@ pathvars:
     results=experiment.results,
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/manifest.smk"
 
 

@@ -90,7 +90,7 @@ class Job:
 
 
 def jobs(experiment: Experiment) -> list[Job]:
-    """All jobs of a scale that leave results, producers first."""
+    """All jobs of a scale that leave results, producers first; the report, which shows the others, last."""
     return [*trained_jobs(experiment), *_drawn_jobs(experiment)]
 
 
@@ -197,7 +197,7 @@ def _drawn_jobs(experiment: Experiment) -> list[Job]:
             replace(table, outputs=(*table.outputs, "tables/mechanism_runs.csv")),
             _figure("mechanism_figure", "mechanism", optional=True),
         ]
-    return drawn
+    return [*drawn, Job("drawn", "report", ("report.html",))]
 
 
 def _table(rule: str, stem: str, optional: bool = False) -> Job:

@@ -10,28 +10,36 @@ from jinja2 import Environment, StrictUndefined
 from real import power
 from real.statistics import Interval
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Claims at {{ heading.experiment }} scale</title>
-<style>
-body{font:14px/1.45 system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width:100em;color:#222}
-table{border-collapse:collapse;width:100%}
-th,td{padding:.45em .7em;text-align:left;vertical-align:top;border-bottom:1px solid #ddd}
-thead th{border-bottom:2px solid #222}
-tr.group th{background:#f3f3f3;font-weight:600}
-td.number{white-space:nowrap;font-variant-numeric:tabular-nums}
-small{color:#666;display:block}
-code{font-size:12px}
-tr.analogue td:first-child{padding-left:2em}
+# of the table itself, here and in the report
+STYLE = """.claims{border-collapse:collapse;width:100%;min-width:75em;font-size:14px;line-height:1.45}
+.claims th,.claims td{padding:.45em .7em;text-align:left;vertical-align:top;white-space:normal}
+.claims th,.claims td{border-bottom:1px solid #ddd}
+.claims thead th{border-bottom:2px solid #222}
+.claims tr.group th{background:#f3f3f3;font-weight:600}
+.claims td.number{white-space:nowrap;font-variant-numeric:tabular-nums}
+.claims small{color:#666;display:block}
+.claims code{font-size:12px}
+.claims tr.analogue td:first-child{padding-left:2em}
 .verdict{font-weight:600;padding:.1em .5em;border-radius:.3em;white-space:nowrap}
 .reproduced{background:#d8f0dc;color:#14532d}.contradicted{background:#fbdcdc;color:#7f1d1d}
 .unresolved{background:#fdf0cc;color:#713f12}.not-run{background:#e8e8e8;color:#444}
-</style>
+"""
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Claims at {{ heading.experiment }} scale</title>
+<style>
+body{font:14px/1.45 system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width:100em;color:#222}
+.box{overflow-x:auto}
+{{ style | safe }}</style>
 <h1>Claims at {{ heading.experiment }} scale</h1>
 <p>Evidence: {{ heading.evidence }}.
 {%- if heading.seeds %} Seeds {{ heading.seeds | join(", ") }}; {{ heading.samples }} samples per problem;
 benchmarks {{ heading.benchmarks | join(", ") }}.{% endif %}
 {{ summary }}</p>
-<table><thead><tr><th>claim</th><th>published</th><th>ours at this scale</th><th>95 % interval</th><th>verdict</th>
+<main>
+<div class="box" role="region" tabindex="0" aria-label="claims">
+<table class="claims"><thead><tr>
+<th>claim</th><th>published</th><th>ours at this scale</th><th>95 % interval</th><th>verdict</th>
 {%- if resolves %}<th>what the paper's own numbers resolve</th>{% endif %}
 <th>how to run it</th><th>cost</th></tr></thead><tbody>
 {%- for backbone, members in groups %}
@@ -50,6 +58,7 @@ benchmarks {{ heading.benchmarks | join(", ") }}.{% endif %}
 <td><code>{{ row.command }}</code></td><td>{{ row.cost }}</td></tr>
 {%- endfor %}{% endfor %}
 </tbody></table>
+</div>
 <p>A claim is reproduced if the 95 % interval of its measure lies inside the region that confirms it, contradicted if
 the interval lies wholly outside, else unresolved. A claim is judged by data of its own scale alone; analogue rows judge
 the statement at this scale and neither support nor refute the paper's claim at its own. Each interval stands alone:
@@ -65,6 +74,7 @@ distribution with concentration ν = {{ concentration }}; methods' rates of one 
 benchmarks (a single benchmark's is larger).</p>{% endif %}
 <p>Estimates of cost: {% for label, source in estimates.items() %}{{ label }}: {{ source }}. {% endfor %}
 One run is one method with one seed.</p>
+</main>
 </html>
 """
 
@@ -82,6 +92,7 @@ def page(heading: Mapping[str, Any], rows: Sequence[Any], estimates: Mapping[str
     deviations = [f"{100 * deviation:.1f}" for deviation in power.RUN_DEVIATIONS if deviation > 0]
     return environment.from_string(PAGE).render(
         heading={"seeds": None, **heading},
+        style=STYLE,
         groups=[(name, list(members)) for name, members in groupby(rows, lambda row: row.backbone)],
         estimates=estimates,
         summary=f"Rows: {', '.join(f'{count} {word}' for word, count in counts.items())}.",

@@ -112,6 +112,14 @@ def claims(arguments: argparse.Namespace) -> None:
         print(f"{row.verdict:13}{row.id}{f' ({row.reason})' if row.reason else ''}")
 
 
+def report(arguments: argparse.Namespace) -> None:
+    """put the claims, tables and figures of a finished scale on one page"""
+    from real.report import write_report
+
+    experiment = load(arguments.config)
+    write_report(experiment, Path(experiment.results))
+
+
 def curves(arguments: argparse.Namespace) -> None:
     """collect the training curves of a scale into one CSV"""
     from real.files import write_csv
@@ -184,9 +192,9 @@ def status(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> int:
     """say which results are missing, damaged, altered or stale"""
-    from real.verification import report
+    from real.verification import report as found
 
-    text, well = report(load(_config_files(arguments)))
+    text, well = found(load(_config_files(arguments)))
     print(text)
     return 0 if well else 1
 
@@ -242,7 +250,7 @@ GROUPS: dict[str, dict[Callable[[argparse.Namespace], int | None], str]] = {
         status: "--scale laptop",
         verify: "--scale laptop",
     },
-    "tables and claims, from finished runs": {
+    "tables, claims and report, from finished runs": {
         tables: "--config paper_configs/laptop.yaml",
         differences: "--config paper_configs/laptop.yaml",
         pass_at_k: "--config paper_configs/laptop.yaml",
@@ -250,6 +258,7 @@ GROUPS: dict[str, dict[Callable[[argparse.Namespace], int | None], str]] = {
         claims: "--config paper_configs/published.yaml",
         sweep: "--config paper_configs/laptop.yaml paper_configs/variants/learning_rate_sweep.yaml",
         mechanism: "--config paper_configs/laptop.yaml paper_configs/variants/stale_rollouts.yaml",
+        report: "--config paper_configs/laptop.yaml",
         manifest: "--config paper_configs/laptop.yaml",
     },
     "for who changes the package": {schema: ""},

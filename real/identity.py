@@ -12,12 +12,14 @@ from typing import Any
 from real.config import ArithmeticScale, Experiment, ReportedScale, TorchScale, digest, resolve
 from real.provenance import code_digest
 from real.reported import evidence_line
+from real.sources import SOURCES_FILE
 
 # verl's workers load modules by name, so all of that engine counts
 TRAINERS = {"torch": "real.torch_engine.train", "verl": "real.verl_engine"}
 SAMPLERS = {"transformers": "real.torch_engine.transformers_sampler", "vllm": "real.verl_engine"}
 LIBRARIES = {"torch": "transformers", "verl": "vllm"}
 CLAIMS_FILE = "paper_configs/claims.yaml"
+CAPTIONS = Path("workflow/report")
 
 
 @dataclass(frozen=True)
@@ -179,4 +181,9 @@ DRAWN = {
     "mechanism_table": Drawn("real.mechanism", lambda experiment: [*_evaluated(experiment), _hypotheses(experiment)]),
     "mechanism_figure": Drawn("figures.mechanism", lambda experiment: evidence_line(experiment.scale)),
     "learning_rate_figure": Drawn("figures.learning_rate_sweep", lambda experiment: evidence_line(experiment.scale)),
+    "report": Drawn(
+        "real.report",
+        lambda experiment: [_methods(experiment), *_evaluated(experiment)],
+        lambda _: [*map(str, sorted(CAPTIONS.glob("*.rst"))), str(SOURCES_FILE)],
+    ),
 }

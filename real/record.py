@@ -43,7 +43,7 @@ def recorded(
     started, git = time.time(), git_state()
     yield
     taken = _taken(started)
-    facts = {"config_files": list(files), **what, **identity, "git": git, **_machine(), **taken}
+    facts = {"config_files": list(files), **what, **identity, "git": git, **this_process(), **taken}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECORD, {**facts, "config": settings})
 
@@ -65,13 +65,8 @@ def commit_of(record: Mapping[str, Any]) -> str:
     return f"commit {commit[:12]}" + (" with modified files" if modified else "")
 
 
-def parse_gpus(lines: str) -> list[dict[str, str]]:
-    """The GPUs of nvidia-smi's answer, one a line."""
-    keys = ("name", "memory", "driver")
-    return [dict(zip(keys, row, strict=True)) for row in csv.reader(lines.splitlines(), skipinitialspace=True)]
-
-
-def _machine() -> dict[str, Any]:
+def this_process() -> dict[str, Any]:
+    """``command``, ``python``, ``packages`` and ``machine``, as provenance.json has them."""
     gpus = _output("nvidia-smi", f"--query-gpu={','.join(GPU_QUERY)}", "--format=csv,noheader")
     return {
         "command": ["python", "-m", "real", *sys.argv[1:]],
@@ -86,6 +81,12 @@ def _machine() -> dict[str, Any]:
             "gpus": parse_gpus(gpus) if gpus else [],
         },
     }
+
+
+def parse_gpus(lines: str) -> list[dict[str, str]]:
+    """The GPUs of nvidia-smi's answer, one a line."""
+    keys = ("name", "memory", "driver")
+    return [dict(zip(keys, row, strict=True)) for row in csv.reader(lines.splitlines(), skipinitialspace=True)]
 
 
 def _taken(started: float) -> dict[str, Any]:

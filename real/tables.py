@@ -20,6 +20,12 @@ from real.statistics import Interval, mean_half_width, paired_difference, pass_a
 
 BASE_LABEL = "Base model"
 CURVES = ("entropy", "val_pass_at_1", "reward_mean", "solve_all")
+TABLE_STYLE = (
+    ".box{overflow-x:auto}table{border-collapse:collapse}"
+    "th,td{padding:.35em .8em;text-align:right;border-bottom:1px solid #ddd;"
+    "font-variant-numeric:tabular-nums;white-space:nowrap}th:first-child,td:first-child{text-align:left}"
+    "thead th{border-bottom:2px solid #222}td:first-child{white-space:normal;min-width:14em}"
+)
 
 
 def benchmark_scores(experiment: Experiment) -> pd.DataFrame:
@@ -199,20 +205,28 @@ def write_readable(stem: Path, title: str, sections: dict[Any, pd.DataFrame], no
 
 def html_page(title: str, sections: dict[Any, pd.DataFrame], *notes: str) -> str:
     """One table of several sections as a page by itself, each note a paragraph below; all text is escaped."""
-    style = (
-        "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;color:#222}"
-        "table{border-collapse:collapse}th,td{padding:.35em .8em;text-align:right;border-bottom:1px solid #ddd;"
-        "font-variant-numeric:tabular-nums;white-space:nowrap}th:first-child,td:first-child{text-align:left}"
-        "thead th{border-bottom:2px solid #222}td:first-child{white-space:normal;min-width:14em}"
-    )
+    style = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width:70em;color:#222}"
     title = escape(title, quote=False)
     html = [
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{style}</style>',
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{style}{TABLE_STYLE}</style>",
         f"<h1>{title}</h1>",
+        f"<main>{html_tables(sections, *notes)}</main>",
     ]
+    return "\n".join([*html, "</html>\n"])
+
+
+def html_tables(sections: dict[Any, pd.DataFrame], *notes: str) -> str:
+    """What stands below the title of :func:`html_page`: each table scrolls in a box of its own."""
+    html = []
     for heading, table in sections.items():
-        html += [f"<h2>{escape(str(heading), quote=False)}</h2>", table.to_html(index=False, border=0)]
-    return "\n".join([*html, *(f"<p>{escape(note, quote=False)}</p>" for note in notes), "</html>\n"])
+        html += [
+            f"<h2>{escape(str(heading), quote=False)}</h2>",
+            f'<div class="box" role="region" tabindex="0" aria-label="{escape(str(heading))}">',
+            table.to_html(index=False, border=0),
+            "</div>",
+        ]
+    return "\n".join([*html, *(f"<p>{escape(note, quote=False)}</p>" for note in notes)])
 
 
 def _score_row(

@@ -30,6 +30,7 @@ ONCE = {
     "training_dynamics": 1,
     "gradient_magnitude": 1,
     "gradient_measured": 1,
+    "report": 1,
     "manifest": 1,
 }
 SWEEP = {

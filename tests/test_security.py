@@ -205,7 +205,7 @@ def test_text_in_a_table_page_stays_text(tmp_path, text):
     """Labels, headings and notes come from the config and from datasets/sources.yaml."""
     table = pd.DataFrame({"method": [text], text: ["0.5"]})
     html = html_page(text, {text: table}, text)
-    assert html.count(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")) == 6
+    assert html.count(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")) == 7
     assert not re.search("<(script|img|iframe)", html)
     write_readable(tmp_path / "table", text, {text: table}, text)
     assert (tmp_path / "table.html").read_text() == html

@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LEFT_BEHIND = (".git", ".venv*", ".snakemake", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
 LEFT_BEHIND += ("raw", "prepared", "local.yaml")  # of datasets/ and paper_configs/
 # differ from run to run by nature: clocks, machine load, and logs that print neither
-UNSTABLE = ("timings.jsonl", "provenance.json", ".snakemake_timestamp")
+UNSTABLE = ("timings.jsonl", "provenance.json", "report.html", ".snakemake_timestamp")
 SMOKE = ("--configfile", "paper_configs/smoke.yaml")
 PUBLISHED = ("--configfile", "paper_configs/published.yaml")
+PAPER_FIGURES = ("training_dynamics", "gradient_magnitude")
 SWEEP = ("--configfile", "paper_configs/laptop.yaml", "paper_configs/variants/learning_rate_sweep.yaml")
 
 
@@ -70,6 +71,7 @@ def test_the_default_target_is_the_laptop_scale(checkout):
         "training_dynamics": 1,
         "gradient_magnitude": 1,
         "gradient_measured": 1,
+        "report": 1,
         "manifest": 1,
     }
 
@@ -83,6 +85,7 @@ def test_the_published_scale_trains_nothing(checkout):
         "training_curves": 1,
         "training_dynamics": 1,
         "gradient_magnitude": 1,
+        "report": 1,
         "manifest": 1,
     }
 
@@ -101,6 +104,7 @@ def test_the_default_profile_is_loaded(checkout):
         ("gradient_magnitude", (), {"gradient_magnitude"}),
         ("benchmark_tables", PUBLISHED, {"benchmark_tables"}),
         ("claims", PUBLISHED, {"claims"}),
+        ("report", PUBLISHED, {"report", "claims", "benchmark_tables", "training_curves", *PAPER_FIGURES}),
         ("training_dynamics", PUBLISHED, {"training_curves", "training_dynamics"}),
         ("learning_rate_sweep", SWEEP, {"base", "train", "learning_rate_table", "learning_rate_figure"}),
     ],
@@ -259,6 +263,7 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
         ("real/statistics.py", {*TABLES, "training_dynamics"}),
         ("figures/style.py", FIGURES),
         ("figures/training_dynamics.py", {"training_dynamics"}),
+        ("real/report_page.py", set()),
     ],
 )
 def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished_smoke, module, rules):
@@ -268,7 +273,7 @@ def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished_sm
         path.write_text(before + "\n# a comment changes nothing\n")
         assert planned(finished_smoke, *SMOKE) == {}
         path.write_text(before + "\nEDITED = True\n")
-        assert set(planned(finished_smoke, *SMOKE)) - {"all"} == {*rules, "manifest"}
+        assert set(planned(finished_smoke, *SMOKE)) - {"all"} == {*rules, "report", "manifest"}
     finally:
         path.write_text(before)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -279,5 +284,29 @@ def test_redrawing_a_figure_retrains_nothing(finished_smoke):
     assert planned(finished_smoke, "--forcerun", "training_dynamics", *SMOKE) == {
         "all": 1,
         "training_dynamics": 1,
+        "report": 1,
         "manifest": 1,
     }
+
+
+@pytest.mark.slow
+def test_the_report_is_made_again_for_what_another_target_made_and_makes_none_of_it(finished_smoke):
+    page = finished_smoke / "results" / "datasets" / "contamination_dapo_math_17k.html"
+    page.parent.mkdir()
+    try:
+        page.write_text("<h1>title</h1><main>counts</main>")
+        assert planned(finished_smoke, *SMOKE) == {"all": 1, "report": 1, "manifest": 1}
+    finally:
+        shutil.rmtree(page.parent)
+    assert planned(finished_smoke, *SMOKE) == {}
+
+
+@pytest.mark.slow
+def test_snakemakes_own_report_holds_every_table_and_figure_with_its_caption(finished_smoke, tmp_path):
+    done = snakemake(finished_smoke, "--report", str(tmp_path / "report.html"), *SMOKE)
+    assert done.returncode == 0, done.stdout
+    page = (tmp_path / "report.html").read_text()
+    stems = {path.stem for path in finished_smoke.glob("results/smoke/*/*") if path.suffix in (".csv", ".png")}
+    for stem in {*stems, "claims", "workflow"}:
+        caption = (finished_smoke / "workflow" / "report" / f"{stem}.rst").read_text()
+        assert " ".join(caption.split())[:60] in " ".join(page.split()).replace("\\n", " "), stem

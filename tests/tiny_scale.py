@@ -31,7 +31,7 @@ def experiment() -> Experiment:
 
 def enter(folder: Path) -> None:
     """Make a folder one that the command line can be used in: the caller changes into it."""
-    for room in ("paper_configs", "datasets"):
+    for room in ("paper_configs", "datasets", "workflow"):
         (folder / room).symlink_to(ROOT / room)
     phase = yaml.safe_load((ROOT / "paper_configs" / "smoke.yaml").read_text())["base"]["phases"][0] | {"steps": 20}
     (folder / OVERLAY).write_text(yaml.safe_dump({**CHANGES, "base": {"phases": [phase]}}))
@@ -71,4 +71,5 @@ def finish() -> None:
         assert main([verb, *CONFIG, *options]) == 0, verb
     for name in ("training_dynamics", "gradient_magnitude", "gradient_measured"):
         draw(name)
-    assert main(["manifest", *CONFIG]) == 0
+    for verb in ("report", "manifest"):
+        assert main([verb, *CONFIG]) == 0

@@ -8,6 +8,9 @@ from random import Random
 
 from tests.faults.place import CONFIG, SCALE, Place, Program
 
+# what is made of every evaluation
+AFTER_EVALUATION = ("tables/*", "claims.*", "report.html", "manifest.json")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -59,7 +62,7 @@ def run_of(method: str) -> Job:
         lines=60,
         piece=2 / 60,
         log=f"logs/train/{method}/seed0.log",
-        downstream=(f"evaluations/{method}", "tables/*", "claims.*", "figures/training_dynamics.*", "manifest.json"),
+        downstream=(f"evaluations/{method}", *AFTER_EVALUATION, "figures/training_dynamics.*"),
     )
 
 
@@ -78,7 +81,7 @@ def evaluation_of(method: str) -> Job:
         lines=12,
         piece=1 / 12,
         log=f"logs/evaluate/{method}/seed0.log",
-        downstream=("tables/*", "claims.*", "manifest.json"),
+        downstream=AFTER_EVALUATION,
     )
 
 

@@ -17,6 +17,7 @@ from real.config import (
     load,
     read,
 )
+from real.files import file_digest
 from real.identity import (
     base_identity,
     drawn_identity,
@@ -25,6 +26,12 @@ from real.identity import (
 )
 from real.needs import needs
 from real.provenance import code_digest
+from real.report_parts import (
+    foreign_inputs,
+    mechanism_command,
+    own_inputs,
+    sweep_command,
+)
 from real.reported import evidence_line
 from real.sources import MIRROR_VARIABLE, read_sources
 
@@ -86,6 +93,14 @@ wildcard_constraints:
     base_seed="[0-9]+",
     dataset="|".join(sources),
     train="|".join(TRAINING_SETS),
+
+
+def in_report(path, category, kind):
+    """An output that `snakemake --report` shows, with the caption that our own report has."""
+    stem = Path(path).stem
+    caption = workflow.source_path(f"../report/{stem}.rst")
+    label = f"{stem.replace('_', ' ')}, {experiment.name} scale"
+    return report(path, caption=caption, category=category, labels={kind: label})
 
 
 def all_targets(wildcards):
@@ -215,12 +230,8 @@ def identity_of_drawn(rule):
 def sweep_runs(wildcards):
     """The sweep's metrics, or a sentence that says which overlay it needs."""
     if not trains or not scale.variants:
-        laptop = not trains or isinstance(scale, TorchScale)
-        config = CONFIG_FILES[0] if trains else "paper_configs/laptop.yaml"
-        overlay = "learning_rate_sweep" if laptop else "learning_rate_sweep_paper"
         raise WorkflowError(
-            "learning_rate_sweep needs its overlay: snakemake learning_rate_sweep --cores all "
-            f"--configfile {config} paper_configs/variants/{overlay}.yaml"
+            f"learning_rate_sweep needs its overlay: {sweep_command(experiment)}"
         )
     return runs("<results>/runs/{method}/seed{seed}/metrics.jsonl")(wildcards)
 
@@ -230,13 +241,15 @@ def mechanism_runs(pattern):
 
     def inputs(wildcards):
         if not isinstance(scale, TorchScale) or not scale.mechanism:
-            raise WorkflowError(
-                "mechanism needs its overlay: snakemake mechanism --cores all --configfile paper_configs/laptop.yaml "
-                "paper_configs/variants/stale_rollouts.yaml"
-            )
+            raise WorkflowError(f"mechanism needs its overlay: {mechanism_command()}")
         return runs(pattern)(wildcards)
 
     return inputs
+
+
+def beside_the_scale(wildcards):
+    """Digests of what a report shows of other targets, by path; as inputs, these would be made up to date for it."""
+    return {str(path): file_digest(path) for path in foreign_inputs(experiment)}
 
 
 onstart:

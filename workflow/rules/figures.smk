@@ -6,7 +6,7 @@ rule training_dynamics:
         curves="<results>/tables/training_curves.csv",
     output:
         pdf="<results>/figures/training_dynamics.pdf",
-        png="<results>/figures/training_dynamics.png",
+        png=in_report("<results>/figures/training_dynamics.png", "Figures", "figure"),
     log:
         "<results>/logs/training_dynamics.log",
     benchmark:
@@ -28,7 +28,7 @@ rule training_dynamics:
 rule gradient_magnitude:
     output:
         pdf="<results>/figures/gradient_magnitude.pdf",
-        png="<results>/figures/gradient_magnitude.png",
+        png=in_report("<results>/figures/gradient_magnitude.png", "Figures", "figure"),
     log:
         "<results>/logs/gradient_magnitude.log",
     benchmark:
@@ -52,7 +52,7 @@ rule gradient_measured:
         samples=runs("<results>/runs/{method}/seed{seed}/gradient_samples.parquet"),
     output:
         pdf="<results>/figures/gradient_measured.pdf",
-        png="<results>/figures/gradient_measured.png",
+        png=in_report("<results>/figures/gradient_measured.png", "Figures", "figure"),
     log:
         "<results>/logs/gradient_measured.log",
     benchmark:
@@ -78,7 +78,7 @@ rule learning_rate_figure:
         table="<results>/tables/learning_rate_sweep.csv",
     output:
         pdf="<results>/figures/learning_rate_sweep.pdf",
-        png="<results>/figures/learning_rate_sweep.png",
+        png=in_report("<results>/figures/learning_rate_sweep.png", "Figures", "figure"),
     log:
         "<results>/logs/learning_rate_figure.log",
     benchmark:
@@ -113,7 +113,7 @@ rule mechanism_figure:
         ),
     output:
         pdf="<results>/figures/mechanism.pdf",
-        png="<results>/figures/mechanism.png",
+        png=in_report("<results>/figures/mechanism.png", "Figures", "figure"),
     log:
         "<results>/logs/mechanism_figure.log",
     benchmark:

@@ -6,7 +6,8 @@ rule benchmark_tables:
         evaluations=evaluations,
         reported=reported("benchmarks"),
     output:
-        multiext("<results>/tables/benchmarks", ".csv", ".html", ".md", ".tex"),
+        multiext("<results>/tables/benchmarks", ".csv", ".md", ".tex"),
+        in_report("<results>/tables/benchmarks.html", "Tables", "table"),
     log:
         "<results>/logs/benchmark_tables.log",
     benchmark:
@@ -29,7 +30,8 @@ if trains:
         input:
             evaluations,
         output:
-            multiext("<results>/tables/differences", ".csv", ".html", ".md", ".tex"),
+            multiext("<results>/tables/differences", ".csv", ".md", ".tex"),
+            in_report("<results>/tables/differences.html", "Tables", "table"),
         log:
             "<results>/logs/difference_tables.log",
         benchmark:
@@ -49,7 +51,8 @@ if trains:
         input:
             evaluations,
         output:
-            multiext("<results>/tables/pass_at_k", ".csv", ".html", ".md", ".tex"),
+            multiext("<results>/tables/pass_at_k", ".csv", ".md", ".tex"),
+            in_report("<results>/tables/pass_at_k.html", "Tables", "table"),
         log:
             "<results>/logs/pass_at_k_tables.log",
         benchmark:
@@ -71,7 +74,7 @@ rule training_curves:
         metrics=runs("<results>/runs/{method}/seed{seed}/metrics.jsonl"),
         reported=reported("training_dynamics"),
     output:
-        "<results>/tables/training_curves.csv",
+        in_report("<results>/tables/training_curves.csv", "Tables", "table"),
     log:
         "<results>/logs/training_curves.log",
     benchmark:
@@ -92,7 +95,8 @@ rule learning_rate_table:
     input:
         sweep_runs,
     output:
-        multiext("<results>/tables/learning_rate_sweep", ".csv", ".html", ".md", ".tex"),
+        multiext("<results>/tables/learning_rate_sweep", ".csv", ".md", ".tex"),
+        in_report("<results>/tables/learning_rate_sweep.html", "Tables", "table"),
     log:
         "<results>/logs/learning_rate_table.log",
     benchmark:
@@ -114,7 +118,8 @@ rule mechanism_table:
         metrics=mechanism_runs("<results>/runs/{method}/seed{seed}/metrics.jsonl"),
         evaluations=evaluations,
     output:
-        multiext("<results>/tables/mechanism", ".csv", ".html", ".md", ".tex"),
+        multiext("<results>/tables/mechanism", ".csv", ".md", ".tex"),
+        in_report("<results>/tables/mechanism.html", "Tables", "table"),
         runs="<results>/tables/mechanism_runs.csv",
     log:
         "<results>/logs/mechanism_table.log",
@@ -139,7 +144,7 @@ rule claims:
         reported=reported("benchmarks"),
     output:
         json="<results>/claims.json",
-        html="<results>/claims.html",
+        html=in_report("<results>/claims.html", "Claims", "table"),
     log:
         "<results>/logs/claims.log",
     benchmark:

@@ -1,0 +1,202 @@
+"""``results/<scale>/report.html``: a scale's claims, tables, figures, costs and provenance, self-contained.
+
+It shows what the rules of the scale have made and computes nothing anew: tables are those of their own pages, captions
+those of workflow/report, which Snakemake's own report shows too.
+"""
+
+import base64
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from real.artefacts import jobs
+from real.claims_page import STYLE as CLAIMS_STYLE
+from real.claims_page import amount, ends
+from real.config import Experiment
+from real.files import MAKE_AGAIN, DamagedError, read_csv, read_json, write_text
+from real.identity import CAPTIONS
+from real.report_facts import data_hashes, job_digests, origins, stage_times
+from real.report_figures import curve_ends, describe
+from real.report_page import PAGE
+from real.report_parts import REPORT, Aside, asides
+from real.statistics import Interval
+from real.tables import TABLE_STYLE, html_tables
+
+PNG = b"\x89PNG\r\n\x1a\n"
+EMBEDDED = re.compile(r"<h1>(?P<title>.*?)</h1>.*?<main>(?P<body>.*)</main>", re.S)
+VERDICTS = ("reproduced", "contradicted", "unresolved", "not run")
+RESOLUTIONS = ("resolved", "suggestive", "not resolvable")
+LEVELS = {
+    "claim": "The paper's claims, judged by data of their own scale alone",
+    "mathematics": "The paper's mathematical claims, checked in this code",
+    "analogue": "Analogues: statements about this scale's model, which neither support nor refute the paper's",
+}
+
+TIMES = (
+    "Wall and CPU seconds are sums over a stage's jobs, which may have run beside each other. Base model, runs and "
+    "evaluations are counted by their provenance.json: of a run that was resumed, the last process alone. Tables, "
+    "claims and figures are counted by Snakemake's benchmark files, whose CPU time misses short processes. This page "
+    "and the manifest are not counted."
+)
+
+
+def write_report(experiment: Experiment, folder: Path) -> None:
+    """Write ``report.html`` into the folder of a finished scale.
+
+    Raises:
+        FileNotFoundError: something that it shows is missing, with what to run.
+        DamagedError: something that it shows is damaged.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    judged = read_json(_there(folder / "claims.json"), keys=("rows", "evidence"))
+    drawn = [job for job in jobs(experiment) if job.kind == "drawn" and not job.optional and job.name != REPORT]
+    outputs = [Path(output) for job in drawn for output in job.outputs]
+    tables = [_table(folder / output) for output in outputs if output.parts[0] == "tables" and output.suffix == ".html"]
+    pictures = [_picture(experiment, folder / output) for output in outputs if output.suffix == ".png"]
+    made_from = {
+        "What made the results": origins(experiment),
+        "Data": data_hashes(experiment),
+        "Jobs": job_digests(experiment),
+    }
+    page = environment.from_string(PAGE).render(
+        experiment=experiment.name,
+        evidence=experiment.scale.evidence,
+        style=TABLE_STYLE + CLAIMS_STYLE,
+        levels=levels(judged["rows"]),
+        verdicts=VERDICTS,
+        found=found(judged["rows"]),
+        resolved=resolved(judged["rows"]),
+        claims={"caption": caption("claims"), **_embedded(folder / "claims.html")},
+        tables=[*tables, _curves(folder / "tables/training_curves.csv")],
+        figures=pictures,
+        asides=[_aside(experiment, aside) for aside in asides(experiment)],
+        times=lowered(html_tables({"What the jobs took": stage_times(experiment)}, TIMES)),
+        origins=lowered(html_tables(made_from)),
+        files=experiment.files,
+    )
+    write_text(folder / f"{REPORT}.html", page)
+
+
+def levels(rows: Sequence[Mapping[str, Any]]) -> dict[str, Counter[str]]:
+    """How many claims have which verdict, by evidence level.
+
+    Args:
+        rows: of claims.json.
+    """
+    counts = {text: Counter(row["verdict"] for row in rows if row["kind"] == kind) for kind, text in LEVELS.items()}
+    return {text: count for text, count in counts.items() if count}
+
+
+def found(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """The judged statements by evidence level and verdict, those measured with value and interval."""
+    lines: dict[str, dict[str, list[str]]] = {}
+    for row in sorted(rows, key=lambda row: VERDICTS.index(row["verdict"])):
+        if row["interval"] is None:
+            continue
+        measured = "" if row["kind"] == "mathematics" else f": {_measured(row['interval'], row['unit'])}"
+        of_level = lines.setdefault(LEVELS[row["kind"]], {})
+        of_level.setdefault(row["verdict"], []).append(f"{row['statement']}{measured}")
+    return {level: lines[level] for level in LEVELS.values() if level in lines}
+
+
+def resolved(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Claims by what the paper's own printed numbers resolve; empty where none was asked."""
+    words: dict[str, list[str]] = {word: [] for word in RESOLUTIONS}
+    for row in rows:
+        if (resolution := row["resolution"]) is not None:
+            line = f"{row['statement']} ({row['backbone']}): {amount(resolution['difference'], 'points')}"
+            words[resolution["word"]].append(line)
+    return {word: lines for word, lines in words.items() if lines}
+
+
+def caption(stem: str) -> list[str]:
+    """The paragraphs of a caption in workflow/report, which are plain sentences."""
+    text = _there(CAPTIONS / f"{stem}.rst").read_text(encoding="utf-8")
+    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+
+
+def data_uri(path: Path) -> str:
+    """A picture as part of a page.
+
+    Raises:
+        FileNotFoundError: no such file, with what to run. DamagedError: it is no PNG.
+    """
+    content = _there(path).read_bytes()
+    if not content.startswith(PNG):
+        raise DamagedError(f"{path}: is no PNG; {MAKE_AGAIN}")
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def lowered(html: str) -> str:
+    """A page's body with its headings below those of the report; its text is escaped, so tags alone match."""
+    return html.replace("<h2>", "<h4>").replace("</h2>", "</h4>")
+
+
+def _embedded(path: Path) -> dict[str, str]:
+    """Title and body, as HTML, of a page of this package.
+
+    Raises:
+        FileNotFoundError: no such file, with what to run. DamagedError: it is none of these pages.
+    """
+    match = EMBEDDED.search(_there(path).read_text(encoding="utf-8"))
+    if match is None:
+        raise DamagedError(f"{path}: is no page of this version's with a table; {MAKE_AGAIN}")
+    return {"title": match["title"], "body": lowered(match["body"])}
+
+
+def _table(path: Path) -> dict[str, Any]:
+    return {"id": f"table-{path.stem}", "caption": caption(path.stem), **_embedded(path)}
+
+
+def _curves(path: Path) -> dict[str, Any]:
+    """The training curves in short."""
+    table = {"First and last measured step": curve_ends(read_csv(_there(path)))}
+    return {
+        "id": f"table-{path.stem}",
+        "title": "Training curves in short",
+        "caption": caption(path.stem),
+        "body": lowered(html_tables(table)),
+    }
+
+
+def _picture(experiment: Experiment, path: Path) -> dict[str, Any]:
+    """A figure of the results two folders up."""
+    return {
+        "id": f"figure-{path.stem}",
+        "title": path.stem.replace("_", " ").capitalize(),
+        "source": data_uri(path),
+        "alt": describe(experiment, path.stem, path.parent.parent),
+        "caption": caption(path.stem),
+    }
+
+
+def _aside(experiment: Experiment, aside: Aside) -> dict[str, Any]:
+    return {
+        "id": "-".join(aside.title.lower().split()),
+        "title": aside.title,
+        "caption": caption(aside.stem),
+        "tables": [{"place": str(page), **_embedded(page)} for page in aside.pages],
+        "figures": [
+            {"place": str(path), **_picture(experiment, path), "id": f"{path.parent.parent.name}-{path.stem}"}
+            for path in aside.figures
+        ],
+        "command": aside.command,
+    }
+
+
+def _measured(interval: Mapping[str, Any], unit: str) -> str:
+    """A value with its interval; JSON's null is an end about which nothing is known."""
+    low, high = (-math.inf if interval["low"] is None else interval["low"]), interval["high"]
+    known = Interval(interval["value"], low, math.inf if high is None else high, interval["covers"])
+    return f"{amount(known.value, unit)} {ends(known, unit)}"
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file; run snakemake with this scale first")
+    return path

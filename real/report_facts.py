@@ -1,0 +1,161 @@
+"""What a report says of its results besides showing them: what the jobs took, and what made them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from real.artefacts import BASE, Job, jobs, trained_jobs
+from real.config import ArithmeticScale, Experiment, ReportedScale
+from real.files import file_digest, read_json, read_json_lines
+from real.origin import read_record
+from real.problems import MATH_BENCHMARKS
+from real.record import commit_of, git_state, this_process
+from real.report_figures import NONE
+from real.report_parts import REPORT
+from real.sources import read_sources
+
+
+def stage_times(experiment: Experiment) -> pd.DataFrame:
+    """A row per stage: jobs, wall and CPU seconds summed over them, largest memory, and GPU-hours where GPUs were lent.
+
+    Trained stages are counted by their provenance.json, what is drawn by Snakemake's benchmark files.
+
+    Raises:
+        DamagedError: one of these files is damaged.
+    """
+    taken = [
+        {"stage": _stage(experiment, job), **facts}
+        for job in jobs(experiment)
+        if (facts := _taken(Path(experiment.results), job)) is not None
+    ]
+    columns = ["stage", "wall", "cpu", "memory", "gpu"]
+    stages = pd.DataFrame(taken, columns=columns).groupby("stage", sort=False)
+    sums = stages[["wall", "cpu", "gpu"]].sum(min_count=1)
+    table = pd.DataFrame(
+        {
+            "stage": sums.index,
+            "jobs": [str(count) for count in stages.size()],
+            "wall, s": [_number(value, ",.0f") for value in sums["wall"]],
+            "CPU, s": [_number(value, ",.0f") for value in sums["cpu"]],
+            "largest memory, MB": [_number(value, ",.0f") for value in stages["memory"].max()],
+        }
+    )
+    return table if not sums["gpu"].any() else table.assign(**{"GPU-hours": [f"{v / 3600:,.1f}" for v in sums["gpu"]]})
+
+
+def _stage(experiment: Experiment, job: Job) -> str:
+    if job.kind == "train":
+        return f"training, {experiment.methods[str(job.method)].label}"
+    return {"base": "base model", "evaluate": "evaluation", "drawn": "tables, claims and figures"}[job.kind]
+
+
+def _taken(results: Path, job: Job) -> dict[str, float] | None:
+    """wall, cpu (seconds), memory (MB) and gpu (GPU-seconds) of a job; None where nothing noted them."""
+    if job.record is not None:
+        if not (path := results / job.record).exists():
+            return None
+        record = read_record(path)
+        wall, command = _float(record.get("wall_seconds")), record.get("command", [])
+        gpus = int(command[command.index("--gpus") + 1]) if "--gpus" in command else 0
+        cpu = _float(record.get("cpu_seconds")) + _float(record.get("cpu_seconds_children"))
+        return {"wall": wall, "cpu": cpu, "memory": _float(record.get("peak_memory_bytes")) / 1e6, "gpu": gpus * wall}
+    path = results / "benchmarks" / f"{job.name}.jsonl"
+    if job.name == REPORT or not path.exists():
+        return None
+    notes = read_json_lines(path, keys=("s", "cpu_time", "max_rss"))[-1]
+    return {"wall": _float(notes["s"]), "cpu": _float(notes["cpu_time"]), "memory": _float(notes["max_rss"]), "gpu": 0}
+
+
+def _float(value: Any) -> float:
+    """A noted number; NaN where none was noted, or Snakemake notes NA of a job too short to be measured."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _number(value: float, form: str) -> str:
+    return NONE if pd.isna(value) else f"{value:{form}}"
+
+
+def origins(experiment: Experiment) -> pd.DataFrame:
+    """Facts about what made the results, a row each: of runs and evaluations from their records, then of the rest."""
+    results, scale = Path(experiment.results), experiment.scale
+    records = [read_record(path) for job in trained_jobs(experiment) if (path := results / str(job.record)).exists()]
+    rows = [("configuration", ", ".join(experiment.files))]
+    if not isinstance(scale, ReportedScale):
+        rows.append(("seeds", ", ".join(map(str, scale.seeds))))
+    for what, fact in FACTS.items():
+        counts = Counter(map(fact, records))
+        rows += [
+            (
+                f"{what} of base model, runs and evaluations",
+                f"{value} ({count} job{'s' if count > 1 else ''})" if len(counts) > 1 else value,
+            )
+            for value, count in counts.items()
+        ]
+    report = {"git": git_state(), **this_process()}
+    rows += [(f"{what} of tables, figures and this page", fact(report)) for what, fact in FACTS.items()]
+    return pd.DataFrame(rows, columns=["what", "which"])
+
+
+def _machine(record: Mapping[str, Any]) -> str:
+    if "machine" not in record:
+        return "not recorded"
+    machine = record["machine"]
+    gpus = Counter(gpu["name"] for gpu in machine["gpus"])
+    memory = f"{machine['memory_bytes'] / 1e9:.0f} GB"
+    facts = [f"{machine['processor']}, {machine['cores']} cores, {memory}", machine["system"]]
+    return "; ".join([*facts, *(f"{count} × {name}" for name, count in gpus.items())])
+
+
+def _packages(record: Mapping[str, Any]) -> str:
+    named = [("python", record.get("python", "not recorded")), *record.get("packages", {}).items()]
+    return ", ".join(f"{name} {version}" for name, version in named)
+
+
+FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "commit": commit_of,
+    "machine": _machine,
+    "packages": _packages,
+}
+
+
+def data_hashes(experiment: Experiment) -> pd.DataFrame:
+    """Columns data, hash: of what was read, whatever its kind; files as sha256."""
+    return pd.DataFrame([*_data(experiment)], columns=["data", "hash"])
+
+
+def _data(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    scale = experiment.scale
+    if isinstance(scale, ReportedScale):
+        for file in (*scale.reported.benchmarks, scale.reported.training_dynamics):
+            yield file, f"sha256 {file_digest(Path(file))}"
+        return
+    sources = read_sources()
+    used = [scale.training_set, *([] if isinstance(scale, ArithmeticScale) else [scale.validation])]
+    for name in dict.fromkeys([*used, *scale.evaluation.benchmarks]):
+        if name in sources:
+            yield sources[name].label, sources[name].identity
+    about = Path(experiment.results, "evaluations", BASE, "evaluation.json")
+    if about.exists():
+        evaluated = read_json(about, keys=("sampler", "benchmarks"))
+        yield "base model's checkpoint", evaluated["sampler"]["checkpoint"]
+        for name, facts in evaluated["benchmarks"].items():
+            if name not in MATH_BENCHMARKS:
+                yield f"{name}, {facts['problems']} generated problems", f"digest {facts['digest']}"
+
+
+def job_digests(experiment: Experiment) -> pd.DataFrame:
+    """A row per job: digests of configuration and code, as manifest.json has them, and its commit."""
+    rows = []
+    for job in jobs(experiment):
+        path = Path(experiment.results) / (job.record or job.outputs[0])
+        if job.name == REPORT or not path.exists():
+            continue
+        made = read_record(path) if job.record else {**job.identity(experiment), "git": git_state()}
+        rows.append([job.name, made["config_digest"], made["code_digest"], commit_of(made)])
+    return pd.DataFrame(rows, columns=["job", "configuration", "code", "made by"])
