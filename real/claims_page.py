@@ -16,9 +16,10 @@ STYLE = """.claims{border-collapse:collapse;width:100%;min-width:75em;font-size:
 .claims th,.claims td{border-bottom:1px solid #ddd}
 .claims thead th{border-bottom:2px solid #222}
 .claims tr.group th{background:#f3f3f3;font-weight:600}
+.claims td:last-child{min-width:13em}.claims td:nth-last-child(2){min-width:24em}
 .claims td.number{white-space:nowrap;font-variant-numeric:tabular-nums}
-.claims small{color:#666;display:block}
-.claims code{font-size:12px}
+.claims small{color:#666;display:block;white-space:normal}
+.claims code{font-size:12px;overflow-wrap:normal}
 .claims tr.analogue td:first-child{padding-left:2em}
 .verdict{font-weight:600;padding:.1em .5em;border-radius:.3em;white-space:nowrap}
 .reproduced{background:#d8f0dc;color:#14532d}.contradicted{background:#fbdcdc;color:#7f1d1d}

@@ -9,7 +9,7 @@ PAGE = """<!doctype html>
 <title>REAL: report at {{ experiment }} scale</title>
 <style>
 {{ style | safe }}
-body{font:16px/1.55 system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width:64em;color:#222;background:#fff}
+body{font:16px/1.55 system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width:84em;color:#222;background:#fff}
 h1{line-height:1.2}h2{margin-top:2.5em;border-bottom:2px solid #222}h3{margin-top:2em}h4{margin:1.2em 0 .4em}
 p,li,figcaption{max-width:46em}
 .evidence{font-size:1.15em;font-weight:600}
