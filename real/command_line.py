@@ -113,7 +113,7 @@ def claims(arguments: argparse.Namespace) -> None:
 
 
 def report(arguments: argparse.Namespace) -> None:
-    """put the claims, tables and figures of a finished scale on one page"""
+    """put claims, tables and figures of a finished scale on one page"""
     from real.report import write_report
 
     experiment = load(arguments.config)
