@@ -17,7 +17,8 @@ STYLE = """.claims{border-collapse:collapse;width:100%;min-width:75em;font-size:
 .claims thead th{border-bottom:2px solid #222}
 .claims tr.group th{background:#f3f3f3;font-weight:600}
 .claims td.number{white-space:nowrap;font-variant-numeric:tabular-nums}
-.claims small{color:#666;display:block}
+.claims small{color:#666;display:block;white-space:normal}
+.claims td:last-child{min-width:12em}
 .claims code{font-size:12px}
 .claims tr.analogue td:first-child{padding-left:2em}
 .verdict{font-weight:600;padding:.1em .5em;border-radius:.3em;white-space:nowrap}
