@@ -50,7 +50,7 @@ def curve_ends(curves: pd.DataFrame) -> pd.DataFrame:
 
 def _ends(line: pd.Series, last_step: float) -> str:
     earlier = "" if line.index[-1] == last_step else f" (step {line.index[-1]:g})"
-    return f"{line.iloc[0]:.3g} → {line.iloc[-1]:.3g}{earlier}"
+    return f"{line.iloc[0]:#.3g} → {line.iloc[-1]:#.3g}{earlier}"
 
 
 def describe(experiment: Experiment, stem: str, folder: Path) -> str:

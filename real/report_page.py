@@ -13,19 +13,20 @@ body{font:16px/1.55 system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width
 h1{line-height:1.2}h2{margin-top:2.5em;border-bottom:2px solid #222}h3{margin-top:2em}h4{margin:1.2em 0 .4em}
 p,li,figcaption{max-width:46em}
 .evidence{font-size:1.15em;font-weight:600}
-table{font-size:14px}
-.levels td{white-space:normal}
-nav ul{margin:.2em 0;padding-left:1.4em}
+table{font-size:13px}td:first-child{min-width:9em}
+.levels{font-size:15px}
+nav ul{margin:.2em 0;padding-left:1.4em}nav ul ul,nav ul ul li{display:inline;padding:0}
+nav ul ul::before{content:": "}nav ul ul li+li::before{content:" · "}
 figure{margin:1.5em 0}
 figure img{display:block;width:100%;min-width:40em;height:auto}
 figcaption{font-size:15px;color:#444}
 .origins .box{max-height:30em;overflow:auto}
-code{overflow-wrap:anywhere;font-size:.9em}
+code{font-size:.9em}p code{overflow-wrap:anywhere}
 .origins th,.origins td{text-align:left;white-space:normal;overflow-wrap:anywhere}
 @media print{
 body{max-width:none;font-size:11pt}table{font-size:8pt}nav{display:none}
 .box,.origins .box{overflow:visible;max-height:none}figure img{min-width:0}
-.claims{min-width:0;font-size:7pt}.claims code{font-size:6pt}
+.claims{min-width:0;font-size:7pt}.claims td:last-child{min-width:0}.claims code{font-size:6pt}
 th,td{white-space:normal}tr,figure{break-inside:avoid}h2,h3,h4{break-after:avoid}
 }
 </style>

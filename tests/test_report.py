@@ -160,7 +160,7 @@ def test_text_alternatives_tell_what_the_pictures_show(tiny_copy):
     dynamics, magnitude, measured = (str(image["alt"]) for image in reported().all("img"))
     curves = pd.read_csv(RESULTS / "tables/training_curves.csv")
     entropy = curves[(curves["metric"] == "entropy") & (curves["method"] == "real")].sort_values("step")["value"]
-    assert f"Entropy, nats per token: REAL {entropy.iloc[0]:.3g} → {entropy.iloc[-1]:.3g}, GSPO" in dynamics
+    assert f"Entropy, nats per token: REAL {entropy.iloc[0]:#.3g} → {entropy.iloc[-1]:#.3g}, GSPO" in dynamics
     assert "REAL: a smooth fall from near 1/τ = 2 to 0" in magnitude
     scores = pd.read_parquet(RESULTS / "runs/real/seed0/gradient_samples.parquet")["score"]
     assert f"REAL {scores.abs().quantile(0.98):.2g}, GSPO" in measured
