@@ -50,7 +50,7 @@ printed = []
 for arguments in json.loads(sys.argv[1]):
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), contextlib.suppress(SystemExit):
-        main(["--dry-run", "--cores", "1", *arguments])
+        main(["--dry-run", "--printshellcmds", "--cores", "1", *arguments])
     printed.append(out.getvalue())
 json.dump(printed, sys.stdout)
 """
