@@ -12,8 +12,10 @@ from hypothesis import settings
 from real.config import Experiment, load
 from real.torch_engine.policy import build_policy, prepare_torch
 from real.torch_engine.supervised import train_base
+from real.torch_engine.transformers_sampler import TransformersSampler
 from tests import tiny_scale as tiny
 from tests.fuzzing import EXAMPLES
+from tests.random_checkpoint import SETTINGS, write_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -97,3 +99,15 @@ def tiny_copy(tiny_scale, tmp_path, monkeypatch):
     shutil.copytree(tiny_scale, tmp_path / "copy", symlinks=True)
     monkeypatch.chdir(tmp_path / "copy")
     return tiny.experiment()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """A random model with a chat template."""
+    return write_checkpoint(tmp_path_factory.mktemp("random") / "model", seed=0)
+
+
+@pytest.fixture(scope="session")
+def sampler(checkpoint) -> TransformersSampler:
+    """It, ready to sample on the CPU."""
+    return TransformersSampler(str(checkpoint), SETTINGS, "cpu")
