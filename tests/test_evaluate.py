@@ -20,9 +20,10 @@ from real.sampling import sample_seed
 from real.sources import fetch, read_sources
 from real.torch_engine.sampler import sample
 from real.torch_engine.transformers_sampler import TransformersSampler
-from tests.random_checkpoint import byte_tokenizer, (
+from tests.random_checkpoint import (
     PROBLEMS,
     Counting,
+    byte_tokenizer,
     files,
     run,
     with_settings,
