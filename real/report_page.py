@@ -62,6 +62,13 @@ href="https://arxiv.org/abs/2602.05630">Rewards as Labels, arXiv 2602.05630</a>.
 <p>{{ line }}</p>
 {% endfor %}
 {% endmacro %}
+{% macro bullets(statements) %}
+<ul>
+{% for statement in statements %}
+<li>{{ statement }}</li>
+{% endfor %}
+</ul>
+{% endmacro %}
 {% macro picture(figure) %}
 <figure id="{{ figure.id }}">
 <div class="box" role="region" tabindex="0" aria-label="{{ figure.title }}">
@@ -93,22 +100,14 @@ href="https://arxiv.org/abs/2602.05630">Rewards as Labels, arXiv 2602.05630</a>.
 <h3>{{ level }}</h3>
 {% for verdict, statements in verdicts.items() %}
 <p><span class="verdict {{ verdict }}">{{ verdict }}</span></p>
-<ul>
-{% for statement in statements %}
-<li>{{ statement }}</li>
-{% endfor %}
-</ul>
+{{ bullets(statements) }}
 {% endfor %}
 {% endfor %}
 {% if resolved %}
 <h3>What the paper's own printed numbers resolve</h3>
 {% for word, statements in resolved.items() %}
 <p>{{ word }}</p>
-<ul>
-{% for statement in statements %}
-<li>{{ statement }}</li>
-{% endfor %}
-</ul>
+{{ bullets(statements) }}
 {% endfor %}
 {% endif %}
 <h3 id="claims-table">{{ claims.title | safe }}</h3>
