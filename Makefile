@@ -41,7 +41,7 @@ laptop: env  ## the whole paper at laptop scale, about ten minutes on two cores;
 	$(SNAKEMAKE)
 	@echo "Done. Open results/laptop/report.html."
 
-smoke: env  ## the same DAG in about a minute: proves the plumbing, measures nothing
+smoke: env  ## the same DAG in about two minutes: proves the plumbing, measures nothing
 	$(SNAKEMAKE) --configfile paper_configs/smoke.yaml
 
 published: env  ## the paper's own tables and curves, drawn from its printed numbers
