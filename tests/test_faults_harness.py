@@ -10,9 +10,10 @@ from random import Random
 
 import pytest
 
+from real.config import load, resolve
 from tests.faults import damage
 from tests.faults.__main__ import table
-from tests.faults.place import SCALE, Ended, LostError, Place, Program, SkippedError, must_be_one_sentence
+from tests.faults.place import CONFIG, SCALE, Ended, LostError, Place, Program, SkippedError, must_be_one_sentence
 from tests.faults.tries import Tried, judged, share_verdict
 
 
@@ -32,6 +33,13 @@ def place(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     return harmed
+
+
+def test_the_scale_that_is_harmed_states_every_key_that_the_package_asks_for_today():
+    """`make faults` is too long for the fast tests; a key added since would otherwise stop it in CI alone."""
+    experiment = load([CONFIG])
+    for method in experiment.scale.methods:
+        assert resolve(experiment, method, 0).training.checkpoint_every == 2  # kills.py counts on it
 
 
 def test_half_a_file_and_a_missing_one_are_lost_and_clocks_are_not_compared(place):
