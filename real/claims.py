@@ -1,7 +1,8 @@
 """The claims table: what the paper claims, what this scale's own data say about it, and what it takes to find out.
 
-A claim is judged only by data of its own scale. A trained scale of another name fills a row of its own, the claim's
-analogue at that scale. Mathematical claims are checked everywhere.
+A claim is judged only by data of its own scale, trained as that scale's file says. A trained scale of another name, or
+one whose overlay trains another model, on other data or otherwise, fills a row of its own, the claim's analogue there.
+Mathematical claims are checked everywhere.
 """
 
 import json
@@ -21,7 +22,7 @@ from real.artefacts import BASE
 from real.claims_file import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
 from real.claims_page import page
 from real.config import Experiment, ReportedScale, load
-from real.config.schema import Scale
+from real.config.schema import Scale, VerlScale
 from real.files import write_text
 from real.measures import MEASURES, NotMeasuredError, methods_of
 from real.needs import needs
@@ -30,6 +31,14 @@ from real.statistics import Interval, verdict
 
 NOT_RUN = "not run"
 OTHER_SCALE = "data of another scale do not judge this claim"
+# of model, data and training: what changes no policy
+NOT_LEARNT_FROM = {
+    "micro_batch_rows",
+    "checkpoint_every",
+    "validation_every",
+    "validation_samples",
+    "gradient_sample_steps",
+}
 
 
 @dataclass(frozen=True)
@@ -70,8 +79,9 @@ def judge(experiment: Experiment, content: ClaimsFile) -> list[Row]:
     rows = []
     for name, claim in tqdm(content.claims.items(), "claims", disable=None):
         resolution = None if scores is None else published_resolution(claim, content.scales[claim.scale], scores)
-        rows.append(_claim_row(experiment, content, name, resolution))
-        if claim.analogue and not isinstance(experiment.scale, ReportedScale) and claim.scale != experiment.scale.scale:
+        elsewhere = _judged_elsewhere(experiment.scale, claim, content.scales[claim.scale])
+        rows.append(_claim_row(experiment, content, name, elsewhere, resolution))
+        if elsewhere and claim.analogue and not isinstance(experiment.scale, ReportedScale):
             rows.append(_analogue_row(experiment, content, name, claim.analogue))
     return rows
 
@@ -120,17 +130,38 @@ def write_claims(experiment: Experiment, folder: Path) -> list[Row]:
     return rows
 
 
-def _claim_row(experiment: Experiment, content: ClaimsFile, name: str, resolution: power.Resolution | None) -> Row:
+def _judged_elsewhere(scale: Scale, claim: Claim, facts: ScaleFacts) -> str:
+    """Why data of this scale do not judge a claim; empty where they do."""
+    if MEASURES[claim.measure].mathematical:
+        return ""
+    if isinstance(scale, ReportedScale):
+        return "nothing is trained at this scale"
+    if claim.scale != scale.scale:
+        return OTHER_SCALE
+    if isinstance(scale, VerlScale) and (changed := _trained_otherwise(scale, _read_scale(facts.config))):
+        return f"these runs are trained otherwise than the claim's: {', '.join(changed)} not as in {facts.config}"
+    return ""
+
+
+def _trained_otherwise(scale: VerlScale, claimed: Scale) -> list[str]:
+    """The keys by which a scale trains another policy than the scale that a claim is about."""
+    return [
+        f"{section}.{key}"
+        for section in ("model", "data", "training")
+        for key, value in getattr(scale, section)
+        if key not in NOT_LEARNT_FROM and value != getattr(getattr(claimed, section), key)
+    ]
+
+
+def _claim_row(
+    experiment: Experiment, content: ClaimsFile, name: str, elsewhere: str, resolution: power.Resolution | None
+) -> Row:
     claim = content.claims[name]
-    facts, mathematical = content.scales[claim.scale], MEASURES[claim.measure].mathematical
-    interval, reason = None, OTHER_SCALE
-    if mathematical or claim.scale == experiment.scale.scale:
-        interval, reason = _measure(experiment, claim.measure, claim.parameters)
-    elif isinstance(experiment.scale, ReportedScale):
-        reason = "nothing is trained at this scale"
+    facts = content.scales[claim.scale]
+    interval, reason = (None, elsewhere) if elsewhere else _measure(experiment, claim.measure, claim.parameters)
     return Row(
         id=name,
-        kind="mathematics" if mathematical else claim.kind,
+        kind="mathematics" if MEASURES[claim.measure].mathematical else claim.kind,
         backbone=facts.label,
         statement=claim.statement,
         source=claim.source,
@@ -142,7 +173,7 @@ def _claim_row(experiment: Experiment, content: ClaimsFile, name: str, resolutio
         reason=reason,
         resolution=resolution,
         command=_command(claim.rule, [facts.config, *claim.overlays]),
-        cost=_cost(facts, len(set(methods_of(claim.parameters)))),
+        cost=claim.cost or _cost(facts, len(set(methods_of(claim.parameters)))),
         note=claim.note,
     )
 

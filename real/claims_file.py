@@ -66,6 +66,8 @@ class Claim(Strict):
     """the rule whose table or figure shows it"""
     overlays: Annotated[list[Line], EACH_ONCE] = Field(default=[])
     """further config files, where the scale's own methods don't include the claim's"""
+    cost: Line | None = None
+    """what it takes, where overlays make that another than the scale's"""
     note: str = ""
     """what a reader must know besides"""
     analogue: Analogue | None = None

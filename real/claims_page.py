@@ -61,9 +61,10 @@ benchmarks {{ heading.benchmarks | join(", ") }}.{% endif %}
 </tbody></table>
 </div>
 <p>A claim is reproduced if the 95 % interval of its measure lies inside the region that confirms it, contradicted if
-the interval lies wholly outside, else unresolved. A claim is judged by data of its own scale alone; analogue rows judge
-the statement at this scale and neither support nor refute the paper's claim at its own. Each interval stands alone:
-among many, one in twenty misses. How the intervals are made and what they cover: docs/statistics.md.</p>
+the interval lies wholly outside, else unresolved. A claim is judged by data of its own scale alone, trained as that
+scale's file says; analogue rows judge the statement at this scale and neither support nor refute the paper's claim at
+its own. Each interval stands alone: among many, one in twenty misses. How the intervals are made and what they cover:
+docs/statistics.md.</p>
 {%- if resolves %}
 <p>What the paper's own numbers resolve: difference of the printed scores, its standard error for these very problems /
 with problems resampled, and z for these problems / resampled / resampled with a run-to-run deviation of

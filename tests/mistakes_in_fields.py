@@ -302,6 +302,7 @@ FIELDS: Rows = {
             {"claims.real_entropy_stable.overlays": "ablations"},
             "claims.real_entropy_stable.overlays is 'ablations'; must be a list: write [a, b], or one '- a' per line",
         ),
+        ({"claims.real_entropy_stable.cost": ""}, f"claims.real_entropy_stable.cost is ''; {LINE}"),
         ({"claims.real_entropy_stable.note": 7}, f"claims.real_entropy_stable.note is 7; {TEXT}"),
         ({"claims.real_entropy_stable.analogue": "yes"}, f"claims.real_entropy_stable.analogue is 'yes'; {SECTION}"),
         (

@@ -33,7 +33,8 @@ PROBLEMS, SAMPLES = 20, 4
 
 
 def read(*names: str):
-    return load([f"paper_configs/{name}.yaml" for name in names], local_file=Path("absent"))
+    files = [name if name.endswith(".yaml") else f"paper_configs/{name}.yaml" for name in names]
+    return load(files, local_file=Path("absent"))
 
 
 @pytest.fixture
@@ -43,8 +44,8 @@ def finished(tmp_path, monkeypatch):
         (tmp_path / folder).symlink_to(ROOT / folder)
     monkeypatch.chdir(tmp_path)
 
-    def make(*names: str):
-        experiment, rng = with_samples(with_steps(read(*names), 2), SAMPLES), np.random.default_rng(0)
+    def make(*names: str, steps: int = 2):
+        experiment, rng = with_samples(with_steps(read(*names), steps), SAMPLES), np.random.default_rng(0)
         results, rates = Path(experiment.results), {}
         for method in ("base", *experiment.scale.methods):
             folder = results / "evaluations" / method / ("" if method == "base" else "seed0")
@@ -56,8 +57,9 @@ def finished(tmp_path, monkeypatch):
                 pd.DataFrame(rows, columns=["problem_id", "correct"]).to_parquet(folder / f"{benchmark}.parquet")
         for place, method in enumerate(experiment.scale.methods):
             folder = results / "runs" / method / "seed0"
-            metrics = {"entropy": [None, 0.5, 0.4], "reward_mean": [None, 0.3, 0.35]}
-            metrics |= {"solve_all": [None, 2, 3], "val_pass_at_1": [0.2, None, 0.2 + 0.05 * place]}
+            ends = {"entropy": (0.5, 0.4), "reward_mean": (0.3, 0.35), "solve_all": (2, 3)}
+            metrics = {name: [None, *np.linspace(*pair, steps).tolist()] for name, pair in ends.items()}
+            metrics["val_pass_at_1"] = [0.2, *[None] * (steps - 1), 0.2 + 0.05 * place]
             write_metrics(folder, metrics)
         record_all(experiment)
         return experiment, rates
@@ -109,7 +111,7 @@ def test_differences_and_pass_at_k_are_those_of_the_files(finished):
 
 
 def test_claims_are_judged_at_their_own_scale_and_have_analogues_on_one_gpu(finished):
-    experiment, rates = finished("1.5b")
+    experiment, rates = finished("1.5b", steps=1400)
     rows = {row.id: row for row in judge(experiment, load_claims())}
     assert rows["real_over_gspo_aime24_1_5b"].interval.value == pytest.approx(
         rates["real", "aime"].mean() - rates["gspo", "aime"].mean()
@@ -129,6 +131,35 @@ def test_claims_are_judged_at_their_own_scale_and_have_analogues_on_one_gpu(fini
     )
     assert analogue["cost"] == "estimate: 7 to 13 GPU-hours per seed, 2 runs"
     assert "None" not in Path("written/claims.html").read_text()
+
+
+def test_an_overlay_that_trains_otherwise_judges_no_claim_of_its_scale_and_fills_analogues(finished):
+    other = Path("other_model.yaml")
+    other.write_text(
+        "model: {name: other/model, revision: null}\ntraining: {learning_rate: 1.0e-6, checkpoint_every: 10}\n"
+    )
+    for overlay, keys in (
+        ("paper_configs/variants/dapo17k.yaml", "data.train"),
+        (str(other), "model.name, model.revision, training.learning_rate"),
+    ):
+        experiment, _ = finished("1.5b", overlay, steps=1400)
+        rows = {row.id: row for row in judge(experiment, load_claims())}
+        claim, analogue = rows["real_over_dapo_1_5b"], rows[f"real_over_dapo_1_5b@{experiment.name}"]
+        assert (claim.verdict, claim.interval, analogue.verdict) == ("not run", None, "reproduced")
+        assert claim.reason == (
+            f"these runs are trained otherwise than the claim's: {keys} not as in paper_configs/1.5b.yaml"
+        )
+
+
+@pytest.mark.parametrize("overlay", ["ablations", "full_dapo", "one_sided_train"])
+def test_further_methods_and_finer_validation_leave_the_claims_to_their_scale(finished, overlay):
+    Path("often.yaml").write_text("training: {validation_every: 5}\n")
+    experiment, _ = finished("1.5b", f"paper_configs/variants/{overlay}.yaml", "often.yaml", steps=1400)
+    rows = judge(experiment, load_claims())
+    reasons = {row.reason for row in rows if row.kind == "claim" and row.backbone.endswith("1.5B")}
+    assert reasons
+    assert not [reason for reason in reasons if "otherwise" in reason]
+    assert not [row.id for row in rows if row.id.startswith("real_over_dapo_1_5b@")]
 
 
 def test_curves_and_their_figures_say_what_was_validated_on(finished):
