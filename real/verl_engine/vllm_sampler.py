@@ -214,12 +214,16 @@ def _interruptible() -> Iterator[None]:
     """Let the signals that interrupt this process do so while engines start, whoever handles them.
 
     vLLM's zmq_socket_ctx drops a KeyboardInterrupt that comes while it waits for an engine, and would go on waiting.
+    Where other code of its start drops whatever is raised, the interruption comes once the engines have started.
     """
+    interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
         try:
             handlers[signal.Signals(number)](number, frame)
         except KeyboardInterrupt:
+            interrupted = True
             raise _InterruptedError from None
 
     in_main_thread = threading.current_thread() is threading.main_thread()
@@ -230,9 +234,12 @@ def _interruptible() -> Iterator[None]:
         signal.signal(number, interrupt)
     try:
         yield
-    except _InterruptedError:
-        raise KeyboardInterrupt from None
+    except BaseException:
+        if not interrupted:
+            raise
     finally:
         for number, handler in handlers.items():
             if signal.getsignal(number) is interrupt:  # a handler may have had its signal ignored from now on
                 signal.signal(number, handler)
+    if interrupted:
+        raise KeyboardInterrupt

@@ -100,19 +100,3 @@ def test_a_baseline_makes_a_step(project, method):
     assert line["reward_mean"] * 64 == int(line["reward_mean"] * 64), "0/1 correctness, whatever is trained on"
     if method == "dapo_full":
         assert line["solve_all"] == line["solve_none"] == 0, "one-sided groups were replaced"
-
-
-def test_two_ranks_train_together(project):
-    """Two FSDP2 ranks and two vLLM replicas: groups stay whole in a mini-batch and are spread over the ranks."""
-    config, results = overlay(
-        project,
-        "two_ranks",
-        {"training": {"steps": 1, "gradient_sample_steps": [1]}, "cluster": {"gpus_per_node": 2}},
-    )
-    project.run(*train(config, "real"))
-    output = results / "runs" / "real" / "seed0"
-    line = lines(output)[-1]
-    assert (line["step"], line["prompts"]) == (1, 8)
-    assert line["grad_norm"] > 0
-    assert len(pd.read_parquet(output / "gradient_samples.parquet")) == 64
-    load_checkpoint(output / "model", "cpu")

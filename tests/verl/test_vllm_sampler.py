@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -24,7 +25,7 @@ from real.problems import Problem
 from real.sampling import sample_seed
 from real.torch_engine.policy import build_policy, save_checkpoint
 from real.torch_engine.transformers_sampler import TransformersSampler
-from real.verl_engine.vllm_sampler import EngineError, VllmSampler
+from real.verl_engine.vllm_sampler import EngineError, VllmSampler, _interruptible
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = 60
@@ -215,6 +216,38 @@ def test_ctrl_c_while_an_engine_starts_leaves_no_process(checkpoint, tmp_path):
         return any("Engine" in child.name() for child in process.children(recursive=True))
 
     interrupt(command(checkpoint, tmp_path), signal.SIGINT, when=engine_started)
+
+
+def starting_drops_it() -> None:
+    with suppress(BaseException):
+        signal.raise_signal(signal.SIGINT)
+
+
+def starting_makes_another_error_of_it() -> None:
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except BaseException as error:
+        raise RuntimeError("engine core failed to start") from error
+
+
+def starting_takes_keyboard_interrupts_for_its_own() -> None:
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    "start", [starting_drops_it, starting_makes_another_error_of_it, starting_takes_keyboard_interrupts_for_its_own]
+)
+def test_ctrl_c_while_engines_start_interrupts_whatever_is_made_of_it(start):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), _interruptible():
+        start()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_error_while_engines_start_is_itself():
+    with pytest.raises(RuntimeError, match="too little memory"), _interruptible():
+        raise RuntimeError("too little memory")
 
 
 def test_two_engines_give_the_same_responses_and_end_with_the_sampler(sampler, checkpoint):

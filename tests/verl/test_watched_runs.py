@@ -1,18 +1,22 @@
-"""During a real run nothing listens where another machine could connect: Ray and vLLM take orders from whoever asks.
+"""Real runs, watched: nothing listens where another machine could connect; Ray and vLLM take orders from whoever asks.
 
-Nor is a secret of the environment, which all its processes inherit, written anywhere.
+Nor is a secret of the environment, which all their processes inherit, written anywhere.
 """
 
 import ipaddress
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
-from conftest import LAUNCH_SECONDS, end, of_session
-from test_end_to_end import SCALE, overlay, train
+from conftest import LAUNCH_SECONDS, end, left_behind, of_session
+from test_end_to_end import SCALE, lines, overlay, train
+
+from real.torch_engine.policy import load_checkpoint
 
 POLL_SECONDS = 0.25
 SECRET = "s3cr3t-0f-th1s-t3st"
@@ -38,6 +42,7 @@ def watch(started: subprocess.Popen, log: Path) -> dict[tuple[str, str], str]:
                 for socket in listeners(process):
                     seen.setdefault(socket, name(process))
             time.sleep(POLL_SECONDS)
+        assert left_behind(started) == []
     finally:
         end(started)
     assert started.returncode == 0, log.read_text()[-4000:]
@@ -61,24 +66,54 @@ def elsewhere(seen: dict[tuple[str, str], str]) -> list[str]:
     ]
 
 
-def test_training_listens_on_loopback_alone_and_writes_no_secret(project, monkeypatch):
-    """Two ranks, so that they, too, must meet; what Ray writes besides results is searched as well."""
-    for variable in ("WANDB_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(variable, SECRET)
+@dataclass(frozen=True)
+class Watched:
+    """One training on two ranks: the sockets it listened at, its log and results, and the files of Ray and these."""
+
+    seen: dict[tuple[str, str], str]
+    log: Path
+    output: Path
+    written: dict[Path, bytes]
+
+
+@pytest.fixture(scope="module")
+def trained(project) -> Watched:
+    """Two ranks, so that they, too, must meet; what Ray writes besides results is kept as well."""
     changes = {"training": {"steps": 1, "gradient_sample_steps": [1]}, "cluster": {"gpus_per_node": 2}}
-    config, results = overlay(project, "loopback", changes)
-    log = project.folder / "loopback.log"
+    config, results = overlay(project, "two_ranks", changes)
+    log = project.folder / "two_ranks.log"
     # short: Ray's sockets lie below, and a socket's path has at most 107 characters
-    with tempfile.TemporaryDirectory(prefix="ray") as folder:
-        monkeypatch.setenv("RAY_TMPDIR", folder)
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as folder:
+        for variable in ("WANDB_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(variable, SECRET)
+        patch.setenv("RAY_TMPDIR", folder)
         seen = watch(project.start(*train(config, "real"), log=log), log)
-        written = [path for place in (results, Path(folder)) for path in place.rglob("*") if path.is_file()]
-        assert {"provenance.json", "metrics.jsonl", "gcs_server.out", "raylet.out"} <= {path.name for path in written}
-        assert [path for path in [*written, log] if SECRET.encode() in path.read_bytes()] == []
-    names = set(seen.values())
+        files = [path for place in (results, Path(folder)) for path in place.rglob("*") if path.is_file()]
+        written = {path: path.read_bytes() for path in files}
+    return Watched(seen, log, results / "runs" / "real" / "seed0", written)
+
+
+def test_two_ranks_train_together(trained):
+    """Two FSDP2 ranks and two vLLM replicas: groups stay whole in a mini-batch and are spread over the ranks."""
+    line = lines(trained.output)[-1]
+    assert (line["step"], line["prompts"]) == (1, 8)
+    assert line["grad_norm"] > 0
+    assert len(pd.read_parquet(trained.output / "gradient_samples.parquet")) == 64
+    load_checkpoint(trained.output / "model", "cpu")
+
+
+def test_training_writes_no_secret(trained):
+    names = {path.name for path in trained.written}
+    assert {"provenance.json", "metrics.jsonl", "gcs_server.out", "raylet.out"} <= names
+    assert SECRET not in trained.log.read_text()
+    assert [path for path, content in trained.written.items() if SECRET.encode() in content] == []
+
+
+def test_training_listens_on_loopback_alone(trained):
+    names = set(trained.seen.values())
     assert {"gcs_server", "raylet"} <= names, "Ray's own servers were watched"
     assert any(name.startswith("ray::") for name in names), "verl's workers were watched"
-    assert elsewhere(seen) == []
+    assert elsewhere(trained.seen) == []
 
 
 @pytest.mark.parametrize("engines", ["1", "2"])
