@@ -79,7 +79,8 @@ def test_the_multi_node_script_has_its_nodes_alone_and_forces_nothing():
 
 def test_the_multi_node_script_hands_ray_the_command_and_a_token(tmp_path):
     """The script's own steps, with SLURM's two commands replaced by recorders."""
-    (tmp_path / "scontrol").write_text("#!/bin/sh\necho first\necho second\n")
+    # more names than a pipe holds: a reader that left after the first would end scontrol, and the job, by SIGPIPE
+    (tmp_path / "scontrol").write_text("#!/bin/sh\necho first\nseq --format=node%g 20000\n")
     (tmp_path / "srun").write_text('#!/bin/sh\necho "$RAY_AUTH_MODE ${#RAY_AUTH_TOKEN} $*" >> "$RECORD"\n')
     for name in ("scontrol", "srun"):
         (tmp_path / name).chmod(0o755)
