@@ -10,6 +10,8 @@ CORES ?= all
 SEED := $(or $(SEED),$(shell date +%s))
 # options of `make faults`: --short, --seed N, --only FAULT (python -m tests.faults --help)
 FAULTS ?=
+# pytest's workers take a file each, in the order in which tests/conftest.py puts them
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 VERL_BIN := .venv-verl/bin
@@ -57,7 +59,7 @@ datasets: env  ## fetch and verify the paper's data, and report which benchmark 
 	$(SNAKEMAKE) datasets contamination
 
 test: env lint  ## lint, format check, tests on all cores, and the smoke DAG
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 $(BY_FILE)
 	$(SNAKEMAKE) --configfile paper_configs/smoke.yaml
 
 fuzz: env  ## several minutes of random input for objectives, grading, configuration and files; SEED=N repeats a run
@@ -68,7 +70,7 @@ faults: env  ## kill, damage and starve the real programs at random, 20 minutes;
 	$(BIN)/python -m tests.faults $(FAULTS)
 
 test-verl: verl-env  ## the real verl, vLLM and Ray on the CPU (Linux x86-64)
-	$(VERL_ENVIRONMENT) $(VERL_BIN)/python -m pytest tests/verl
+	$(VERL_ENVIRONMENT) $(VERL_BIN)/python -m pytest tests/verl --numprocesses 2 $(BY_FILE)
 
 exact-pass: verl-env  ## what REAL's extra pass costs in verl, measured on the CPU (benchmarks/README.md)
 	$(VERL_ENVIRONMENT) $(VERL_BIN)/torchrun --standalone --nproc-per-node=1 -m benchmarks.exact_pass verl

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,12 @@ settings.register_profile("project", deadline=None, max_examples=40, derandomize
 # make fuzz: new examples every time (the seed is printed), and all failures of a test rather than the first
 settings.register_profile("fuzz", deadline=None, max_examples=1500, print_blob=True, report_multiple_bugs=True)
 settings.load_profile("project")
+
+
+def pytest_collection_modifyitems(items):
+    """The files with most slow tests first, so that at the end no core is left alone with one of them."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 def pytest_terminal_summary(terminalreporter):

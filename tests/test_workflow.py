@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import tiny_scale as tiny
+
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_BEHIND = (".git", ".venv*", ".snakemake", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
 LEFT_BEHIND += ("raw", "prepared", "local.yaml")  # of datasets/ and paper_configs/
@@ -158,17 +160,28 @@ def test_config_overrides_and_a_missing_overlay_are_refused_with_the_remedy(chec
     assert "paper_configs/variants/learning_rate_sweep.yaml" in done.stdout
 
 
+# the smoke scale with fewer methods, seeds, prompts and benchmarks: `make test` runs the whole of it after the tests
+SMALL = (*SMOKE, tiny.OVERLAY)
+
+
+def copy_smaller(folder: Path) -> Path:
+    """A checkout with the smaller scale's overlay."""
+    checkout = copy_checkout(folder)
+    tiny.write_overlay(checkout)
+    return checkout
+
+
 @pytest.fixture(scope="module")
-def finished_smoke(tmp_path_factory):
-    """A checkout in which the smoke scale has run on two cores."""
-    checkout = copy_checkout(tmp_path_factory.mktemp("first") / "project")
-    done = snakemake(checkout, "--cores", "2", *SMOKE)
+def finished(tmp_path_factory):
+    """A checkout in which the smaller scale has run on two cores."""
+    checkout = copy_smaller(tmp_path_factory.mktemp("first") / "project")
+    done = snakemake(checkout, "--cores", "2", *SMALL)
     assert done.returncode == 0, done.stdout
     return checkout
 
 
 def results(checkout: Path) -> dict[str, bytes]:
-    folder = checkout / "results" / "smoke"
+    folder = checkout / tiny.RESULTS
     found = {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -187,19 +200,19 @@ def stable_manifest(content: bytes) -> bytes:
 
 
 @pytest.mark.slow
-def test_two_runs_on_one_and_two_cores_write_the_same_bytes(finished_smoke, tmp_path):
-    again = copy_checkout(tmp_path / "project")
-    done = snakemake(again, "--cores", "1", *SMOKE)
+def test_two_runs_on_one_and_two_cores_write_the_same_bytes(finished, tmp_path):
+    again = copy_smaller(tmp_path / "project")
+    done = snakemake(again, "--cores", "1", *SMALL)
     assert done.returncode == 0, done.stdout
-    first, second = results(finished_smoke), results(again)
-    assert len(first) > 150
+    first, second = results(finished), results(again)
+    assert len(first) > 50
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
 
 
 @pytest.mark.slow
-def test_a_finished_scale_has_every_declared_file_and_nothing_left_to_do(finished_smoke):
-    found = results(finished_smoke)
+def test_a_finished_scale_has_every_declared_file_and_nothing_left_to_do(finished):
+    found = results(finished)
     for name in (
         *(
             f"tables/{table}.{kind}"
@@ -213,31 +226,31 @@ def test_a_finished_scale_has_every_declared_file_and_nothing_left_to_do(finishe
             for figure in ("training_dynamics", "gradient_magnitude", "gradient_measured")
             for kind in ("pdf", "png")
         ),
-        *(f"evaluations/base/{benchmark}.parquet" for benchmark in ("add3", "addsub4", "mul3", "mix4", "mix5", "mix6")),
-        "runs/real_product/seed1/model/model.safetensors",
-        "runs/grpo/seed0/gradient_samples.parquet",
-        "runs/grpo/seed0/config.yaml",
+        *(f"evaluations/base/{benchmark}.parquet" for benchmark in ("add3", "mix4")),
+        "runs/real/seed0/model/model.safetensors",
+        "runs/gspo/seed0/gradient_samples.parquet",
+        "runs/gspo/seed0/config.yaml",
     ):
         assert found[name], name
     assert not [name for name in found if name.startswith("work/") and not name.endswith(".lock")]
-    assert planned(finished_smoke, *SMOKE) == {}
+    assert planned(finished, *SMALL) == {}
 
 
 @pytest.mark.slow
-def test_a_finished_scale_verifies_and_what_the_rules_declare_is_what_the_manifest_lists(finished_smoke):
+def test_a_finished_scale_verifies_and_what_the_rules_declare_is_what_the_manifest_lists(finished):
     """An output that a rule declares and the manifest doesn't know would be unlisted, the reverse missing."""
-    command = [sys.executable, "-m", "real", "verify", "--scale", "smoke"]
-    done = subprocess.run(command, cwd=finished_smoke, text=True, capture_output=True)
+    command = [sys.executable, "-m", "real", "verify", *tiny.CONFIG]
+    done = subprocess.run(command, cwd=finished, text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")
-    listed = json.loads((finished_smoke / "results" / "smoke" / "manifest.json").read_text())["files"]
-    assert f"results/smoke: {len(listed)} files" in done.stdout
-    assert len(listed) > 250
-    assert set(found_files(finished_smoke)) == set(listed)
+    listed = json.loads((finished / tiny.RESULTS / "manifest.json").read_text())["files"]
+    assert f"{tiny.RESULTS}: {len(listed)} files" in done.stdout
+    assert len(listed) > 60
+    assert set(found_files(finished)) == set(listed)
 
 
 def found_files(checkout: Path) -> list[str]:
     """What a finished scale holds besides the manifest, notes and locks of jobs."""
-    folder = checkout / "results" / "smoke"
+    folder = checkout / tiny.RESULTS
     paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     notes = ("benchmarks", "logs", "work", "manifest.json")
     return [str(path) for path in paths if path.parts[0] not in notes and path.name != ".snakemake_timestamp"]
@@ -266,22 +279,22 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
         ("real/report_page.py", set()),
     ],
 )
-def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished_smoke, module, rules):
-    path = finished_smoke / module
+def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished, module, rules):
+    path = finished / module
     before, times = path.read_text(), path.stat()
     try:
         path.write_text(before + "\n# a comment changes nothing\n")
-        assert planned(finished_smoke, *SMOKE) == {}
+        assert planned(finished, *SMALL) == {}
         path.write_text(before + "\nEDITED = True\n")
-        assert set(planned(finished_smoke, *SMOKE)) - {"all"} == {*rules, "report", "manifest"}
+        assert set(planned(finished, *SMALL)) - {"all"} == {*rules, "report", "manifest"}
     finally:
         path.write_text(before)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 @pytest.mark.slow
-def test_redrawing_a_figure_retrains_nothing(finished_smoke):
-    assert planned(finished_smoke, "--forcerun", "training_dynamics", *SMOKE) == {
+def test_redrawing_a_figure_retrains_nothing(finished):
+    assert planned(finished, "--forcerun", "training_dynamics", *SMALL) == {
         "all": 1,
         "training_dynamics": 1,
         "report": 1,
@@ -290,23 +303,23 @@ def test_redrawing_a_figure_retrains_nothing(finished_smoke):
 
 
 @pytest.mark.slow
-def test_the_report_is_made_again_for_what_another_target_made_and_makes_none_of_it(finished_smoke):
-    page = finished_smoke / "results" / "datasets" / "contamination_dapo_math_17k.html"
+def test_the_report_is_made_again_for_what_another_target_made_and_makes_none_of_it(finished):
+    page = finished / "results" / "datasets" / "contamination_dapo_math_17k.html"
     page.parent.mkdir()
     try:
         page.write_text("<h1>title</h1><main>counts</main>")
-        assert planned(finished_smoke, *SMOKE) == {"all": 1, "report": 1, "manifest": 1}
+        assert planned(finished, *SMALL) == {"all": 1, "report": 1, "manifest": 1}
     finally:
         shutil.rmtree(page.parent)
-    assert planned(finished_smoke, *SMOKE) == {}
+    assert planned(finished, *SMALL) == {}
 
 
 @pytest.mark.slow
-def test_snakemakes_own_report_holds_every_table_and_figure_with_its_caption(finished_smoke, tmp_path):
-    done = snakemake(finished_smoke, "--report", str(tmp_path / "report.html"), *SMOKE)
+def test_snakemakes_own_report_holds_every_table_and_figure_with_its_caption(finished, tmp_path):
+    done = snakemake(finished, "--report", str(tmp_path / "report.html"), *SMALL)
     assert done.returncode == 0, done.stdout
     page = (tmp_path / "report.html").read_text()
-    stems = {path.stem for path in finished_smoke.glob("results/smoke/*/*") if path.suffix in (".csv", ".png")}
+    stems = {path.stem for path in (finished / tiny.RESULTS).glob("*/*") if path.suffix in (".csv", ".png")}
     for stem in {*stems, "claims", "workflow"}:
-        caption = (finished_smoke / "workflow" / "report" / f"{stem}.rst").read_text()
+        caption = (finished / "workflow" / "report" / f"{stem}.rst").read_text()
         assert " ".join(caption.split())[:60] in " ".join(page.split()).replace("\\n", " "), stem

@@ -33,6 +33,11 @@ def enter(folder: Path) -> None:
     """Make a folder one that the command line can be used in: the caller changes into it."""
     for room in ("paper_configs", "datasets", "workflow"):
         (folder / room).symlink_to(ROOT / room)
+    write_overlay(folder)
+
+
+def write_overlay(folder: Path) -> None:
+    """Write the scale's overlay."""
     phase = yaml.safe_load((ROOT / "paper_configs" / "smoke.yaml").read_text())["base"]["phases"][0] | {"steps": 20}
     (folder / OVERLAY).write_text(yaml.safe_dump({**CHANGES, "base": {"phases": [phase]}}))
 
