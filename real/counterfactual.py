@@ -25,32 +25,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from real.objectives import (
-    OBJECTIVES,
-    TOKEN_LOG_RATIO_BOUND,
-    Objective,
-    check_hyperparameter,
-    group_advantage,
-    make_objective,
-    sequence_score,
-)
+from real.hyperparameters import COUNTERFACTUAL, RELEASED, complete
+from real.objectives import TOKEN_LOG_RATIO_BOUND, Objective, group_advantage, make_objective, sequence_score
 
-COUNTERFACTUAL = "counterfactual"
-ANY_OBJECTIVE = (*OBJECTIVES, COUNTERFACTUAL)
-# of the positives; the clip of the negatives is the other one
 _OF_ADVANTAGE: dict[str, Callable[[Tensor], Tensor]] = {
     "constant": torch.ones_like,
     "ratio": lambda ratio: ratio,
     "capped": lambda ratio: ratio.clamp(max=1.0),
     "floored": lambda ratio: ratio.clamp(min=1.0),
-}
-RULES = (*_OF_ADVANTAGE, "clipped", "real", "frozen")
-_DEFAULTS: dict[str, float | str] = {
-    "positives": "ratio",
-    "negatives": "ratio",
-    "tau": 0.5,
-    "clip_low": 0.2,
-    "clip_high": 0.2,
 }
 
 
@@ -67,23 +49,15 @@ def make_any_objective(name: str, **hyperparameters: float | str) -> Objective:
     """One of the paper's objectives (:func:`real.objectives.make_objective`) or ``counterfactual``.
 
     Args:
-        hyperparameters: of ``counterfactual``: ``positives`` and ``negatives``, each one of :data:`RULES`; ``tau``,
-            ``clip_low`` and ``clip_high`` for the rules that have one.
+        hyperparameters: of ``counterfactual``: ``positives`` and ``negatives``, each one of
+            ``real.hyperparameters.RULES``; ``tau``, ``clip_low`` and ``clip_high`` for the rules that have one.
 
     Raises:
         ValueError: unknown name, a hyper-parameter the objective lacks, or a value out of range.
     """
     if name != COUNTERFACTUAL:
         return make_objective(name, **hyperparameters)
-    for key, value in hyperparameters.items():
-        if key not in _DEFAULTS:
-            raise ValueError(f"{key}: objective {name!r} has no such hyper-parameter; it takes {', '.join(_DEFAULTS)}")
-        if key in ("positives", "negatives"):
-            if value not in RULES:
-                raise ValueError(f"{key}: unknown rule {value!r}; choose one of {', '.join(RULES)}")
-        else:
-            check_hyperparameter(key, value)
-    return Counterfactual(name, {**_DEFAULTS, **hyperparameters}, "rows", counterfactual_loss)
+    return Counterfactual(name, complete(name, RELEASED[name], hyperparameters), "rows", counterfactual_loss)
 
 
 def counterfactual_loss(

@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from real.hyperparameters import RELEASED, complete
+
 Unit = Literal["groups", "rows"]
 
 # exp() of a clamped log-ratio stays finite in float32; the released code and verl use the same two bounds
@@ -201,16 +203,14 @@ class Objective:
         return len(group)
 
 
-_CLIP: dict[str, float | str] = {"clip_low": 0.2, "clip_high": 0.2}
-_REAL: dict[str, float | str] = {"tau": 0.5, "one_sided": "drop"}
-# name -> (function, what it averages over, released hyper-parameters)
+# name -> (function, what it averages over, the hyper-parameters it takes with their defaults)
 _TABLE: dict[str, tuple[Callable[..., Tensor], Unit, dict[str, float | str]]] = {
-    "real": (real_loss, "groups", dict(_REAL)),
-    "grpo": (grpo_loss, "rows", dict(_CLIP)),
-    "dapo": (dapo_loss, "rows", {**_CLIP, "clip_high": 0.28}),
-    "gspo": (gspo_loss, "rows", {"clip_low": 3e-4, "clip_high": 4e-4}),
-    "real_bce": (real_bce_loss, "rows", dict(_REAL)),
-    "real_product": (real_product_loss, "groups", dict(_REAL)),
+    "real": (real_loss, "groups", RELEASED["real"]),
+    "grpo": (grpo_loss, "rows", RELEASED["grpo"]),
+    "dapo": (dapo_loss, "rows", RELEASED["dapo"]),
+    "gspo": (gspo_loss, "rows", RELEASED["gspo"]),
+    "real_bce": (real_bce_loss, "rows", RELEASED["real_bce"]),
+    "real_product": (real_product_loss, "groups", RELEASED["real_product"]),
 }
 OBJECTIVES: tuple[str, ...] = tuple(_TABLE)
 
@@ -228,12 +228,8 @@ def make_objective(name: str, **hyperparameters: float | str) -> Objective:
     """
     if name not in _TABLE:
         raise ValueError(f"name: unknown objective {name!r}; choose one of {', '.join(OBJECTIVES)}")
-    loss, unit, defaults = _TABLE[name]
-    for key, value in hyperparameters.items():
-        if key not in defaults:
-            raise ValueError(f"{key}: objective {name!r} has no such hyper-parameter; it takes {', '.join(defaults)}")
-        check_hyperparameter(key, value)
-    return Objective(name, {**defaults, **hyperparameters}, unit, loss)
+    loss, unit, taken = _TABLE[name]
+    return Objective(name, complete(name, taken, hyperparameters), unit, loss)
 
 
 def check_batch(log_ratio: Tensor, mask: Tensor, group: Tensor, reward: Tensor) -> None:
@@ -255,19 +251,6 @@ def check_batch(log_ratio: Tensor, mask: Tensor, group: Tensor, reward: Tensor) 
     if not bool(((reward == 0) | (reward == 1)).all()):
         wrong = reward[(reward != 0) & (reward != 1)][0].item()
         raise ValueError(f"reward: expected only 0 and 1, found {wrong}; map shaped rewards to labels first")
-
-
-def check_hyperparameter(key: str, value: float | str) -> None:
-    """Raise ValueError, naming the hyper-parameter, unless the value is one it can have."""
-    if key == "one_sided":
-        if value not in ("drop", "train"):
-            raise ValueError(f"one_sided: expected 'drop' or 'train', got {value!r}")
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{key}: expected a number, got {value!r}")
-    low, high = {"tau": (0.0, float("inf")), "clip_low": (0.0, 1.0), "clip_high": (0.0, float("inf"))}[key]
-    if not low <= value < float("inf") or value > high or (key == "tau" and value == 0):
-        raise ValueError(f"{key}: {value!r} is out of range; expected {'> 0' if key == 'tau' else f'{low} to {high}'}")
 
 
 def _membership(group: Tensor) -> Tensor:

@@ -231,7 +231,7 @@ RULES: Rows = {
         ({"real.hyperparameters.tau": "0.5"}, "real: hyperparameters.tau: expected a number, got '0.5'; correct it"),
         (
             {"real.hyperparameters.one_sided": "keep"},
-            "real: hyperparameters.one_sided: expected 'drop' or 'train', got 'keep'; correct it",
+            "real: hyperparameters.one_sided: expected one of 'drop', 'train', got 'keep'; correct it",
         ),
         (
             {"real.hyperparameters.tau": REMOVED},

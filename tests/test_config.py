@@ -1,6 +1,9 @@
 """The configuration: complete scales, overlays, and one sentence per mistake."""
 
 import json
+import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import yaml
 
 from real.artefacts import base_jobs, base_of_run
 from real.config import PAPER_EVALUATION, ConfigError, TorchScale, digest, json_schema, load, resolve
+from real.hyperparameters import complete
 from real.identity import base_identity
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +23,8 @@ SCALES = sorted(
 LAPTOP = ROOT / "paper_configs" / "laptop.yaml"
 METHODS = ROOT / "paper_configs" / "methods.yaml"
 SWEEP = ROOT / "paper_configs" / "variants" / "learning_rate_sweep.yaml"
+
+STALE = ("variants/stale_rollouts", "variants/stale_rollouts_full")
 
 
 def read(*files: Path):
@@ -70,6 +76,32 @@ def test_removing_any_key_of_a_scale_is_an_error(path, changed):
 def test_generated_schema_is_current():
     stored = json.loads((ROOT / "workflow" / "schemas" / "config.schema.json").read_text())
     assert stored == json_schema(), "stale: run `python -m real schema`"
+
+
+READ_ALL = """
+import sys
+from pathlib import Path
+from real.config import load
+for files in sys.argv[1:]:
+    load(files.split(), local_file=Path("absent"))
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_a_configuration_is_read_and_checked_without_waiting_for_torch():
+    grid = " ".join(f"paper_configs/{name}.yaml" for name in ("laptop", *STALE))
+    scales = [str(path.relative_to(ROOT)) for path in SCALES]
+    subprocess.run([sys.executable, "-c", READ_ALL, *scales, grid], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [(math.inf, "inf is out of range; expected a finite number"), ("much", "expected a number, got 'much'")],
+)
+def test_a_hyper_parameter_of_an_added_objective_is_any_finite_number(value, sentence):
+    assert complete("mine", {"beta": 0.1}, {"beta": -3}) == {"beta": -3}
+    with pytest.raises(ValueError, match=f"^beta: {sentence}"):
+        complete("mine", {"beta": 0.1}, {"beta": value})
 
 
 def test_methods_are_the_released_ones():

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from real.counterfactual import RULES, make_any_objective
+from real.counterfactual import make_any_objective
 from real.exact import sequence_weights, token_weights
+from real.hyperparameters import RULES
 from real.objectives import OBJECTIVES, make_objective
 
 CLIPS = {"clip_low": 0.2, "clip_high": 0.28}
@@ -144,10 +145,10 @@ def test_far_off_policy_weights_stay_finite(rule):
 @pytest.mark.parametrize(
     ("hyperparameters", "sentence"),
     [
-        ({"positives": "const"}, "positives: unknown rule 'const'; choose one of constant, ratio,"),
+        ({"positives": "const"}, "positives: expected one of 'constant', 'ratio',"),
         ({"beta": 1.0}, "beta: objective 'counterfactual' has no such hyper-parameter; it takes positives,"),
         ({"tau": 0.0}, "tau: 0.0 is out of range; expected > 0"),
-        ({"negatives": 1.0}, "negatives: unknown rule 1.0"),
+        ({"negatives": 1.0}, "negatives: expected one of 'constant',"),
     ],
 )
 def test_a_mistake_is_named(hyperparameters, sentence):

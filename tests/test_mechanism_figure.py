@@ -11,7 +11,7 @@ import pytest
 from matplotlib.transforms import Bbox
 
 from figures import mechanism
-from real.counterfactual import RULES
+from real.hyperparameters import RULES
 from real.metrics import SAMPLES
 from real.statistics import seed_mean
 

@@ -211,17 +211,25 @@ def _method(name: str, known: dict[str, Method], contents: Contents) -> Method:
 
 def _refuse_untrainable(methods: dict[str, Method], contents: Contents) -> None:
     """verl trains neither the diagnostic objective nor those that need more than scores and that it hasn't itself."""
-    # imported here: an edit of an objective must rerun training, not everything that reads a config
-    from real.counterfactual import COUNTERFACTUAL, make_any_objective
-    from real.verl_engine.objectives import can_train
-
     for name, method in methods.items():
-        objective = make_any_objective(method.objective, **method.hyperparameters)
-        if method.objective == COUNTERFACTUAL or not can_train(objective):
+        if not _trained_by_verl(method):
             raise ConfigError(
                 f"{_stating(contents, ('methods',))}: methods: {name} has the objective {method.objective!r}, which "
                 "the torch engine alone trains; remove it"
             )
+
+
+def _trained_by_verl(method: Method) -> bool:
+    # imported here: an edit of an objective must rerun training, not everything that reads a config
+    from real.hyperparameters import COUNTERFACTUAL, RELEASED
+
+    if method.objective in RELEASED:
+        return method.objective != COUNTERFACTUAL
+    # an objective that was added is tried out; it alone costs torch's import
+    from real.objectives import make_objective
+    from real.verl_engine.objectives import can_train
+
+    return can_train(make_objective(method.objective, **method.hyperparameters))
 
 
 def _variant(name: str, scale: Scale, known: dict[str, Method], contents: Contents) -> Method:
