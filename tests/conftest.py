@@ -48,7 +48,7 @@ def _deterministic_torch():
 
 @pytest.fixture
 def signals_as_a_terminal_gives_them():
-    """A shell's background jobs, such as these tests may be, ignore Ctrl-C, and so would what they start."""
+    """pytest's workers and a shell's background jobs, as these may be, ignore Ctrl-C, and so would what they start."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -211,6 +211,7 @@ def test_sigterm_ends_every_engine_and_the_same_command_goes_on(sampler, checkpo
     assert files(output) == files(tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 def test_ctrl_c_while_an_engine_starts_leaves_no_process(checkpoint, tmp_path):
     def engine_started(process: psutil.Process) -> bool:
         return any("Engine" in child.name() for child in process.children(recursive=True))
@@ -235,6 +236,7 @@ def starting_takes_keyboard_interrupts_for_its_own() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 @pytest.mark.parametrize(
     "start", [starting_drops_it, starting_makes_another_error_of_it, starting_takes_keyboard_interrupts_for_its_own]
 )
