@@ -15,12 +15,12 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 VERL_BIN := .venv-verl/bin
-# what the engines read where there is no GPU, in this one place: the tests' CPU platform, no network, a small cache, the
-# environment's own python
+# what the engines read where there is no GPU, in this one place: the tests' CPU platform, no network, a small cache, no
+# Ray worker before it is needed, the environment's own python
 VERL_ENVIRONMENT = env -u CUDA_VISIBLE_DEVICES PATH="$(CURDIR)/$(VERL_BIN):$$PATH" \
 	PYTHONPATH="$(CURDIR):$(CURDIR)/tests/verl" VERL_PLATFORM=cpu VERL_ENGINE_DEVICE=cuda \
 	VERL_USE_EXTERNAL_MODULES=cpu_platform OMP_NUM_THREADS=1 VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind \
-	VLLM_NO_USAGE_STATS=1 RAY_USAGE_STATS_ENABLED=0 HF_HUB_OFFLINE=1 WANDB_MODE=offline
+	VLLM_NO_USAGE_STATS=1 RAY_USAGE_STATS_ENABLED=0 RAY_prestart_worker_first_driver=0 HF_HUB_OFFLINE=1 WANDB_MODE=offline
 # the rules call `python`, whichever environment is active
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 INSTALL := -m pip install --quiet --disable-pip-version-check

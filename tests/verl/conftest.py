@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# a launch takes about a minute on two idle cores, six were seen on busy ones; the limit is there to end a hang
+# a launch takes one to three minutes on two idle cores, seven were seen on busy ones; the limit is there to end a hang
 LAUNCH_SECONDS = 900
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import LAUNCH_SECONDS
 
 from real.config import Policy
 from real.torch_engine.policy import build_policy, save_checkpoint
@@ -26,7 +27,7 @@ def errors(request, tmp_path_factory):
     save_checkpoint(model, folder / "model")
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={request.param}", "--standalone"]
     probe = [str(Path(__file__).with_name("gradient_probe.py")), str(folder / "model"), str(folder / "report.json")]
-    done = subprocess.run([*command, *probe], cwd=ROOT, timeout=600, capture_output=True, text=True)
+    done = subprocess.run([*command, *probe], cwd=ROOT, timeout=LAUNCH_SECONDS, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((folder / "report.json").read_text())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import end, left_behind
+from conftest import LAUNCH_SECONDS, end, left_behind
 from runs import composed, run_of
 from verl import DataProto
 from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
@@ -117,7 +117,7 @@ def test_the_same_in_a_ray_actor_beside_a_good_answer_and_no_process_is_left(tmp
             start_new_session=True,
         )
     try:
-        code = process.wait(150)
+        code = process.wait(LAUNCH_SECONDS)
     except subprocess.TimeoutExpired:
         end(process)
         raise

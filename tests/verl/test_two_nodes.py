@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import end, left_behind
+from conftest import LAUNCH_SECONDS, end, left_behind
 
 from real.torch_engine.policy import save_checkpoint
 
@@ -30,10 +30,10 @@ def test_ranks_on_two_ray_nodes_make_one_exact_gradient(policy, tmp_path):
             start_new_session=True,
         )
     try:
-        code = process.wait(240)
+        code = process.wait(LAUNCH_SECONDS)
     except subprocess.TimeoutExpired:
         end(process)
-        pytest.fail(f"not done after four minutes: {log.read_text()[-3000:]}")
+        pytest.fail(f"not done after {LAUNCH_SECONDS} s: {log.read_text()[-3000:]}")
     assert code == 0, log.read_text()[-3000:]
     assert left_behind(process) == []
     found = json.loads(report.read_text())

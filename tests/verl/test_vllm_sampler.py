@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from conftest import LAUNCH_SECONDS
 from safetensors.torch import load_file, save_file
 
 from real.arithmetic import TOKEN_ID, VOCABULARY, held_out_problems
@@ -179,7 +180,7 @@ def command(checkpoint: Path, output: Path, *flags: str) -> list[str]:
 def interrupt(arguments: list[str], number: signal.Signals, when: Callable[[psutil.Process], bool]) -> str:
     """Signal the command, and it alone, as soon as ``when``; its standard error. All its processes must end."""
     started = subprocess.Popen(arguments, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    process, deadline = psutil.Process(started.pid), time.monotonic() + 400
+    process, deadline = psutil.Process(started.pid), time.monotonic() + LAUNCH_SECONDS
     while not when(process):
         assert started.poll() is None, started.stderr.read()
         assert time.monotonic() < deadline
@@ -187,7 +188,7 @@ def interrupt(arguments: list[str], number: signal.Signals, when: Callable[[psut
     family = process.children(recursive=True)
     assert family
     os.kill(started.pid, number)
-    errors = started.communicate(timeout=240)[1]
+    errors = started.communicate(timeout=LAUNCH_SECONDS)[1]
     assert started.returncode == 130, errors
     left = psutil.wait_procs(family, timeout=30)[1]
     assert left == []
