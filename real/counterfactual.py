@@ -28,6 +28,7 @@ from torch import Tensor
 from real.hyperparameters import COUNTERFACTUAL, RELEASED, complete
 from real.objectives import TOKEN_LOG_RATIO_BOUND, Objective, group_advantage, make_objective, sequence_score
 
+# rule -> the share of |A| that a token's ratio gives; the other rules need more than the ratio
 _OF_ADVANTAGE: dict[str, Callable[[Tensor], Tensor]] = {
     "constant": torch.ones_like,
     "ratio": lambda ratio: ratio,

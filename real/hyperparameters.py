@@ -12,7 +12,7 @@ RULES = ("constant", "ratio", "capped", "floored", "clipped", "real", "frozen")
 
 _CLIP: dict[str, float | str] = {"clip_low": 0.2, "clip_high": 0.2}
 _REAL: dict[str, float | str] = {"tau": 0.5, "one_sided": "drop"}
-# objective -> what it takes, with the values of the released scripts
+# objective -> what it takes, with the values of the released scripts; those of counterfactual are GRPO's and REAL's
 RELEASED: dict[str, dict[str, float | str]] = {
     "real": _REAL,
     "grpo": _CLIP,

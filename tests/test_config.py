@@ -1,7 +1,6 @@
 """The configuration: complete scales, overlays, and one sentence per mistake."""
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ import yaml
 
 from real.artefacts import base_jobs, base_of_run
 from real.config import PAPER_EVALUATION, ConfigError, TorchScale, digest, json_schema, load, resolve
-from real.hyperparameters import complete
 from real.identity import base_identity
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,16 +90,6 @@ def test_a_configuration_is_read_and_checked_without_waiting_for_torch():
     grid = " ".join(f"paper_configs/{name}.yaml" for name in ("laptop", *STALE))
     scales = [str(path.relative_to(ROOT)) for path in SCALES]
     subprocess.run([sys.executable, "-c", READ_ALL, *scales, grid], cwd=ROOT, check=True)
-
-
-@pytest.mark.parametrize(
-    ("value", "sentence"),
-    [(math.inf, "inf is out of range; expected a finite number"), ("much", "expected a number, got 'much'")],
-)
-def test_a_hyper_parameter_of_an_added_objective_is_any_finite_number(value, sentence):
-    assert complete("mine", {"beta": 0.1}, {"beta": -3}) == {"beta": -3}
-    with pytest.raises(ValueError, match=f"^beta: {sentence}"):
-        complete("mine", {"beta": 0.1}, {"beta": value})
 
 
 def test_methods_are_the_released_ones():

@@ -160,21 +160,22 @@ def test_config_overrides_and_a_missing_overlay_are_refused_with_the_remedy(chec
     assert "paper_configs/variants/learning_rate_sweep.yaml" in done.stdout
 
 
-# the smoke scale with fewer methods, seeds, prompts and benchmarks: `make test` runs the whole of it after the tests
+# the smoke scale with fewer seeds, prompts and benchmarks: `make test` runs the whole of it after the tests
 SMALL = (*SMOKE, tiny.OVERLAY)
+METHODS = ("real", "grpo", "dapo", "gspo", "real_bce", "real_product")
 
 
-def copy_smaller(folder: Path) -> Path:
+def copy_small(folder: Path) -> Path:
     """A checkout with the smaller scale's overlay."""
     checkout = copy_checkout(folder)
-    tiny.write_overlay(checkout)
+    tiny.write_overlay(checkout, METHODS)
     return checkout
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A checkout in which the smaller scale has run on two cores."""
-    checkout = copy_smaller(tmp_path_factory.mktemp("first") / "project")
+    checkout = copy_small(tmp_path_factory.mktemp("first") / "project")
     done = snakemake(checkout, "--cores", "2", *SMALL)
     assert done.returncode == 0, done.stdout
     return checkout
@@ -201,7 +202,7 @@ def stable_manifest(content: bytes) -> bytes:
 
 @pytest.mark.slow
 def test_two_runs_on_one_and_two_cores_write_the_same_bytes(finished, tmp_path):
-    again = copy_smaller(tmp_path / "project")
+    again = copy_small(tmp_path / "project")
     done = snakemake(again, "--cores", "1", *SMALL)
     assert done.returncode == 0, done.stdout
     first, second = results(finished), results(again)
@@ -227,9 +228,9 @@ def test_a_finished_scale_has_every_declared_file_and_nothing_left_to_do(finishe
             for kind in ("pdf", "png")
         ),
         *(f"evaluations/base/{benchmark}.parquet" for benchmark in ("add3", "mix4")),
-        "runs/real/seed0/model/model.safetensors",
-        "runs/gspo/seed0/gradient_samples.parquet",
-        "runs/gspo/seed0/config.yaml",
+        "runs/real_product/seed0/model/model.safetensors",
+        "runs/grpo/seed0/gradient_samples.parquet",
+        "runs/grpo/seed0/config.yaml",
     ):
         assert found[name], name
     assert not [name for name in found if name.startswith("work/") and not name.endswith(".lock")]

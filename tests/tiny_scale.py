@@ -1,6 +1,7 @@
 """A finished scale of a few steps, made by the real jobs in this process: seconds, not the smoke scale's minute."""
 
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,6 @@ CONFIG = ["--config", "paper_configs/smoke.yaml", OVERLAY]
 RESULTS = Path("results/smoke+tiny")
 METHODS = ("real", "gspo")
 CHANGES = {
-    "methods": list(METHODS),
     "seeds": [0],
     "task": {"test_problems": 2, "validation_problems": 1},
     "training": {"steps": 2, "prompts": 4, "mini_batch_prompts": 2, "rollouts": 4, "gradient_sample_steps": [1, 2]},
@@ -36,10 +36,10 @@ def enter(folder: Path) -> None:
     write_overlay(folder)
 
 
-def write_overlay(folder: Path) -> None:
-    """Write the scale's overlay."""
+def write_overlay(folder: Path, methods: Sequence[str] = METHODS) -> None:
+    """Write the scale's overlay, with the methods that are to be trained."""
     phase = yaml.safe_load((ROOT / "paper_configs" / "smoke.yaml").read_text())["base"]["phases"][0] | {"steps": 20}
-    (folder / OVERLAY).write_text(yaml.safe_dump({**CHANGES, "base": {"phases": [phase]}}))
+    (folder / OVERLAY).write_text(yaml.safe_dump({**CHANGES, "methods": list(methods), "base": {"phases": [phase]}}))
 
 
 def draw(name: str) -> None:

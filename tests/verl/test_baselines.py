@@ -1,7 +1,7 @@
 """One step of each baseline on the real stack: verl, vLLM, Ray."""
 
 import pytest
-from test_end_to_end import lines, overlay, train
+from launches import lines, overlay, train
 
 
 @pytest.mark.parametrize("method", ["grpo", "dapo_full", "gspo"])

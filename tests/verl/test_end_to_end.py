@@ -2,37 +2,14 @@
 
 import json
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from conftest import LAUNCH_SECONDS, end, left_behind
+from launches import SCALE, lines
 
 from real.metrics import METRICS
 from real.torch_engine.policy import load_checkpoint
-
-SCALE = "paper_configs/verl_smoke.yaml"
-
-
-def overlay(project, name: str, content: dict) -> tuple[list[str], Path]:
-    """Config arguments with an overlay of this test, and the results folder they lead to."""
-    path = project.folder / f"{name}.yaml"
-    base = yaml.safe_load((project.folder / "tests" / "verl" / "all_methods.yaml").read_text())
-    path.write_text(yaml.safe_dump({**base, **content}))
-    results = project.folder / "results" / f"verl_smoke+{name}"
-    if not (results / "base").exists():
-        (results / "base").parent.mkdir(parents=True, exist_ok=True)
-        (results / "base").symlink_to(project.folder / "results" / "verl_smoke" / "base")
-    return ["--config", SCALE, path.name], results
-
-
-def train(config: list[str], method: str) -> list[str]:
-    return ["-m", "real", "train", *config, "--method", method, "--seed", "0"]
-
-
-def lines(folder: Path, name: str = "metrics") -> list[dict]:
-    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
 
 
 def test_the_dag_goes_on_from_a_killed_training_to_the_table(project):

@@ -14,7 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 from conftest import LAUNCH_SECONDS, end, left_behind, of_session
-from test_end_to_end import SCALE, lines, overlay, train
+from launches import SCALE, lines, overlay, train
 
 from real.torch_engine.policy import load_checkpoint
 
