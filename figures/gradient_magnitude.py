@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from figures.style import colour, line_style, print_evidence, save, use_style
 from real import gradients
 from real.counterfactual import make_any_objective
-from real.errors import one_sentence
+from real.system.errors import one_sentence
 
 PER_ADVANTAGE = ("grpo", "dapo", "gspo")
 STRONG = ("real", "grpo")

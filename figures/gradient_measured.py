@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 from figures.gradient_magnitude import draw_curves
 from figures.style import colour, line_style, print_evidence, save, use_style
-from real.errors import one_sentence
-from real.files import read_table
 from real.metrics import SAMPLES
+from real.system.errors import one_sentence
+from real.system.files import read_table
 
 # the widest method's central share of scores sets the horizontal axis
 SHOWN_SHARE = 0.98

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.style import colour, print_evidence, save, use_style
-from real.errors import one_sentence
-from real.files import read_csv
+from real.system.errors import one_sentence
+from real.system.files import read_csv
 
 
 def draw(scores: pd.DataFrame, evidence: str) -> Figure:

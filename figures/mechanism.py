@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from figures.gradient_measured import ON_POLICY, read_samples
 from figures.style import print_evidence, save, use_style
-from real.errors import one_sentence
-from real.files import read_csv
 from real.hyperparameters import COUNTERFACTUAL
 from real.statistics import seed_mean
+from real.system.errors import one_sentence
+from real.system.files import read_csv
 
 # the weight of a token by each rule of real.counterfactual, in the order of rows, legends and colours
 WEIGHTS = {

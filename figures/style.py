@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from real.files import write_atomically
+from real.system.files import write_atomically
 
 # colour-blind safe; REAL and GRPO keep the hues that carry the paper's argument
 _HUES = dict(zip(("real", "grpo", "dapo", "gspo", "real_bce", "real_product"), (3, 0, 1, 2, 4, 5), strict=True))

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.style import ABLATIONS, colour, line_style, print_evidence, save, use_style
-from real.errors import one_sentence
-from real.files import read_csv
+from real.system.errors import one_sentence
+from real.system.files import read_csv
 
 PANELS = {
     "entropy": ("Entropy", "nats per token"),

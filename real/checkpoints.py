@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from real.errors import ExpectedError
-from real.files import file_digest, read_json
+from real.system.errors import ExpectedError
+from real.system.files import file_digest, read_json
 
 # what decides a response: weights, tokenizer, chat template, configuration
 CONTENT = {".safetensors", ".json", ".jinja", ".model", ".txt"}

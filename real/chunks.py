@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from real.files import read_sealed, sealed, write_atomically
+from real.system.files import read_sealed, sealed, write_atomically
 
 SUFFIX = ".chunk"
 

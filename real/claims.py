@@ -23,11 +23,11 @@ from real.claims_file import Analogue, Claim, ClaimsFile, Region, ScaleFacts, lo
 from real.claims_page import page
 from real.config import Experiment, ReportedScale, load
 from real.config.schema import Scale, VerlScale
-from real.files import write_text
 from real.measures import MEASURES, NotMeasuredError, methods_of
 from real.needs import needs
 from real.reported import MEAN, benchmarks, cells, read_benchmarks
 from real.statistics import Interval, verdict
+from real.system.files import write_text
 
 NOT_RUN = "not run"
 OTHER_SCALE = "data of another scale do not judge this claim"

@@ -7,10 +7,10 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from real.config import read_checked
 from real.config.schema import Strict
-from real.config.sentences import one_per_key, sentence, unknown
-from real.config.texts import EACH_ONCE, Line, Name
 from real.identity import CLAIMS_FILE
 from real.measures import MEASURES
+from real.system.names import EACH_ONCE, Line, Name
+from real.system.sentences import one_per_key, sentence, unknown
 
 
 class Region(Strict):

@@ -18,8 +18,8 @@ from real.arguments import (
     whole,
 )
 from real.config import PAPER_EVALUATION, ArithmeticScale, ConfigError, Evaluation, changed, json_schema, load, resolve
-from real.errors import ExpectedError, system_sentence
-from real.interrupts import Stopped, interruptible
+from real.system.errors import ExpectedError, system_sentence
+from real.system.interrupts import Stopped, interruptible
 
 PROG = "python -m real"
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
@@ -122,7 +122,7 @@ def report(arguments: argparse.Namespace) -> None:
 
 def curves(arguments: argparse.Namespace) -> None:
     """collect the training curves of a scale into one CSV"""
-    from real.files import write_csv
+    from real.system.files import write_csv
     from real.tables import training_curves
 
     experiment = load(arguments.config)

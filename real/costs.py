@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter, model_validator
 from real.config import Evaluation, VerlTraining, read_checked
 from real.config.paper_scale import Model
 from real.config.sections import Strict
-from real.errors import ExpectedError
+from real.system.errors import ExpectedError
 
 COSTS_FILE = Path("paper_configs/reported/costs.yaml")
 # a local folder is taken for the model whose parameter count lies this near

@@ -16,12 +16,12 @@ from tqdm import tqdm
 from real.arithmetic import FAMILIES, held_out_problems
 from real.chunks import Chunks
 from real.config import ConfigError, Evaluation, Task, digest
-from real.files import DamagedError, read_json, read_table, write_json, write_table
 from real.grading import grade_many
 from real.problems import Problem
-from real.provenance import code_digest, versions
 from real.sampling import Sampler
-from real.torch_engine.work_folder import hold
+from real.system.code import code_digest, versions
+from real.system.files import DamagedError, read_json, read_table, write_json, write_table
+from real.system.work_folder import hold
 
 COLUMNS = {
     "problem_id": "str",

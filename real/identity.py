@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from real.config import ArithmeticScale, Experiment, ReportedScale, TorchScale, digest, resolve
-from real.provenance import code_digest
 from real.reported import evidence_line
 from real.sources import SOURCES_FILE
+from real.system.code import code_digest
 
 # verl's workers load modules by name, so all of that engine counts
 TRAINERS = {"torch": "real.torch_engine.train", "verl": "real.verl_engine"}

@@ -16,8 +16,6 @@ from real.config import (
     TorchScale,
     resolve,
 )
-from real.files import write_text
-from real.gpus import default_device, lease
 from real.identity import (
     LIBRARIES,
     base_identity,
@@ -31,6 +29,8 @@ from real.preflight import PreflightError, grant_problems, require
 from real.record import recorded
 from real.sampling import Sampler
 from real.status import outlook
+from real.system.files import write_text
+from real.system.gpus import default_device, lease
 
 
 def make_base(experiment: Experiment, seed: int | None = None) -> None:

@@ -14,9 +14,9 @@ from tqdm import tqdm
 from real.artefacts import Job, files_of, jobs
 from real.config import Experiment
 from real.config.sections import Strict
-from real.files import DamagedError, file_digest, read_json, write_json
 from real.origin import read_record
 from real.record import commit_of, git_state
+from real.system.files import DamagedError, file_digest, read_json, write_json
 
 MANIFEST = "manifest.json"
 REMEDY = "make it again with `snakemake --forcerun manifest` and this configuration: it lists the files as they are now"

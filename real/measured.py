@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from real.costs import Range
-from real.files import read_json, read_json_lines, read_table
 from real.record import RECORD
+from real.system.files import read_json, read_json_lines, read_table
 
 Kind = Literal["estimated", "extrapolated", "measured"]
 PERCENTILES = (10, 90)

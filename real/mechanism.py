@@ -14,10 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from real.config import ConfigError, Experiment, Hypothesis, TorchRun, TorchScale, resolve
-from real.files import write_csv
 from real.hyperparameters import COUNTERFACTUAL
 from real.results import ResultsError, problem_rates, run_metrics
 from real.statistics import paired_difference, verdict
+from real.system.files import write_csv
 from real.tables import write_readable
 
 OVERLAY = "paper_configs/variants/stale_rollouts.yaml"

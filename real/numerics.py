@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from real.errors import ExpectedError
+from real.system.errors import ExpectedError
 
 
 class NotFiniteError(ExpectedError):

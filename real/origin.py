@@ -10,9 +10,9 @@ from typing import Any
 
 from real.artefacts import Job, trained_jobs
 from real.config import Experiment, digest
-from real.errors import ExpectedError
-from real.files import read_json
 from real.record import commit_of
+from real.system.errors import ExpectedError
+from real.system.files import read_json
 
 RUNS = ("base", "train")
 EVALUATIONS = (*RUNS, "evaluate")

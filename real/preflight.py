@@ -12,7 +12,6 @@ from pathlib import Path
 from real.config import Cluster, Experiment, TorchScale, VerlScale
 from real.config.paper_scale import Model
 from real.data import load_problems
-from real.errors import ExpectedError
 from real.machine import (
     VISIBLE_VARIABLE,
     Gpu,
@@ -25,8 +24,9 @@ from real.machine import (
     visible,
 )
 from real.planning import plan
-from real.provenance import versions
 from real.sources import DatasetError
+from real.system.code import versions
+from real.system.errors import ExpectedError
 from real.verl_engine.hooks import VERL_VERSION
 
 PLATFORM_VARIABLE = "VERL_PLATFORM"

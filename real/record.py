@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from real.files import write_json
-from real.provenance import ROOT, versions
+from real.system.code import ROOT, versions
+from real.system.files import write_json
 
 RECORD = "provenance.json"
 # whatever the engine, those that are installed

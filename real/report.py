@@ -18,13 +18,13 @@ from real.artefacts import jobs
 from real.claims_page import STYLE as CLAIMS_STYLE
 from real.claims_page import amount, ends
 from real.config import Experiment
-from real.files import MAKE_AGAIN, DamagedError, read_csv, read_json, write_text
 from real.identity import CAPTIONS
 from real.report_facts import data_hashes, job_digests, origins, stage_times
 from real.report_figures import curve_ends, describe
 from real.report_page import PAGE
 from real.report_parts import REPORT, Aside, asides
 from real.statistics import Interval
+from real.system.files import MAKE_AGAIN, DamagedError, read_csv, read_json, write_text
 from real.tables import TABLE_STYLE, html_tables
 
 PNG = b"\x89PNG\r\n\x1a\n"

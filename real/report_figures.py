@@ -7,7 +7,7 @@ import pandas as pd
 
 from real.artefacts import trained_jobs
 from real.config import Experiment
-from real.files import read_csv, read_table
+from real.system.files import read_csv, read_table
 
 METRICS = {
     "entropy": "Entropy, nats per token",

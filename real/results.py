@@ -7,11 +7,11 @@ import pandas as pd
 
 from real.artefacts import BASE, Job, evaluation_job, run_job
 from real.config import Experiment, resolve
-from real.errors import ExpectedError
-from real.files import DamagedError, read_json_lines, read_table
 from real.metrics import METRICS
 from real.origin import EVALUATIONS, RUNS, require_one_origin
 from real.statistics import pass_at_k
+from real.system.errors import ExpectedError
+from real.system.files import DamagedError, read_json_lines, read_table
 
 
 class ResultsError(ExpectedError):

@@ -20,13 +20,14 @@ import requests
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from tqdm import tqdm
 
+from real.system.errors import ExpectedError, system_reason
+from real.system.files import WriteError
+from real.system.locks import HeldError, exclusive
+from real.system.names import EACH_ONCE, Line, Name
+from real.system.sentences import ConfigError, one_per_key, sentence, unknown
+
 # from the modules, not the package: an edit of the scales' schema must not prepare the data again
-from real.config.files import read_yaml
-from real.config.sentences import ConfigError, one_per_key, sentence, unknown
-from real.config.texts import EACH_ONCE, Line, Name
-from real.errors import ExpectedError, system_reason
-from real.files import WriteError
-from real.locks import HeldError, exclusive
+from real.system.yaml_files import read_yaml
 
 SOURCES_FILE = Path("datasets/sources.yaml")
 RAW = Path("datasets/raw")

@@ -13,10 +13,10 @@ import pandas as pd
 
 from real.artefacts import BASE
 from real.config import Experiment, ReportedScale, resolve
-from real.files import read_csv, write_csv, write_text
 from real.reported import MEAN, PROVENANCE, benchmark_label, provenance_note, read_benchmarks, validation_problems
 from real.results import problem_rates, run_metrics
 from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1
+from real.system.files import read_csv, write_csv, write_text
 
 BASE_LABEL = "Base model"
 CURVES = ("entropy", "val_pass_at_1", "reward_mean", "solve_all")

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median
 
 from real.chunks import SUFFIX
-from real.files import DamagedError, read_json_lines, read_sealed
 from real.measured import step_seconds
-from real.torch_engine.work_folder import WorkFolder
+from real.system.files import DamagedError, read_json_lines, read_sealed
+from real.system.work_folder import WorkFolder
 from real.verl_engine.metrics import TRACKER
 
 

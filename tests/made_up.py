@@ -6,9 +6,9 @@ from typing import Any
 
 from real.artefacts import Job, trained_jobs
 from real.config import Experiment
-from real.files import write_json, write_json_lines
 from real.metrics import METRICS
 from real.record import RECORD
+from real.system.files import write_json, write_json_lines
 
 GIT = {"commit": "0123456789abcdef", "modified_files": 0}
 

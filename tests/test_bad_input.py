@@ -20,12 +20,12 @@ import yaml
 from pydantic import BaseModel
 
 import real.claims_file
-import real.config.files
 import real.config.loading
 import real.config.paper_scale
 import real.config.schema
 import real.config.sections
-import real.config.texts
+import real.system.names
+import real.system.yaml_files
 from real.claims_file import ClaimsFile
 from real.command_line import main
 from real.config import Method, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
@@ -59,8 +59,8 @@ CHANGES = [(file, *row) for table in (FIELDS, RULES) for file, rows in table.ite
 MISTAKES = [*CHANGES, *((SMOKE, change, sentence) for change, sentence in TEXTS)]
 # whose every refusal needs a mistake in the tables
 READERS = [
-    real.config.files,
-    real.config.texts,
+    real.system.yaml_files,
+    real.system.names,
     real.config.sections,
     real.config.paper_scale,
     real.config.schema,

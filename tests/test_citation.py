@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from real.config.files import read_yaml
+from real.system.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 CITATION = read_yaml(ROOT / "CITATION.cff")

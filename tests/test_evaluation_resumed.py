@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from real.config import ConfigError
+from real.system.work_folder import FolderInUseError, hold
 from real.torch_engine.transformers_sampler import TransformersSampler
-from real.torch_engine.work_folder import FolderInUseError, hold
 from tests.random_checkpoint import (
     PROBLEMS,
     SETTINGS,

@@ -10,8 +10,16 @@ import pytest
 from hypothesis import example
 from hypothesis import strategies as st
 
-from real.files import DamagedError, read_json, read_json_lines, read_table, write_json, write_json_lines, write_table
 from real.manifest import Manifest, _digest, read_manifest
+from real.system.files import (
+    DamagedError,
+    read_json,
+    read_json_lines,
+    read_table,
+    write_json,
+    write_json_lines,
+    write_table,
+)
 from tests.fuzzing import fuzz
 
 plain = st.recursive(

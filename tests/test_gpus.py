@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from real.command_line import main
-from real.gpus import Gpu, GpuError, claim, default_device, lease, visible
+from real.system.gpus import Gpu, GpuError, claim, default_device, lease, visible
 
 ROOT = Path(__file__).resolve().parent.parent
 FOUR = [Gpu(str(i), f"GPU-{i}{i}") for i in range(4)]
 # leases as a job does, prints what it sees, and holds it until it is told to end
 HOLD = (
-    "import os, sys; from real.gpus import GpuError, lease\n"
+    "import os, sys; from real.system.gpus import GpuError, lease\n"
     "try:\n"
     "    with lease(int(sys.argv[1])) as ids:\n"
     "        print(','.join(ids), os.environ['CUDA_VISIBLE_DEVICES'], 'torch' in sys.modules, flush=True)\n"
@@ -131,7 +131,7 @@ def test_a_job_started_by_a_leasing_job_uses_its_gpu(machine, start):
 def test_jobs_that_want_several_never_block_each_other(tmp_path):
     """Four jobs want two of four GPUs at the same moment: two get disjoint pairs, two are refused."""
     code = (
-        "import sys; from pathlib import Path; from real.gpus import Gpu, GpuError, claim\n"
+        "import sys; from pathlib import Path; from real.system.gpus import Gpu, GpuError, claim\n"
         "gpus = [Gpu(str(i), str(i)) for i in range(4)]\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "try:\n"

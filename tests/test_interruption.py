@@ -14,11 +14,11 @@ import torch
 
 from real.config import resolve
 from real.grading import pool
-from real.interrupts import Stopped, graceful_stop, interruptible
 from real.metrics import METRICS
+from real.system.interrupts import Stopped, graceful_stop, interruptible
+from real.system.work_folder import WorkFolder
 from real.torch_engine import supervised, train
 from real.torch_engine.supervised import train_base
-from real.torch_engine.work_folder import WorkFolder
 
 pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from real.artefacts import jobs
 from real.command_line import main
 from real.config import load
-from real.files import read_json, write_json
 from real.manifest import MANIFEST, read_manifest, write_manifest
+from real.system.files import read_json, write_json
 from real.verification import REMEDIES, verify
 from tests.tiny_scale import CONFIG, OVERLAY, RESULTS
 

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from real.config import ConfigError, load
-from real.files import DamagedError, read_csv
 from real.mechanism import BEST, SAME, comparisons, runs, write_mechanism
 from real.results import ResultsError
 from real.statistics import paired_difference
+from real.system.files import DamagedError, read_csv
 from tests.made_up import record_all, write_metrics
 
 PAPER_CONFIGS = Path(__file__).resolve().parent.parent / "paper_configs"

@@ -15,12 +15,12 @@ from real.command_line import main
 from real.config import load, resolve
 from real.numerics import NotFiniteError, explained
 from real.objectives import make_objective
+from real.system.work_folder import WorkFolder
 from real.torch_engine import train
 from real.torch_engine.finite import require_finite, require_sound
 from real.torch_engine.policy import build_policy, load_checkpoint, save_checkpoint
 from real.torch_engine.supervised import train_base
 from real.torch_engine.update import accumulate_gradient
-from real.torch_engine.work_folder import WorkFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")

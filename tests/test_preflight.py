@@ -8,7 +8,6 @@ import pytest
 from real.command_line import main
 from real.config import load
 from real.config.paper_scale import Model
-from real.errors import ExpectedError
 from real.machine import Gpu, parse_gpus, read_answers, read_free_bytes, read_imports, read_pins, visible
 from real.preflight import (
     attention_problems,
@@ -24,6 +23,7 @@ from real.preflight import (
     version_problems,
 )
 from real.sources import DatasetError
+from real.system.errors import ExpectedError
 
 ROOT = Path(__file__).resolve().parent.parent
 SMI = """0, GPU-6f2a, NVIDIA H100 80GB HBM3, 81559, 81008, 9.0

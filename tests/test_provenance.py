@@ -12,10 +12,10 @@ import yaml
 from real.arithmetic import held_out_problems
 from real.command_line import main
 from real.config import PAPER_EVALUATION, digest
-from real.files import read_json, write_json
 from real.identity import evaluation_identity, run_settings
 from real.jobs import evaluate
 from real.record import RECORD, parse_gpus, recorded
+from real.system.files import read_json, write_json
 from tests.conftest import SECRETS
 from tests.tiny_scale import CONFIG, OVERLAY, RESULTS, draw
 

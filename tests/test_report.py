@@ -20,12 +20,12 @@ from figures import gradient_magnitude, learning_rate_sweep, style
 from real.artefacts import jobs
 from real.command_line import main
 from real.config import load
-from real.files import read_json, write_json
 from real.record import RECORD, commit_of
 from real.report import caption
 from real.report_facts import stage_times
 from real.report_figures import SHAPES, curve_ends
 from real.report_parts import asides, foreign_inputs, own_inputs
+from real.system.files import read_json, write_json
 from real.tables import html_page, write_readable
 from tests.tiny_scale import CONFIG, OVERLAY, RESULTS
 

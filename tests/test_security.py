@@ -20,9 +20,9 @@ from real import config
 from real.claims import Row
 from real.claims_page import page
 from real.command_line import main
-from real.config.files import StrictLoader
-from real.gpus import Gpu, GpuError, claim
 from real.statistics import Interval
+from real.system.gpus import Gpu, GpuError, claim
+from real.system.yaml_files import StrictLoader
 from real.tables import html_page, write_readable
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,7 +16,7 @@ from real.chunks import SUFFIX
 from real.command_line import main
 from real.config import load
 from real.status import Progress, outlook, report, status
-from real.torch_engine.work_folder import WorkFolder
+from real.system.work_folder import WorkFolder
 from real.verl_engine.metrics import TRACKER, Journal
 from tests import tiny_scale as tiny
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from filelock import FileLock
 
-from real.files import WriteError
-from real.locks import HeldError, exclusive
-from real.torch_engine.work_folder import (
+from real.system.files import WriteError
+from real.system.locks import HeldError, exclusive
+from real.system.work_folder import (
     MADE_BY,
     FolderInUseError,
     OtherRunError,
@@ -30,9 +30,7 @@ RUN = {"config": {"method": "real", "training": {"steps": 6, "learning_rate": 1e
 
 def holder(path: Path, code: str = "print('held', flush=True); sys.stdin.read()") -> subprocess.Popen:
     """A process that takes the lock and then runs ``code``."""
-    script = (
-        f"import sys, pathlib; from real.locks import exclusive\nwith exclusive(pathlib.Path(sys.argv[1])): {code}\n"
-    )
+    script = f"import sys, pathlib; from real.system.locks import exclusive\nwith exclusive(pathlib.Path(sys.argv[1])): {code}\n"
     started = subprocess.Popen(
         [sys.executable, "-c", script, str(path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -85,7 +83,7 @@ def test_a_later_process_with_the_same_number_is_not_named(tmp_path):
 def test_of_processes_that_start_at_the_same_moment_exactly_one_holds_the_folder(tmp_path):
     """Ten rounds; the others name the winner, and nobody else."""
     script = (
-        "import os, sys, time, pathlib; from real.locks import HeldError, exclusive\n"
+        "import os, sys, time, pathlib; from real.system.locks import HeldError, exclusive\n"
         "start = float(sys.stdin.readline())\n"
         "for i in range(10):\n"
         "    time.sleep(max(0, start + 1.5 * i - time.time()))\n"
@@ -182,7 +180,7 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_both_states(tmp_path):
 def test_a_writer_killed_at_any_moment_leaves_a_whole_state(tmp_path, kills):
     """A process that does nothing but save is killed after a random time; one of its last two states is there."""
     script = (
-        "import sys, pathlib, torch; from real.torch_engine.work_folder import WorkFolder\n"
+        "import sys, pathlib, torch; from real.system.work_folder import WorkFolder\n"
         "work = WorkFolder(pathlib.Path(sys.argv[1]))\n"
         "for step in range(10**6):\n"
         "    work.save({'step': step, 'weights': torch.full((100_000,), float(step))}); print(step, flush=True)\n"

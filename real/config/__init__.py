@@ -21,7 +21,7 @@ from real.config.schema import (
     json_schema,
 )
 from real.config.sections import PAPER_EVALUATION, Evaluation, Method, Phase, Policy, Task, Training
-from real.config.sentences import ConfigError
+from real.system.sentences import ConfigError
 
 __all__ = [
     "PAPER_EVALUATION",

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from real.config.sections import Strict, Training, Variant
-from real.config.texts import EACH_ONCE, Line, Name
+from real.system.names import EACH_ONCE, Line, Name
 
 Rate = Annotated[float, Field(gt=0)]
 Steps = Annotated[int, Field(ge=0)]

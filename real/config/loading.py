@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from real.config.crossing import Crossed, crossed, crossed_variant
-from real.config.files import read_yaml
 from real.config.runs import Experiment, TorchRun, VerlRun
 from real.config.schema import (
     FORMAT_VERSION,
@@ -24,8 +23,9 @@ from real.config.schema import (
     known_keys,
 )
 from real.config.sections import Evaluation, Method, Training, Variant
-from real.config.sentences import ConfigError, location, one_per_key, sentence, shown, unknown
-from real.config.texts import LARGEST_SEED, NAME, NAME_REMEDY, Name
+from real.system.names import LARGEST_SEED, NAME, NAME_REMEDY, Name
+from real.system.sentences import ConfigError, location, one_per_key, sentence, shown, unknown
+from real.system.yaml_files import read_yaml
 
 METHODS_FILE = Path("paper_configs/methods.yaml")
 LOCAL_FILE = Path("paper_configs/local.yaml")
@@ -266,7 +266,7 @@ def _check(adapter: TypeAdapter, content: Any, source: str | Callable[[Place], s
 
     Args:
         source: the file, or a function that gives the file of a key.
-        options: of :func:`real.config.sentences.sentence`.
+        options: of :func:`real.system.sentences.sentence`.
     """
     try:
         return adapter.validate_python(content)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from real.config.sections import Strict, Training, check_benchmark, divisors
-from real.config.texts import Line
+from real.system.names import Line
 
 TRAINING_SETS = ("deepscaler", "dapo_math_17k")
 

@@ -7,7 +7,7 @@ from real.config.crossing import Crossed, TorchTraining
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
 from real.config.schema import AnyScale, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.config.sections import Method, Policy, Strict, Task
-from real.config.sentences import ConfigError
+from real.system.sentences import ConfigError
 
 
 class Experiment(Strict):

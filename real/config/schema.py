@@ -19,9 +19,9 @@ from real.config.sections import (
     Training,
     Variant,
 )
-from real.config.sentences import unknown
-from real.config.texts import EACH_ONCE, Line, Name, Seed
 from real.problems import MATH_BENCHMARKS
+from real.system.names import EACH_ONCE, Line, Name, Seed
+from real.system.sentences import unknown
 
 FORMAT_VERSION = 1
 VLLM_HIGHEST_TEMPERATURE = 2.0

@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from real.arithmetic import BENCHMARKS, FAMILIES
-from real.config.sentences import unknown
-from real.config.texts import EACH_ONCE, Line, Name, Seed
 from real.problems import MATH_BENCHMARKS
+from real.system.names import EACH_ONCE, Line, Name, Seed
+from real.system.sentences import unknown
 
 # vLLM samples at this one where a lower is asked for, because logits divided by less overflow
 LOWEST_TEMPERATURE = 0.01

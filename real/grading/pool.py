@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from real.errors import ExpectedError
+from real.system.errors import ExpectedError
 
 DEADLINE_S = 6.0
 MEMORY_BYTES = 4 * 2**30

@@ -15,7 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 from real.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, build_tokenizer
 from real.checkpoints import loading, refuse_missing_weights, refuse_more_than_data
 from real.config import ConfigError, Policy
-from real.files import writing
+from real.system.files import writing
 
 # checkpoints of a laptop load and save in milliseconds; their progress bars would only fill the logs
 disable_progress_bar()

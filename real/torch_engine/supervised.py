@@ -24,13 +24,13 @@ from real.arithmetic import (
     worked_solution,
 )
 from real.config import ArithmeticScale, Phase
-from real.files import write_json_lines
-from real.interrupts import Stopped, graceful_stop
 from real.numerics import explained
-from real.provenance import code_digest
+from real.system.code import code_digest
+from real.system.files import write_json_lines
+from real.system.interrupts import Stopped, graceful_stop
+from real.system.work_folder import WorkFolder, open_work_folder
 from real.torch_engine.finite import require_finite, require_sound
 from real.torch_engine.policy import build_policy, move, prepare_torch, save_checkpoint, token_log_probs
-from real.torch_engine.work_folder import WorkFolder, open_work_folder
 
 EASY_OPERANDS = 3
 LOG_EVERY = 50

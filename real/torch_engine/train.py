@@ -28,18 +28,18 @@ from real.checkpoints import content_digest
 from real.config import TorchRun
 from real.counterfactual import make_any_objective
 from real.grading import grade_many
-from real.interrupts import Stopped, graceful_stop
 from real.metrics import metrics_line
 from real.numerics import explained
 from real.objectives import Objective
-from real.provenance import code_digest
+from real.system.code import code_digest
+from real.system.interrupts import Stopped, graceful_stop
+from real.system.work_folder import WorkFolder, open_work_folder
 from real.torch_engine.finite import require_finite, require_sound
 from real.torch_engine.metrics import durations, gradient_samples, log_line, step_metrics, write_results
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
 from real.torch_engine.sampler import Rollouts, sample
 from real.torch_engine.stale import SamplingPolicy
 from real.torch_engine.update import Batch, Gradient, accumulate_gradient, learning_rate_at
-from real.torch_engine.work_folder import WorkFolder, open_work_folder
 
 # batches of validation problems sampled at once
 VALIDATION_CHUNK = 150

@@ -25,7 +25,7 @@ Any other version is refused: it may have renamed one of these, and would then t
 
 import importlib.metadata
 
-from real.errors import ExpectedError
+from real.system.errors import ExpectedError
 
 VERL_VERSION = "0.9.1"
 

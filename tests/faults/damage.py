@@ -176,7 +176,7 @@ def _ends_in_a_sentence(place: Place, rng: Random, path: Path, verb: str) -> Non
 
 
 def _refused_or_same(path: Path, rng: Random) -> None:
-    from real.files import DamagedError, read_table
+    from real.system.files import DamagedError, read_table
 
     content, before = path.read_bytes(), read_table(path)
     try:

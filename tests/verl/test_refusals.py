@@ -13,8 +13,8 @@ from verl.utils.tokenizer import hf_tokenizer
 from real.arithmetic import END_THINK, build_tokenizer
 from real.checkpoints import CheckpointError
 from real.config import VerlRun
-from real.files import write_json_lines
 from real.metrics import metrics_line
+from real.system.files import write_json_lines
 from real.verl_engine import objectives, settings
 from real.verl_engine.hooks import VERL_VERSION, VerlError, check_version
 from real.verl_engine.train import check_base, check_platform, is_trained, train

@@ -15,7 +15,7 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
 
 from real.config import VerlRun
-from real.config.files import read_yaml
+from real.system.yaml_files import read_yaml
 from real.torch_engine.train import learning_rate_at
 from real.verl_engine import settings
 from real.verl_engine.objectives import SURROGATE

@@ -17,7 +17,7 @@ from real.config import (
     load,
     read,
 )
-from real.files import file_digest
+from real.system.files import file_digest
 from real.identity import (
     base_identity,
     drawn_identity,
@@ -25,7 +25,7 @@ from real.identity import (
     run_identity,
 )
 from real.needs import needs
-from real.provenance import code_digest
+from real.system.code import code_digest
 from real.report_parts import (
     foreign_inputs,
     mechanism_command,

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from real.errors import ExpectedError
-from real.locks import HeldError, exclusive
+from real.system.errors import ExpectedError
+from real.system.locks import HeldError, exclusive
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # what stands in the variable where no GPU may be used; CUDA reads no further either

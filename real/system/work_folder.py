@@ -12,10 +12,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from real import orphans
-from real.errors import ExpectedError
-from real.files import DamagedError, read_json, read_sealed, sealed, write_atomically, write_json, write_json_lines
-from real.locks import HeldError, exclusive
+from real.system import orphans
+from real.system.errors import ExpectedError
+from real.system.files import (
+    DamagedError,
+    read_json,
+    read_sealed,
+    sealed,
+    write_atomically,
+    write_json,
+    write_json_lines,
+)
+from real.system.locks import HeldError, exclusive
 
 MADE_BY = "made_by.json"
 

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from real.config.sentences import ConfigError, printable, shown
-from real.errors import system_reason
+from real.system.errors import system_reason
+from real.system.sentences import ConfigError, printable, shown
 
 # PyYAML's readings of numbers that few would expect: octal and base 60
 _SURPRISING_NUMBER = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from real.files import DamagedError
+from real.system.files import DamagedError
 
 # a holder writes its name right after it has taken the lock
 START_S = 1.0

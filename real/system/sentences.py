@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from real.errors import ExpectedError
+from real.system.errors import ExpectedError
 
 # tags of the union of scales (schema.py), which head each location
 SCALE_KINDS = ("torch", "reported", "verl", "verl_arithmetic")

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow
 from safetensors import SafetensorError
 
-from real.errors import ExpectedError, system_reason
+from real.system.errors import ExpectedError, system_reason
 
 PIECE_BYTES = 1 << 22
 MAKE_AGAIN = "delete it and run the command that made it again"
