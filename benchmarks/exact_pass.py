@@ -31,11 +31,11 @@ import torch
 
 from benchmarks.exact_precision import print_precision
 from benchmarks.turns import clock_of, milliseconds, ratio, relative_error, take_turns
-from real.arithmetic import VOCABULARY, TrainingPrompts, encode
 from real.config import Run, load, resolve
 from real.costs import exact_pass_share, load_costs
 from real.exact import surrogate
 from real.objectives import make_objective
+from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, encode
 from real.torch_engine.policy import build_policy, prepare_torch, token_log_probs
 from real.torch_engine.update import Batch, accumulate_gradient
 

@@ -20,9 +20,9 @@ from verl.workers.config import ActorConfig, HFModelConfig, TrainingWorkerConfig
 from verl.workers.utils.losses import ppo_loss
 
 from benchmarks.turns import clock_of, milliseconds, ratio, relative_error, take_turns
-from real.arithmetic import VOCABULARY
 from real.config import VerlRun, load, resolve
 from real.objectives import group_advantage, make_objective
+from real.tasks.arithmetic import VOCABULARY
 from real.torch_engine.policy import build_policy, save_checkpoint
 from real.verl_engine.losses import RecordedLoss
 from real.verl_engine.settings import compose_config

@@ -26,8 +26,8 @@ from tqdm import tqdm
 
 from real import grading
 from real.config import ConfigError
-from real.data import load_problems
 from real.grading import Grade, grade_many, pool
+from real.tasks.datasets import load_problems
 
 DATA = Path(__file__).resolve().parent.parent / "tests" / "data"
 BENCHMARKS = ("aime", "aime25", "math", "amc", "minerva", "olympiad_bench")

@@ -8,7 +8,7 @@ from transformers.models.auto import AutoTokenizer
 
 from real.checkpoints import Checkpoint, CheckpointError, first_line, loading
 from real.config import ConfigError, Evaluation
-from real.problems import Problem
+from real.tasks.problems import Problem
 
 
 class ChatSampler:

@@ -141,15 +141,15 @@ def sweep(arguments: argparse.Namespace) -> None:
 
 def download(arguments: argparse.Namespace) -> None:
     """fetch and verify one dataset"""
-    from real.sources import fetch, find_source, mirror_folder
+    from real.tasks.sources import fetch, find_source, mirror_folder
 
     fetch(find_source(arguments.dataset), mirror=mirror_folder())
 
 
 def prepare(arguments: argparse.Namespace) -> None:
     """convert a fetched dataset to the schema of problems"""
-    from real.data import prepare as prepare_dataset
-    from real.sources import find_source
+    from real.tasks.datasets import prepare as prepare_dataset
+    from real.tasks.sources import find_source
 
     prepare_dataset(find_source(arguments.dataset))
 

@@ -20,10 +20,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from real.config import ConfigError
-from real.data import PREPARED, load_problems
-from real.problems import Problem
-from real.sources import SOURCES_FILE, find_source, labels, read_sources
 from real.tables import html_page
+from real.tasks.datasets import PREPARED, load_problems
+from real.tasks.problems import Problem
+from real.tasks.sources import SOURCES_FILE, find_source, labels, read_sources
 
 INSTRUCTION = re.compile(r"\s*Let's think step by step and output the final answer within \\boxed\{\}\.\s*$")
 DELIMITER_SIZE = re.compile(r"\\(?:left|right)(?![a-z])")

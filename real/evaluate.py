@@ -13,15 +13,15 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from real.arithmetic import FAMILIES, held_out_problems
 from real.chunks import Chunks
 from real.config import ConfigError, Evaluation, Task, digest
 from real.grading import grade_many
-from real.problems import Problem
 from real.sampling import Sampler
 from real.system.code import code_digest, versions
 from real.system.files import DamagedError, read_json, read_table, write_json, write_table
 from real.system.work_folder import hold
+from real.tasks.arithmetic import FAMILIES, held_out_problems
+from real.tasks.problems import Problem
 
 COLUMNS = {
     "problem_id": "str",
@@ -53,7 +53,7 @@ def problems_of(benchmarks: Sequence[str], task: Task | None) -> dict[str, Seque
         if benchmark not in FAMILIES:
             # imported here: the prepared files are inputs of the rule, so an edit of the code that reads them needn't
             # repeat every evaluation
-            from real.data import load_problems
+            from real.tasks.datasets import load_problems
 
             problems[benchmark] = load_problems(benchmark)
         elif task is None:

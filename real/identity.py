@@ -11,8 +11,8 @@ from typing import Any
 
 from real.config import ArithmeticScale, Experiment, ReportedScale, TorchScale, digest, resolve
 from real.reported import evidence_line
-from real.sources import SOURCES_FILE
 from real.system.code import code_digest
+from real.tasks.sources import SOURCES_FILE
 
 # verl's workers load modules by name, so all of that engine counts
 TRAINERS = {"torch": "real.torch_engine.train", "verl": "real.verl_engine"}

@@ -33,7 +33,7 @@ from real.costs import (
     step_seconds,
 )
 from real.measured import Amount, Kind, Taken, base_taken, evaluation_taken, run_taken
-from real.sources import read_sources
+from real.tasks.sources import read_sources
 
 # scales that train: one of the two engines, on published prompts or on the laptop's task
 Trained = TorchScale | VerlScale | VerlArithmeticScale

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from real.config import Cluster, Experiment, TorchScale, VerlScale
 from real.config.paper_scale import Model
-from real.data import load_problems
 from real.machine import (
     VISIBLE_VARIABLE,
     Gpu,
@@ -24,9 +23,10 @@ from real.machine import (
     visible,
 )
 from real.planning import plan
-from real.sources import DatasetError
 from real.system.code import versions
 from real.system.errors import ExpectedError
+from real.tasks.datasets import load_problems
+from real.tasks.sources import DatasetError
 from real.verl_engine.hooks import VERL_VERSION
 
 PLATFORM_VARIABLE = "VERL_PLATFORM"

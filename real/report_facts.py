@@ -10,12 +10,12 @@ import pandas as pd
 from real.artefacts import BASE, Job, jobs, trained_jobs
 from real.config import ArithmeticScale, Experiment, ReportedScale
 from real.origin import read_record
-from real.problems import MATH_BENCHMARKS
 from real.record import commit_of, git_state, this_process
 from real.report_figures import NONE
 from real.report_parts import REPORT
-from real.sources import read_sources
 from real.system.files import file_digest, read_json, read_json_lines
+from real.tasks.problems import MATH_BENCHMARKS
+from real.tasks.sources import read_sources
 
 
 def stage_times(experiment: Experiment) -> pd.DataFrame:

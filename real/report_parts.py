@@ -6,7 +6,7 @@ from pathlib import Path
 
 from real.artefacts import jobs, trained_jobs
 from real.config import Experiment, ReportedScale, TorchScale
-from real.sources import read_sources
+from real.tasks.sources import read_sources
 
 REPORT = "report"
 SHOWN = (".csv", ".html", ".json", ".png")

@@ -8,9 +8,9 @@ import pandas as pd
 
 from real.config import ArithmeticScale, ConfigError, VerlScale
 from real.config.schema import Scale
-from real.problems import MATH_BENCHMARKS
-from real.sources import SOURCES_FILE, Source, benchmark_sources
 from real.system.files import read_csv
+from real.tasks.problems import MATH_BENCHMARKS
+from real.tasks.sources import SOURCES_FILE, Source, benchmark_sources
 
 MEAN = "mean"
 COLUMNS = ["backbone", "group", "method", "label", "provenance", "response_limit", "benchmark", "value"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from real.problems import Problem
+from real.tasks.problems import Problem
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from real.config import PAPER_EVALUATION
 from real.evaluate import evaluate
-from real.problems import Problem
+from real.tasks.problems import Problem
 
 SETTINGS = PAPER_EVALUATION.model_copy(
     update={"samples": 3, "max_response_tokens": 12, "chunk_problems": 2, "temperature": 1.0}

@@ -5,7 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from real.arithmetic import (
+from real.grading import Grade, grade
+from real.tasks.arithmetic import (
     BENCHMARKS,
     CLOSERS,
     FAMILIES,
@@ -23,7 +24,6 @@ from real.arithmetic import (
     text_of,
     worked_solution,
 )
-from real.grading import Grade, grade
 
 families = st.sampled_from(list(FAMILIES))
 seeds = st.integers(0, 10_000)

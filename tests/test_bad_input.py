@@ -29,7 +29,7 @@ import real.system.yaml_files
 from real.claims_file import ClaimsFile
 from real.command_line import main
 from real.config import Method, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
-from real.sources import Source
+from real.tasks.sources import Source
 from tests.mistakes_in_fields import (
     CLAIMS,
     FIELDS,

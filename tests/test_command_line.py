@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from real.command_line import GROUPS, _parser, main
-from real.sources import read_sources
+from real.tasks.sources import read_sources
 
 ROOT = Path(__file__).resolve().parent.parent
 LAPTOP_EVALUATION = ["evaluate", "--config", "paper_configs/smoke.yaml", "--model", "m", "--output", "unused"]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from real.config import ConfigError
 from real.contamination import contamination, duplicates, equal_key, ngrams, overlaps, problem_text, words, write_report
-from real.data import load_problems, prepare
-from real.problems import Problem
-from real.sources import fetch, read_sources
+from real.tasks.datasets import load_problems, prepare
+from real.tasks.problems import Problem
+from real.tasks.sources import fetch, read_sources
 from tests.data_server import INSTRUCTION, entry, raw_file
 
 ROOT = Path(__file__).resolve().parent.parent

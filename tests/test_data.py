@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real.config import ConfigError
-from real.data import DatasetError, ground_truth_texts, load_problems, prepare
-from real.problems import Problem
-from real.sources import Source, fetch, read_sources
+from real.tasks.datasets import DatasetError, ground_truth_texts, load_problems, prepare
+from real.tasks.problems import Problem
+from real.tasks.sources import Source, fetch, read_sources
 from tests.data_server import INSTRUCTION, entry, raw_file
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,14 +10,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from real.arithmetic import held_out_problems
 from real.command_line import main
 from real.config import ConfigError
-from real.data import load_problems, prepare
 from real.evaluate import COLUMNS, evaluate, problems_of
-from real.problems import MATH_BENCHMARKS
 from real.sampling import sample_seed
-from real.sources import fetch, read_sources
+from real.tasks.arithmetic import held_out_problems
+from real.tasks.datasets import load_problems, prepare
+from real.tasks.problems import MATH_BENCHMARKS
+from real.tasks.sources import fetch, read_sources
 from real.torch_engine.sampler import sample
 from real.torch_engine.transformers_sampler import TransformersSampler
 from tests.random_checkpoint import (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from real.claims_file import load_claims
 from real.config import ConfigError, load
-from real.sources import read_sources
+from real.tasks.sources import read_sources
 from tests.fuzzing import fuzz
 
 ROOT = Path(__file__).resolve().parent.parent

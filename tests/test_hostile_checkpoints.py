@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, dynamic_module_uti
 
 from real.checkpoints import CheckpointError, content_digest, find_checkpoint, link_checkpoint
 from real.config import PAPER_EVALUATION
-from real.problems import Problem
 from real.system.files import DamagedError
+from real.tasks.problems import Problem
 from real.torch_engine.policy import load_checkpoint
 from real.torch_engine.transformers_sampler import TransformersSampler
 

@@ -10,12 +10,12 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from real.arithmetic import TrainingPrompts
 from real.command_line import main
 from real.config import load, resolve
 from real.numerics import NotFiniteError, explained
 from real.objectives import make_objective
 from real.system.work_folder import WorkFolder
+from real.tasks.arithmetic import TrainingPrompts
 from real.torch_engine import train
 from real.torch_engine.finite import require_finite, require_sound
 from real.torch_engine.policy import build_policy, load_checkpoint, save_checkpoint

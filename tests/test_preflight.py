@@ -22,8 +22,8 @@ from real.preflight import (
     require,
     version_problems,
 )
-from real.sources import DatasetError
 from real.system.errors import ExpectedError
+from real.tasks.sources import DatasetError
 
 ROOT = Path(__file__).resolve().parent.parent
 SMI = """0, GPU-6f2a, NVIDIA H100 80GB HBM3, 81559, 81008, 9.0

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real.config import ConfigError
-from real.sources import DatasetError, Source, fetch, find_source, labels, mirror_folder, read_sources, verify
 from real.system.files import WriteError
 from real.system.locks import exclusive
+from real.tasks.sources import DatasetError, Source, fetch, find_source, labels, mirror_folder, read_sources, verify
 from tests.data_server import Served, data_server, entry
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from real.arithmetic import TrainingPrompts
 from real.config import resolve
 from real.objectives import make_objective
 from real.system.work_folder import WorkFolder
+from real.tasks.arithmetic import TrainingPrompts
 from real.torch_engine import train
 from real.torch_engine.policy import load_checkpoint, save_checkpoint, token_log_probs
 from real.torch_engine.update import Batch, accumulate_gradient

@@ -12,10 +12,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from real.arithmetic import FAMILIES, TrainingPrompts, encode
 from real.config import ConfigError, Phase, resolve
 from real.metrics import samples_frame
 from real.objectives import OBJECTIVES, make_objective
+from real.tasks.arithmetic import FAMILIES, TrainingPrompts, encode
 from real.torch_engine import policy as policy_module
 from real.torch_engine import supervised, train
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from real.arithmetic import LONGEST_PROMPT
 from real.config.crossing import Crossed, TorchTraining
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
 from real.config.schema import AnyScale, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.config.sections import Method, Policy, Strict, Task
 from real.system.sentences import ConfigError
+from real.tasks.arithmetic import LONGEST_PROMPT
 
 
 class Experiment(Strict):

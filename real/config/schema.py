@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from real.arithmetic import BENCHMARKS, FAMILIES, LONGEST_PROMPT, longest_solution
 from real.config.crossing import Cross, Mechanism, TorchTraining, crossed
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
 from real.config.sections import (
@@ -19,9 +18,10 @@ from real.config.sections import (
     Training,
     Variant,
 )
-from real.problems import MATH_BENCHMARKS
 from real.system.names import EACH_ONCE, Line, Name, Seed
 from real.system.sentences import unknown
+from real.tasks.arithmetic import BENCHMARKS, FAMILIES, LONGEST_PROMPT, longest_solution
+from real.tasks.problems import MATH_BENCHMARKS
 
 FORMAT_VERSION = 1
 VLLM_HIGHEST_TEMPERATURE = 2.0

@@ -5,10 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from real.arithmetic import BENCHMARKS, FAMILIES
-from real.problems import MATH_BENCHMARKS
 from real.system.names import EACH_ONCE, Line, Name, Seed
 from real.system.sentences import unknown
+from real.tasks.arithmetic import BENCHMARKS, FAMILIES
+from real.tasks.problems import MATH_BENCHMARKS
 
 # vLLM samples at this one where a lower is asked for, because logits divided by less overflow
 LOWEST_TEMPERATURE = 0.01
@@ -76,7 +76,7 @@ class Variant(Strict):
 
 
 class Task(Strict):
-    """Last-digit arithmetic (real/arithmetic.py)."""
+    """Last-digit arithmetic (real/tasks/arithmetic.py)."""
 
     seed: Seed
     """fixes problems and splits"""
@@ -278,7 +278,7 @@ def check_benchmark(key: str, name: str, families: Sequence[str] = ()) -> None:
     known = [*families, *MATH_BENCHMARKS]
     if name not in known:
         # imported here: the sources' own module reads YAML by real.config; and the paper's sets need no file
-        from real.sources import SOURCES_FILE, benchmark_sources
+        from real.tasks.sources import SOURCES_FILE, benchmark_sources
 
         further = benchmark_sources() if SOURCES_FILE.exists() else {}
         if name not in further:

@@ -14,7 +14,13 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from real.arithmetic import (
+from real.config import ArithmeticScale, Phase
+from real.numerics import explained
+from real.system.code import code_digest
+from real.system.files import write_json_lines
+from real.system.interrupts import Stopped, graceful_stop
+from real.system.work_folder import WorkFolder, open_work_folder
+from real.tasks.arithmetic import (
     FAMILIES,
     LONGEST_PROMPT,
     Teacher,
@@ -23,12 +29,6 @@ from real.arithmetic import (
     longest_solution,
     worked_solution,
 )
-from real.config import ArithmeticScale, Phase
-from real.numerics import explained
-from real.system.code import code_digest
-from real.system.files import write_json_lines
-from real.system.interrupts import Stopped, graceful_stop
-from real.system.work_folder import WorkFolder, open_work_folder
 from real.torch_engine.finite import require_finite, require_sound
 from real.torch_engine.policy import build_policy, move, prepare_torch, save_checkpoint, token_log_probs
 

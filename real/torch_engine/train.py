@@ -23,7 +23,6 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from real.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out_problems, text_of
 from real.checkpoints import content_digest
 from real.config import TorchRun
 from real.counterfactual import make_any_objective
@@ -34,6 +33,7 @@ from real.objectives import Objective
 from real.system.code import code_digest
 from real.system.interrupts import Stopped, graceful_stop
 from real.system.work_folder import WorkFolder, open_work_folder
+from real.tasks.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out_problems, text_of
 from real.torch_engine.finite import require_finite, require_sound
 from real.torch_engine.metrics import durations, gradient_samples, log_line, step_metrics, write_results
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs

@@ -10,9 +10,9 @@ from transformers.models.auto import AutoModelForCausalLM
 from real.chat import ChatSampler, load_tokenizer
 from real.checkpoints import Checkpoint, find_checkpoint, loading, refuse_missing_weights
 from real.config import ConfigError, Evaluation
-from real.problems import Problem
 from real.sampling import Response, sample_seed
 from real.system.code import code_digest, versions
+from real.tasks.problems import Problem
 from real.torch_engine.policy import move, prepare_torch
 from real.torch_engine.sampler import end_tokens, pad_token, sample
 

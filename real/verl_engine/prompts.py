@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from real.arithmetic import TrainingPrompts, held_out_problems, problem_of
 from real.config import VerlRun
-from real.problems import Problem
+from real.tasks.arithmetic import TrainingPrompts, held_out_problems, problem_of
+from real.tasks.problems import Problem
 
 # one name for all, so that verl reports one validation figure
 VALIDATION = "validation"
@@ -34,7 +34,7 @@ def write_prompts(run: VerlRun, folder: Path) -> tuple[Path, Path]:
         held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
         validation = [problem for (_, split), part in held_out.items() if split == "validation" for problem in part]
     else:
-        from real.data import load_problems
+        from real.tasks.datasets import load_problems
 
         assert run.data is not None, "a verl run has either a task or data"
         train, validation = load_problems(run.data.train), load_problems(run.data.validation)

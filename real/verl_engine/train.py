@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from real.arithmetic import END_THINK
 from real.checkpoints import content_digest, first_line, refuse_more_than_data
 from real.config import VerlRun, digest
 from real.numerics import NotFiniteError
 from real.system.code import code_digest
 from real.system.files import write_table
 from real.system.work_folder import open_work_folder
+from real.tasks.arithmetic import END_THINK
 from real.verl_engine.hooks import VerlError, check_version
 from real.verl_engine.metrics import TRACKER, Journal
 

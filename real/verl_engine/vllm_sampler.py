@@ -19,10 +19,10 @@ from transformers.models.auto import AutoModelForCausalLM
 from real.chat import ChatSampler, load_tokenizer
 from real.checkpoints import find_checkpoint, first_line, loading, refuse_missing_weights
 from real.config import ConfigError, Evaluation
-from real.problems import Problem
 from real.sampling import Response, sample_seed
 from real.system.code import code_digest, versions
 from real.system.errors import ExpectedError
+from real.tasks.problems import Problem
 from real.torch_engine.sampler import end_tokens, pad_token
 
 try:

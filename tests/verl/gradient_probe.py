@@ -22,9 +22,9 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.workers.config import ActorConfig, TrainingWorkerConfig
 from verl.workers.utils.losses import ppo_loss
 
-from real.arithmetic import VOCABULARY
 from real.config import load, resolve
 from real.objectives import OBJECTIVES, group_advantage, make_objective
+from real.tasks.arithmetic import VOCABULARY
 from real.torch_engine.policy import load_checkpoint, token_log_probs
 from real.torch_engine.train import update as torch_engine_update
 from real.torch_engine.update import Batch, kl_to_reference

@@ -11,7 +11,7 @@ from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer import hf_tokenizer
 
-from real.arithmetic import THINK, TOKEN_ID, build_tokenizer, encode
+from real.tasks.arithmetic import THINK, TOKEN_ID, build_tokenizer, encode
 
 CHATS = [
     [{"role": "user", "content": "2*4-7+3*9?"}],

@@ -11,10 +11,18 @@ from runs import composed, run_of
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer import hf_tokenizer
 
-from real.arithmetic import BENCHMARKS, TrainingPrompts, answer_of, build_tokenizer, decode, held_out_problems, text_of
 from real.config import Policy, VerlRun
-from real.data import DatasetError, prepare
-from real.sources import read_sources
+from real.tasks.arithmetic import (
+    BENCHMARKS,
+    TrainingPrompts,
+    answer_of,
+    build_tokenizer,
+    decode,
+    held_out_problems,
+    text_of,
+)
+from real.tasks.datasets import DatasetError, prepare
+from real.tasks.sources import read_sources
 from real.torch_engine.policy import build_policy
 from real.torch_engine.train import collect
 from real.verl_engine.prompts import write_prompts

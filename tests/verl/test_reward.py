@@ -16,8 +16,8 @@ from runs import composed, run_of
 from verl import DataProto
 from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
 
-from real.arithmetic import BOX, CLOSERS, END_BOX, END_THINK, EOS, OPENERS, THINK, encode
 from real.config import Policy
+from real.tasks.arithmetic import BOX, CLOSERS, END_BOX, END_THINK, EOS, OPENERS, THINK, encode
 from real.torch_engine.policy import build_policy, save_checkpoint
 from real.verl_engine.reward import compute_score
 

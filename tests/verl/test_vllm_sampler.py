@@ -18,12 +18,12 @@ import torch
 from conftest import LAUNCH_SECONDS
 from safetensors.torch import load_file, save_file
 
-from real.arithmetic import TOKEN_ID, VOCABULARY, held_out_problems
 from real.checkpoints import CheckpointError
 from real.config import PAPER_EVALUATION, ConfigError, Policy
 from real.evaluate import evaluate
-from real.problems import Problem
 from real.sampling import sample_seed
+from real.tasks.arithmetic import TOKEN_ID, VOCABULARY, held_out_problems
+from real.tasks.problems import Problem
 from real.torch_engine.policy import build_policy, save_checkpoint
 from real.torch_engine.transformers_sampler import TransformersSampler
 from real.verl_engine.vllm_sampler import EngineError, VllmSampler, _interruptible

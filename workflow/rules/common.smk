@@ -33,7 +33,7 @@ from real.report_parts import (
     sweep_command,
 )
 from real.reported import evidence_line
-from real.sources import MIRROR_VARIABLE, read_sources
+from real.tasks.sources import MIRROR_VARIABLE, read_sources
 
 CONFIG_FILES = [os.path.relpath(file) for file in workflow.configfiles]
 

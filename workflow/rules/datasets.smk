@@ -35,7 +35,7 @@ rule prepare_dataset:
     threads: 1
     params:
         source=lambda wildcards: digest(sources[wildcards.dataset].facts()),
-        code=code_digest("real.data"),
+        code=code_digest("real.tasks.datasets"),
     message:
         "converting {wildcards.dataset} to the schema of problems"
     shell:

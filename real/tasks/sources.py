@@ -81,7 +81,7 @@ class Source(BaseModel):
     @model_validator(mode="after")
     def _name_is_free(self) -> Self:
         # imported here: an edit of the task must not prepare the data again
-        from real.arithmetic import FAMILIES
+        from real.tasks.arithmetic import FAMILIES
 
         if self.name in FAMILIES:
             raise ValueError("has the name of a family of the laptop's task; choose another name")

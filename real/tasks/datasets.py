@@ -1,6 +1,6 @@
 """Datasets in one schema: :func:`prepare` converts the fetched files, :func:`load_problems` reads the result.
 
-Fetched files are verified again before they are read (real/sources.py); prepared ones carry the source's hash, their
+Fetched files are verified again before they are read (real/tasks/sources.py); prepared ones carry the source's hash, their
 row count and a digest of their content, and are checked against them on every load.
 """
 
@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from real.problems import Problem
-from real.sources import RAW, SOURCES_FILE, DatasetError, Source, find_source, labels, verify
+from real.tasks.problems import Problem
+from real.tasks.sources import RAW, SOURCES_FILE, DatasetError, Source, find_source, labels, verify
 
 __all__ = ["PREPARED", "DatasetError", "ground_truth_texts", "labels", "load_problems", "prepare"]
 
@@ -33,7 +33,7 @@ ROW_REMEDY = f"correct the entry in {SOURCES_FILE}"
 
 
 def prepare(source: Source, raw_folder: Path = RAW, prepared_folder: Path = PREPARED) -> Path:
-    """Convert the fetched file, verified again, to the schema of :class:`real.problems.Problem`.
+    """Convert the fetched file, verified again, to the schema of :class:`real.tasks.problems.Problem`.
 
     Returns:
         ``prepared_folder/<name>.parquet``; its metadata holds the source's hash, the row count and a content digest.

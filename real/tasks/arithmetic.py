@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from real.problems import Problem
+from real.tasks.problems import Problem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
