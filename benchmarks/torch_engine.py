@@ -43,10 +43,10 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase, TrainerCallb
 
 from real.config import Run, load, resolve
 from real.grading import grade_many
+from real.models.batched_sampler import sample
 from real.objectives import make_objective
 from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, answer_of, build_tokenizer, encode
 from real.torch_engine.policy import build_policy, load_checkpoint, prepare_torch, save_checkpoint
-from real.torch_engine.sampler import sample
 from real.torch_engine.train import collect, step_metrics, update
 
 try:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from real.chunks import Chunks
 from real.config import ConfigError, Evaluation, Task, digest
 from real.grading import grade_many
-from real.sampling import Sampler
+from real.models.protocol import Sampler
 from real.system.code import code_digest, versions
 from real.system.files import DamagedError, read_json, read_table, write_json, write_table
 from real.system.work_folder import hold

@@ -16,7 +16,7 @@ from real.tasks.sources import SOURCES_FILE
 
 # verl's workers load modules by name, so all of that engine counts
 TRAINERS = {"torch": "real.torch_engine.train", "verl": "real.verl_engine"}
-SAMPLERS = {"transformers": "real.torch_engine.transformers_sampler", "vllm": "real.verl_engine"}
+SAMPLERS = {"transformers": "real.models.transformers_sampler", "vllm": "real.verl_engine"}
 LIBRARIES = {"torch": "transformers", "verl": "vllm"}
 CLAIMS_FILE = "paper_configs/claims.yaml"
 CAPTIONS = Path("workflow/report")
@@ -88,7 +88,9 @@ def evaluation_settings(experiment: Experiment) -> dict[str, Any]:
 def base_identity(experiment: Experiment, seed: int | None = None) -> dict[str, str]:
     """``config_digest`` and ``code_digest`` of a base model, as :func:`base_settings` takes it."""
     trained = isinstance(experiment.trained, ArithmeticScale)
-    return identity(base_settings(experiment, seed), "real.torch_engine.supervised" if trained else "real.checkpoints")
+    return identity(
+        base_settings(experiment, seed), "real.torch_engine.supervised" if trained else "real.models.checkpoints"
+    )
 
 
 def run_identity(experiment: Experiment, method: str, seed: int) -> dict[str, str]:

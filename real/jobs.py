@@ -25,9 +25,9 @@ from real.identity import (
     run_settings,
     sampled_identity,
 )
+from real.models.protocol import Sampler
 from real.preflight import PreflightError, grant_problems, require
 from real.record import recorded
-from real.sampling import Sampler
 from real.status import outlook
 from real.system.files import write_text
 from real.system.gpus import default_device, lease
@@ -53,7 +53,7 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
             with gpus(scale.base_device):
                 train_base(scale.model_copy(update={"base": base}), results, folder=name)
         else:
-            from real.checkpoints import link_checkpoint
+            from real.models.checkpoints import link_checkpoint
 
             model, trusted = scale.model, scale.cluster.trust_remote_code
             link_checkpoint(model.name, model.revision, output / "model", trusted)
@@ -147,10 +147,10 @@ def open_sampler(
 ) -> AbstractContextManager[Sampler]:
     """The sampler, with what must be closed at its end."""
     if library == "vllm":
-        from real.verl_engine.vllm_sampler import VllmSampler
+        from real.models.vllm_sampler import VllmSampler
 
         return VllmSampler(model, settings, device, count, trust_remote_code)
-    from real.torch_engine.transformers_sampler import TransformersSampler
+    from real.models.transformers_sampler import TransformersSampler
 
     return nullcontext(TransformersSampler(model, settings, device, trust_remote_code))
 

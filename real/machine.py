@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from real.checkpoints import CONTENT
 from real.config.paper_scale import Model
+from real.models.checkpoints import CONTENT
 
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 RAY_SECONDS = 5

@@ -13,9 +13,9 @@ import yaml
 from safetensors import SafetensorError, safe_open
 
 from real.artefacts import BASE, MODEL, Job, jobs, run_job, workflow_owns
-from real.checkpoints import digest_of_hashes
 from real.config import Experiment
 from real.manifest import MANIFEST, Manifest, progress, read_manifest
+from real.models.checkpoints import digest_of_hashes
 from real.origin import differing, read_record
 from real.system.errors import ExpectedError
 from real.system.files import DamagedError, file_digest, read_csv, read_json, read_json_lines, read_table

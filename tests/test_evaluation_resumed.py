@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from real.config import ConfigError
+from real.models.transformers_sampler import TransformersSampler
 from real.system.work_folder import FolderInUseError, hold
-from real.torch_engine.transformers_sampler import TransformersSampler
 from tests.random_checkpoint import (
     PROBLEMS,
     SETTINGS,

@@ -14,12 +14,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real.config import ConfigError, Phase, resolve
 from real.metrics import samples_frame
+from real.models.batched_sampler import _draw, sample
 from real.objectives import OBJECTIVES, make_objective
 from real.tasks.arithmetic import FAMILIES, TrainingPrompts, encode
 from real.torch_engine import policy as policy_module
 from real.torch_engine import supervised, train
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
-from real.torch_engine.sampler import _draw, sample
 from real.torch_engine.update import Batch, accumulate_gradient, kl_to_reference
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_losses.json").read_text())
@@ -111,7 +111,7 @@ def test_samples_follow_the_policys_distribution(policy):
 
 
 def test_a_row_does_not_depend_on_when_others_finish(policy, monkeypatch):
-    from real.torch_engine import sampler
+    from real.models import batched_sampler as sampler
 
     prompts = some_prompts(8)
     compacted = some_rollouts(policy, prompts, 4, temperature=1.2)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from real.checkpoints import CheckpointError
 from real.config import ConfigError
-from real.torch_engine.transformers_sampler import TransformersSampler
+from real.models.checkpoints import CheckpointError
+from real.models.transformers_sampler import TransformersSampler
 from tests.random_checkpoint import CONTEXT, PROBLEMS, SETTINGS, asking, run
 
 
@@ -73,6 +73,6 @@ def test_a_chunk_too_large_for_the_device_says_which_key_to_lower(sampler, monke
     def out_of_memory(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr("real.torch_engine.transformers_sampler.sample", out_of_memory)
+    monkeypatch.setattr("real.models.transformers_sampler.sample", out_of_memory)
     with pytest.raises(ConfigError, match="chunk_problems is 2: 6 responses of up to 12 tokens"):
         sampler.sample(PROBLEMS[:2], 3)

@@ -9,9 +9,9 @@ import torch
 from real.config import TorchRun
 from real.exact import sequence_weights
 from real.metrics import metrics_line, samples_frame
+from real.models.batched_sampler import Rollouts
 from real.objectives import Objective
 from real.system.files import write_json_lines, write_table
-from real.torch_engine.sampler import Rollouts
 from real.torch_engine.update import Batch, Gradient, clipped_fraction, learning_rate_at, scores
 
 

@@ -12,8 +12,8 @@ from transformers.models.auto import AutoModelForCausalLM, AutoTokenizer
 from transformers.models.qwen2 import Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from real.checkpoints import loading, refuse_missing_weights, refuse_more_than_data
 from real.config import ConfigError, Policy
+from real.models.checkpoints import loading, refuse_missing_weights, refuse_more_than_data
 from real.system.files import writing
 from real.tasks.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, build_tokenizer
 

@@ -23,11 +23,12 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from real.checkpoints import content_digest
 from real.config import TorchRun
 from real.counterfactual import make_any_objective
 from real.grading import grade_many
 from real.metrics import metrics_line
+from real.models.batched_sampler import Rollouts, sample
+from real.models.checkpoints import content_digest
 from real.numerics import explained
 from real.objectives import Objective
 from real.system.code import code_digest
@@ -37,7 +38,6 @@ from real.tasks.arithmetic import TrainingPrompts, answer_of, decode, encode, he
 from real.torch_engine.finite import require_finite, require_sound
 from real.torch_engine.metrics import durations, gradient_samples, log_line, step_metrics, write_results
 from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
-from real.torch_engine.sampler import Rollouts, sample
 from real.torch_engine.stale import SamplingPolicy
 from real.torch_engine.update import Batch, Gradient, accumulate_gradient, learning_rate_at
 

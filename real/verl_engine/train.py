@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from real.checkpoints import content_digest, first_line, refuse_more_than_data
 from real.config import VerlRun, digest
+from real.models.checkpoints import content_digest, first_line, refuse_more_than_data
 from real.numerics import NotFiniteError
 from real.system.code import code_digest
 from real.system.files import write_table

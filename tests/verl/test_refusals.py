@@ -10,9 +10,9 @@ from runs import changed, composed, run_of
 from transformers import dynamic_module_utils
 from verl.utils.tokenizer import hf_tokenizer
 
-from real.checkpoints import CheckpointError
 from real.config import VerlRun
 from real.metrics import metrics_line
+from real.models.checkpoints import CheckpointError
 from real.system.files import write_json_lines
 from real.tasks.arithmetic import END_THINK, build_tokenizer
 from real.verl_engine import objectives, settings

@@ -11,10 +11,10 @@ from verl.utils.metric import reduce_metrics
 
 from real.exact import token_weights
 from real.metrics import METRICS, metrics_line, samples_frame
+from real.models.batched_sampler import Rollouts
 from real.numerics import NotFiniteError
 from real.objectives import OBJECTIVES, make_objective, sequence_score
 from real.torch_engine.metrics import gradient_samples, step_metrics
-from real.torch_engine.sampler import Rollouts
 from real.torch_engine.update import Batch, Gradient
 from real.verl_engine.losses import Row
 from real.verl_engine.metrics import Journal, step_line, timings_line, validation_score

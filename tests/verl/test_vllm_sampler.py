@@ -18,15 +18,15 @@ import torch
 from conftest import LAUNCH_SECONDS
 from safetensors.torch import load_file, save_file
 
-from real.checkpoints import CheckpointError
 from real.config import PAPER_EVALUATION, ConfigError, Policy
 from real.evaluate import evaluate
-from real.sampling import sample_seed
+from real.models.checkpoints import CheckpointError
+from real.models.protocol import sample_seed
+from real.models.transformers_sampler import TransformersSampler
+from real.models.vllm_sampler import EngineError, VllmSampler, _interruptible
 from real.tasks.arithmetic import TOKEN_ID, VOCABULARY, held_out_problems
 from real.tasks.problems import Problem
 from real.torch_engine.policy import build_policy, save_checkpoint
-from real.torch_engine.transformers_sampler import TransformersSampler
-from real.verl_engine.vllm_sampler import EngineError, VllmSampler, _interruptible
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = 60

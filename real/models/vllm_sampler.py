@@ -16,14 +16,14 @@ from typing import Any, Self
 
 from transformers.models.auto import AutoModelForCausalLM
 
-from real.chat import ChatSampler, load_tokenizer
-from real.checkpoints import find_checkpoint, first_line, loading, refuse_missing_weights
 from real.config import ConfigError, Evaluation
-from real.sampling import Response, sample_seed
+from real.models.batched_sampler import end_tokens, pad_token
+from real.models.chat import ChatSampler, load_tokenizer
+from real.models.checkpoints import find_checkpoint, first_line, loading, refuse_missing_weights
+from real.models.protocol import Response, sample_seed
 from real.system.code import code_digest, versions
 from real.system.errors import ExpectedError
 from real.tasks.problems import Problem
-from real.torch_engine.sampler import end_tokens, pad_token
 
 try:
     import vllm
@@ -51,7 +51,7 @@ class EngineError(ExpectedError):
 
 
 class VllmSampler(ChatSampler):
-    """A :class:`real.sampling.Sampler` of one checkpoint on one machine; a context manager that ends its processes.
+    """A :class:`real.models.protocol.Sampler` of one checkpoint on one machine; a context manager that ends its processes.
 
     The engines start with the first call of :meth:`sample`: what has been sampled before needs none.
     """
@@ -125,12 +125,12 @@ class VllmSampler(ChatSampler):
         self._runner.close()
 
     def check(self, problems: Sequence[Problem]) -> None:
-        """See :meth:`real.chat.ChatSampler.check`."""
+        """See :meth:`real.models.chat.ChatSampler.check`."""
         super().check(problems)
         self._longest_prompt = max([self._longest_prompt, *(len(self._prompt(problem)) for problem in problems)])
 
     def sample(self, problems: Sequence[Problem], samples: int) -> list[Response]:
-        """``samples`` responses to each problem, side by side; see :class:`real.sampling.Sampler`.
+        """``samples`` responses to each problem, side by side; see :class:`real.models.protocol.Sampler`.
 
         Raises:
             EngineError: vLLM could not start with the checkpoint, or stopped.

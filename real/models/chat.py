@@ -6,13 +6,13 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 from transformers.models.auto import AutoTokenizer
 
-from real.checkpoints import Checkpoint, CheckpointError, first_line, loading
 from real.config import ConfigError, Evaluation
+from real.models.checkpoints import Checkpoint, CheckpointError, first_line, loading
 from real.tasks.problems import Problem
 
 
 class ChatSampler:
-    """Base of the samplers of :mod:`real.sampling`, which add ``identity`` and ``sample``.
+    """Base of the samplers of :mod:`real.models.protocol`, which add ``identity`` and ``sample``.
 
     Attributes:
         name: of the checkpoint, as it was asked for.

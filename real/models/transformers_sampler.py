@@ -7,18 +7,18 @@ import torch
 from transformers import PreTrainedModel
 from transformers.models.auto import AutoModelForCausalLM
 
-from real.chat import ChatSampler, load_tokenizer
-from real.checkpoints import Checkpoint, find_checkpoint, loading, refuse_missing_weights
 from real.config import ConfigError, Evaluation
-from real.sampling import Response, sample_seed
+from real.models.batched_sampler import end_tokens, pad_token, sample
+from real.models.chat import ChatSampler, load_tokenizer
+from real.models.checkpoints import Checkpoint, find_checkpoint, loading, refuse_missing_weights
+from real.models.protocol import Response, sample_seed
 from real.system.code import code_digest, versions
 from real.tasks.problems import Problem
 from real.torch_engine.policy import move, prepare_torch
-from real.torch_engine.sampler import end_tokens, pad_token, sample
 
 
 class TransformersSampler(ChatSampler):
-    """A :class:`real.sampling.Sampler` of one checkpoint on one device."""
+    """A :class:`real.models.protocol.Sampler` of one checkpoint on one device."""
 
     def __init__(self, name: str, settings: Evaluation, device: str, trust_remote_code: bool = False):
         """Load the checkpoint ``name``, a folder or a hub id.
@@ -46,7 +46,7 @@ class TransformersSampler(ChatSampler):
         }
 
     def sample(self, problems: Sequence[Problem], samples: int) -> list[Response]:
-        """``samples`` responses to each problem, side by side; see :class:`real.sampling.Sampler`.
+        """``samples`` responses to each problem, side by side; see :class:`real.models.protocol.Sampler`.
 
         Raises:
             ConfigError: the device's memory can't hold problems · samples rows.
