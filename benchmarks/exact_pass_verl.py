@@ -21,12 +21,12 @@ from verl.workers.utils.losses import ppo_loss
 
 from benchmarks.turns import clock_of, milliseconds, ratio, relative_error, take_turns
 from real.config import VerlRun, load, resolve
+from real.engines.torch.policy import build_policy, save_checkpoint
+from real.engines.verl.losses import RecordedLoss
+from real.engines.verl.settings import compose_config
+from real.engines.verl.worker import RealTrainingWorker
 from real.objectives import group_advantage, make_objective
 from real.tasks.arithmetic import VOCABULARY
-from real.torch_engine.policy import build_policy, save_checkpoint
-from real.verl_engine.losses import RecordedLoss
-from real.verl_engine.settings import compose_config
-from real.verl_engine.worker import RealTrainingWorker
 
 GROUPS, ROLLOUTS = 4, 8  # the 32 rows that each of the paper's eight GPUs has of a mini-batch
 DRIFT = 0.3  # standard deviation of the tokens' log-ratios, in nats

@@ -1,4 +1,4 @@
-"""One RL step of real.torch_engine against TRL's GRPOTrainer, and its sampler against ``model.generate``.
+"""One RL step of real.engines.torch against TRL's GRPOTrainer, and its sampler against ``model.generate``.
 
     python -m benchmarks.torch_engine                                    # a freshly initialised laptop-scale policy
     python -m benchmarks.torch_engine --model results/laptop/base/model  # a trained one, which also stops at <eos>
@@ -42,12 +42,12 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import GenerationConfig, PreTrainedTokenizerBase, TrainerCallback
 
 from real.config import Run, load, resolve
+from real.engines.torch.policy import build_policy, load_checkpoint, prepare_torch, save_checkpoint
+from real.engines.torch.train import collect, step_metrics, update
 from real.grading import grade_many
 from real.models.batched_sampler import sample
 from real.objectives import make_objective
 from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, answer_of, build_tokenizer, encode
-from real.torch_engine.policy import build_policy, load_checkpoint, prepare_torch, save_checkpoint
-from real.torch_engine.train import collect, step_metrics, update
 
 try:
     import datasets
@@ -140,7 +140,7 @@ class Turns(TrainerCallback):
 
 
 def engine_steps(run: Run, checkpoint: Path) -> Iterator[int]:
-    """Outer steps as ``real.torch_engine.train.train`` makes them; yields the tokens of each."""
+    """Outer steps as ``real.engines.torch.train.train`` makes them; yields the tokens of each."""
     device = prepare_torch("cpu")
     training, settings = run.training, run.settings
     model, _ = load_checkpoint(checkpoint, device)

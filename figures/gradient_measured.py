@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from figures.gradient_magnitude import draw_curves
 from figures.style import colour, line_style, print_evidence, save, use_style
-from real.metrics import SAMPLES
+from real.engines.run_files import SAMPLES
 from real.system.errors import one_sentence
 from real.system.files import read_table
 

@@ -15,8 +15,8 @@ from real.system.code import code_digest
 from real.tasks.sources import SOURCES_FILE
 
 # verl's workers load modules by name, so all of that engine counts
-TRAINERS = {"torch": "real.torch_engine.train", "verl": "real.verl_engine"}
-SAMPLERS = {"transformers": "real.models.transformers_sampler", "vllm": "real.verl_engine"}
+TRAINERS = {"torch": "real.engines.torch.train", "verl": "real.engines.verl"}
+SAMPLERS = {"transformers": "real.models.transformers_sampler", "vllm": "real.engines.verl"}
 LIBRARIES = {"torch": "transformers", "verl": "vllm"}
 CLAIMS_FILE = "paper_configs/claims.yaml"
 CAPTIONS = Path("workflow/report")
@@ -89,7 +89,7 @@ def base_identity(experiment: Experiment, seed: int | None = None) -> dict[str, 
     """``config_digest`` and ``code_digest`` of a base model, as :func:`base_settings` takes it."""
     trained = isinstance(experiment.trained, ArithmeticScale)
     return identity(
-        base_settings(experiment, seed), "real.torch_engine.supervised" if trained else "real.models.checkpoints"
+        base_settings(experiment, seed), "real.engines.torch.supervised" if trained else "real.models.checkpoints"
     )
 
 

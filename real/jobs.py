@@ -47,7 +47,7 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
     announce("the base model", output, results / "work" / name, experiment)
     with recorded(output, base_identity(experiment, seed), base_settings(experiment, seed), experiment.files):
         if isinstance(scale, ArithmeticScale):
-            from real.torch_engine.supervised import train_base
+            from real.engines.torch.supervised import train_base
 
             base = scale.base.alone(scale.base.seed if seed is None else seed)
             with gpus(scale.base_device):
@@ -78,12 +78,12 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
     with recorded(output, *made_from, experiment.files, method=method, seed=seed):
         if isinstance(run, TorchRun):
-            from real.torch_engine.train import train as train_torch
+            from real.engines.torch.train import train as train_torch
 
             with gpus(run.device):
                 train_torch(run, *places, scale.protected)
         else:
-            from real.verl_engine.train import train as train_verl
+            from real.engines.verl.train import train as train_verl
 
             # the nodes of an existing Ray cluster are shared out by whoever started it
             own = run.cluster.ray_address is None

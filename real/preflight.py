@@ -11,6 +11,7 @@ from pathlib import Path
 
 from real.config import Cluster, Experiment, TorchScale, VerlScale
 from real.config.paper_scale import Model
+from real.engines.verl.hooks import VERL_VERSION
 from real.machine import (
     VISIBLE_VARIABLE,
     Gpu,
@@ -27,7 +28,6 @@ from real.system.code import versions
 from real.system.errors import ExpectedError
 from real.tasks.datasets import load_problems
 from real.tasks.sources import DatasetError
-from real.verl_engine.hooks import VERL_VERSION
 
 PLATFORM_VARIABLE = "VERL_PLATFORM"
 # by device: the lock, the make target that installs it, and what of it the engine needs besides verl

@@ -7,7 +7,7 @@ import pandas as pd
 
 from real.artefacts import BASE, Job, evaluation_job, run_job
 from real.config import Experiment, resolve
-from real.metrics import METRICS
+from real.engines.run_files import METRICS
 from real.origin import EVALUATIONS, RUNS, require_one_origin
 from real.statistics import pass_at_k
 from real.system.errors import ExpectedError

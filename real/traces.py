@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import median
 
 from real.chunks import SUFFIX
+from real.engines.verl.journal import TRACKER
 from real.measured import step_seconds
 from real.system.files import DamagedError, read_json_lines, read_sealed
 from real.system.work_folder import WorkFolder
-from real.verl_engine.metrics import TRACKER
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import torch
 from hypothesis import settings
 
 from real.config import Experiment, load
+from real.engines.torch.policy import build_policy, prepare_torch
+from real.engines.torch.supervised import train_base
 from real.models.transformers_sampler import TransformersSampler
-from real.torch_engine.policy import build_policy, prepare_torch
-from real.torch_engine.supervised import train_base
 from tests import tiny_scale as tiny
 from tests.fuzzing import EXAMPLES
 from tests.random_checkpoint import SETTINGS, write_checkpoint

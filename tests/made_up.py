@@ -6,7 +6,7 @@ from typing import Any
 
 from real.artefacts import Job, trained_jobs
 from real.config import Experiment
-from real.metrics import METRICS
+from real.engines.run_files import METRICS
 from real.record import RECORD
 from real.system.files import write_json, write_json_lines
 

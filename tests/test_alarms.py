@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from real.alarms import CALM_STEPS, Alarms
+from real.engines.alarms import CALM_STEPS, Alarms
 
 
 def line(step: int, entropy: float | None = 0.4, solve_all: int = 20, solve_none: int = 30, **more):

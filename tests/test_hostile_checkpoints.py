@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, dynamic_module_utils
 
 from real.config import PAPER_EVALUATION
+from real.engines.torch.policy import load_checkpoint
 from real.models.checkpoints import CheckpointError, content_digest, find_checkpoint, link_checkpoint
 from real.models.transformers_sampler import TransformersSampler
 from real.system.files import DamagedError
 from real.tasks.problems import Problem
-from real.torch_engine.policy import load_checkpoint
 
 CPU = torch.device("cpu")
 

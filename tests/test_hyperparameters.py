@@ -6,9 +6,9 @@ import pytest
 
 from real.config import Method
 from real.config.loading import _trained_by_verl
+from real.engines.verl.coverage import can_train
 from real.hyperparameters import COUNTERFACTUAL, RELEASED, complete
 from real.objectives import make_objective
-from real.verl_engine.objectives import can_train
 
 
 @pytest.mark.parametrize(

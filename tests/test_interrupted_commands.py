@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from real.config import load, resolve
-from real.torch_engine import train
+from real.engines.torch import train
 from tests.test_interruption import files_of
 from tests.test_workflow import copy_checkout
 

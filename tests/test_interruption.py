@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from real.config import resolve
+from real.engines.run_files import METRICS
+from real.engines.torch import supervised, train
+from real.engines.torch.supervised import train_base
 from real.grading import pool
-from real.metrics import METRICS
 from real.system.interrupts import Stopped, graceful_stop, interruptible
 from real.system.work_folder import WorkFolder
-from real.torch_engine import supervised, train
-from real.torch_engine.supervised import train_base
 
 pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 

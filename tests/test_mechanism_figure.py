@@ -11,8 +11,8 @@ import pytest
 from matplotlib.transforms import Bbox
 
 from figures import mechanism
+from real.engines.run_files import SAMPLES
 from real.hyperparameters import RULES
-from real.metrics import SAMPLES
 from real.statistics import seed_mean
 
 ROOT = Path(__file__).resolve().parent.parent

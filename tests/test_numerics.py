@@ -12,15 +12,15 @@ from safetensors.torch import load_file, save_file
 
 from real.command_line import main
 from real.config import load, resolve
-from real.numerics import NotFiniteError, explained
+from real.engines.finite import NotFiniteError, explained
+from real.engines.torch import train
+from real.engines.torch.finite import require_finite, require_sound
+from real.engines.torch.policy import build_policy, load_checkpoint, save_checkpoint
+from real.engines.torch.supervised import train_base
+from real.engines.torch.update import accumulate_gradient
 from real.objectives import make_objective
 from real.system.work_folder import WorkFolder
 from real.tasks.arithmetic import TrainingPrompts
-from real.torch_engine import train
-from real.torch_engine.finite import require_finite, require_sound
-from real.torch_engine.policy import build_policy, load_checkpoint, save_checkpoint
-from real.torch_engine.supervised import train_base
-from real.torch_engine.update import accumulate_gradient
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")

@@ -12,9 +12,9 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from real.engines.verl.coverage import can_train, loss_of, of_scores
 from real.exact import sequence_weights, surrogate, token_weights
 from real.objectives import OBJECTIVES, Objective, group_advantage, make_objective, sequence_score
-from real.verl_engine.objectives import can_train, loss_of, of_scores
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_losses.json").read_text())
 GOLDEN_NAME = {"real_bce": "bce_f64_targets", "real_product": "real_product_style"}

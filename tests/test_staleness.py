@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from real.config import resolve
+from real.engines.torch import train
+from real.engines.torch.policy import load_checkpoint, save_checkpoint, token_log_probs
+from real.engines.torch.update import Batch, accumulate_gradient
 from real.objectives import make_objective
 from real.system.work_folder import WorkFolder
 from real.tasks.arithmetic import TrainingPrompts
-from real.torch_engine import train
-from real.torch_engine.policy import load_checkpoint, save_checkpoint, token_log_probs
-from real.torch_engine.update import Batch, accumulate_gradient
 from tests.test_interruption import KilledError, files_of, kill_after_save
 
 pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")

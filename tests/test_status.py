@@ -15,9 +15,9 @@ import yaml
 from real.chunks import SUFFIX
 from real.command_line import main
 from real.config import load
+from real.engines.verl.journal import TRACKER, Journal
 from real.status import Progress, outlook, report, status
 from real.system.work_folder import WorkFolder
-from real.verl_engine.metrics import TRACKER, Journal
 from tests import tiny_scale as tiny
 
 LONG = 3000

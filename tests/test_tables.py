@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from real.config import load
-from real.metrics import METRICS
+from real.engines.run_files import METRICS
 from real.reported import benchmarks
 from real.statistics import paired_difference, pass_at_1, pass_at_k
 from real.tables import (

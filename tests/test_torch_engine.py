@@ -13,14 +13,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real.config import ConfigError, Phase, resolve
-from real.metrics import samples_frame
+from real.engines.run_files import samples_frame
+from real.engines.torch import policy as policy_module
+from real.engines.torch import supervised, train
+from real.engines.torch.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
+from real.engines.torch.update import Batch, accumulate_gradient, kl_to_reference
 from real.models.batched_sampler import _draw, sample
 from real.objectives import OBJECTIVES, make_objective
 from real.tasks.arithmetic import FAMILIES, TrainingPrompts, encode
-from real.torch_engine import policy as policy_module
-from real.torch_engine import supervised, train
-from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
-from real.torch_engine.update import Batch, accumulate_gradient, kl_to_reference
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_losses.json").read_text())
 
@@ -297,7 +297,7 @@ def test_metrics_follow_their_definitions(base_folder, smoke):
 
 def test_importing_real_pulls_in_no_engine_of_the_gpu_scale():
     code = (
-        "import sys, real, real.config, real.exact, real.torch_engine.train, real.evaluate, real.tables\n"
+        "import sys, real, real.config, real.exact, real.engines.torch.train, real.evaluate, real.tables\n"
         "print([m for m in ('verl', 'vllm', 'ray', 'wandb', 'snakemake') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)

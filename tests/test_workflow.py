@@ -270,8 +270,8 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
     [
         ("real/objectives.py", {*TRAINED, "gradient_magnitude"}),
         ("real/exact.py", {*TRAINED, "gradient_magnitude"}),
-        ("real/torch_engine/update.py", TRAINED),
-        ("real/torch_engine/supervised.py", {"base", "evaluate_base", *TRAINED}),
+        ("real/engines/torch/update.py", TRAINED),
+        ("real/engines/torch/supervised.py", {"base", "evaluate_base", *TRAINED}),
         ("real/evaluate.py", {"evaluate", "evaluate_base", *TABLES - {"training_curves"}}),
         ("real/claims.py", {"claims"}),
         ("real/statistics.py", {*TABLES, "training_dynamics"}),

@@ -226,8 +226,8 @@ def _trained_by_verl(method: Method) -> bool:
     if method.objective in RELEASED:
         return method.objective != COUNTERFACTUAL
     # an objective that was added is tried out; it alone costs torch's import
+    from real.engines.verl.coverage import can_train
     from real.objectives import make_objective
-    from real.verl_engine.objectives import can_train
 
     return can_train(make_objective(method.objective, **method.hyperparameters))
 

@@ -120,7 +120,7 @@ class ArithmeticScale(TrainedScale):
 
 
 class TorchScale(ArithmeticScale):
-    """A scale trained by real.torch_engine in one process per run."""
+    """A scale trained by real.engines.torch in one process per run."""
 
     engine: Literal["torch"]
     """which engine trains"""
@@ -182,7 +182,7 @@ class OnCluster(TrainedScale):
 
 
 class VerlScale(OnCluster):
-    """A scale trained by real.verl_engine from a published checkpoint on published prompts."""
+    """A scale trained by real.engines.verl from a published checkpoint on published prompts."""
 
     model: Model
     data: Data
@@ -213,7 +213,7 @@ class VerlScale(OnCluster):
 
 
 class VerlArithmeticScale(OnCluster, ArithmeticScale):
-    """A scale trained by real.verl_engine on the laptop's task: proves that both engines run one experiment."""
+    """A scale trained by real.engines.verl on the laptop's task: proves that both engines run one experiment."""
 
     @model_validator(mode="before")
     @classmethod

@@ -23,7 +23,7 @@ def code_digest(*modules: str) -> str:
     what depends on the edited module and nothing else.
 
     Args:
-        modules: dotted names, such as ``real.torch_engine.train``; a package stands for all its modules.
+        modules: dotted names, such as ``real.engines.torch.train``; a package stands for all its modules.
 
     Raises:
         FileNotFoundError: a name that is no module.

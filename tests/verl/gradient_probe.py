@@ -23,15 +23,15 @@ from verl.workers.config import ActorConfig, TrainingWorkerConfig
 from verl.workers.utils.losses import ppo_loss
 
 from real.config import load, resolve
+from real.engines.torch.policy import load_checkpoint, token_log_probs
+from real.engines.torch.train import update as torch_engine_update
+from real.engines.torch.update import Batch, kl_to_reference
+from real.engines.verl.balance import order_rows
+from real.engines.verl.coverage import OWN_LOSSES
+from real.engines.verl.settings import compose_config
+from real.engines.verl.worker import RealTrainingWorker
 from real.objectives import OBJECTIVES, group_advantage, make_objective
 from real.tasks.arithmetic import VOCABULARY
-from real.torch_engine.policy import load_checkpoint, token_log_probs
-from real.torch_engine.train import update as torch_engine_update
-from real.torch_engine.update import Batch, kl_to_reference
-from real.verl_engine.balance import order_rows
-from real.verl_engine.objectives import OWN_LOSSES
-from real.verl_engine.settings import compose_config
-from real.verl_engine.worker import RealTrainingWorker
 
 GROUPS, ROLLOUTS = 4, 8
 TEMPERATURE = 0.6

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from real.config import load, resolve
-from real.verl_engine.train import config_environment
+from real.engines.verl.train import config_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = (r"</think>\boxed{9^{9^{9^{9}}}}", [r"\sqrt{2}"])
@@ -26,7 +26,7 @@ class Grader:
     """What a reward worker of verl does with an answer."""
 
     def score(self, response: str, truths: list[str]) -> tuple[dict, float]:
-        from real.verl_engine.reward import compute_score
+        from real.engines.verl.reward import compute_score
 
         start = time.monotonic()
         return compute_score("train", response, truths), time.monotonic() - start
@@ -41,7 +41,7 @@ def main(report: str) -> None:
     folder = ROOT / "paper_configs"
     scale = load([folder / "verl_smoke.yaml"], methods_file=folder / "methods.yaml", local_file=Path("absent"))
     config_environment(resolve(scale, "real", 0))
-    # after the environment is set, as in real.verl_engine.train; so nothing here may import verl before
+    # after the environment is set, as in real.engines.verl.train; so nothing here may import verl before
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False)

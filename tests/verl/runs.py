@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from real.config import Experiment, VerlRun, load, resolve
-from real.verl_engine.settings import compose_config
+from real.engines.verl.settings import compose_config
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "paper_configs"

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions
 
-from real.verl_engine.balance import mini_batches, order_rows
-from real.verl_engine.worker import check_groups
+from real.engines.verl.balance import mini_batches, order_rows
+from real.engines.verl.worker import check_groups
 
 
 @st.composite

@@ -8,8 +8,8 @@ import pytest
 from conftest import LAUNCH_SECONDS, end, left_behind
 from launches import SCALE, lines
 
-from real.metrics import METRICS
-from real.torch_engine.policy import load_checkpoint
+from real.engines.run_files import METRICS
+from real.engines.torch.policy import load_checkpoint
 
 
 def test_the_dag_goes_on_from_a_killed_training_to_the_table(project):

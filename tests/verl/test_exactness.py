@@ -10,7 +10,7 @@ import torch
 from conftest import LAUNCH_SECONDS
 
 from real.config import Policy
-from real.torch_engine.policy import build_policy, save_checkpoint
+from real.engines.torch.policy import build_policy, save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ["real", "real_bce", "real_product", "grpo", "dapo", "gspo"]

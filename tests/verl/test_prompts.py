@@ -12,6 +12,9 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer import hf_tokenizer
 
 from real.config import Policy, VerlRun
+from real.engines.torch.policy import build_policy
+from real.engines.torch.train import collect
+from real.engines.verl.prompts import write_prompts
 from real.tasks.arithmetic import (
     BENCHMARKS,
     TrainingPrompts,
@@ -23,9 +26,6 @@ from real.tasks.arithmetic import (
 )
 from real.tasks.datasets import DatasetError, prepare
 from real.tasks.sources import read_sources
-from real.torch_engine.policy import build_policy
-from real.torch_engine.train import collect
-from real.verl_engine.prompts import write_prompts
 from tests.data_server import INSTRUCTION, entry, raw_file
 
 

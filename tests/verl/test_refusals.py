@@ -11,13 +11,13 @@ from transformers import dynamic_module_utils
 from verl.utils.tokenizer import hf_tokenizer
 
 from real.config import VerlRun
-from real.metrics import metrics_line
+from real.engines.run_files import metrics_line
+from real.engines.verl import objectives, settings
+from real.engines.verl.hooks import VERL_VERSION, VerlError, check_version
+from real.engines.verl.train import check_base, check_platform, is_trained, train
 from real.models.checkpoints import CheckpointError
 from real.system.files import write_json_lines
 from real.tasks.arithmetic import END_THINK, build_tokenizer
-from real.verl_engine import objectives, settings
-from real.verl_engine.hooks import VERL_VERSION, VerlError, check_version
-from real.verl_engine.train import check_base, check_platform, is_trained, train
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from verl import DataProto
 from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
 
 from real.config import Policy
+from real.engines.torch.policy import build_policy, save_checkpoint
+from real.engines.verl.reward import compute_score
 from real.tasks.arithmetic import BOX, CLOSERS, END_BOX, END_THINK, EOS, OPENERS, THINK, encode
-from real.torch_engine.policy import build_policy, save_checkpoint
-from real.verl_engine.reward import compute_score
 
 HOSTILE = r"</think>\boxed{9^{9^{9^{9}}}}"
 # the deadline of one comparison and, on a busy machine, the start of a worker

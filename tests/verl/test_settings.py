@@ -15,11 +15,11 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
 
 from real.config import VerlRun
+from real.engines.torch.train import learning_rate_at
+from real.engines.verl import settings
+from real.engines.verl.coverage import SURROGATE
+from real.engines.verl.trainer import TRAINER
 from real.system.yaml_files import read_yaml
-from real.torch_engine.train import learning_rate_at
-from real.verl_engine import settings
-from real.verl_engine.objectives import SURROGATE
-from real.verl_engine.trainer import TRAINER
 
 SEED = 7
 ANY_SCALE = ["ablations", "one_sided_train", "tau_sweep"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import LAUNCH_SECONDS, end, left_behind
 
-from real.torch_engine.policy import save_checkpoint
+from real.engines.torch.policy import save_checkpoint
 
 
 def test_ranks_on_two_ray_nodes_make_one_exact_gradient(policy, tmp_path):
@@ -23,7 +23,7 @@ def test_ranks_on_two_ray_nodes_make_one_exact_gradient(policy, tmp_path):
         process = subprocess.Popen(
             [sys.executable, str(probe), str(tmp_path / "model"), str(report)],
             cwd=Path(__file__).resolve().parents[2],
-            # Ray binds to loopback, as under real.verl_engine.train
+            # Ray binds to loopback, as under real.engines.verl.train
             env={**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
             stdout=file,
             stderr=subprocess.STDOUT,

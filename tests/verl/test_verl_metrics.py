@@ -9,17 +9,17 @@ import pytest
 import torch
 from verl.utils.metric import reduce_metrics
 
+from real.engines.finite import NotFiniteError
+from real.engines.run_files import METRICS, metrics_line, samples_frame
+from real.engines.torch.measure import gradient_samples, step_metrics
+from real.engines.torch.update import Batch, Gradient
+from real.engines.verl.journal import Journal, step_line, timings_line, validation_score
+from real.engines.verl.losses import Row
+from real.engines.verl.trainer import check_finite, kl_divergence
+from real.engines.verl.worker import summary
 from real.exact import token_weights
-from real.metrics import METRICS, metrics_line, samples_frame
 from real.models.batched_sampler import Rollouts
-from real.numerics import NotFiniteError
 from real.objectives import OBJECTIVES, make_objective, sequence_score
-from real.torch_engine.metrics import gradient_samples, step_metrics
-from real.torch_engine.update import Batch, Gradient
-from real.verl_engine.losses import Row
-from real.verl_engine.metrics import Journal, step_line, timings_line, validation_score
-from real.verl_engine.trainer import check_finite, kl_divergence
-from real.verl_engine.worker import summary
 
 GROUPS, ROLLOUTS, WIDTH = 4, 4, 9
 RATE = 2.0e-6

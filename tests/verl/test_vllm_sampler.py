@@ -19,6 +19,7 @@ from conftest import LAUNCH_SECONDS
 from safetensors.torch import load_file, save_file
 
 from real.config import PAPER_EVALUATION, ConfigError, Policy
+from real.engines.torch.policy import build_policy, save_checkpoint
 from real.evaluate import evaluate
 from real.models.checkpoints import CheckpointError
 from real.models.protocol import sample_seed
@@ -26,7 +27,6 @@ from real.models.transformers_sampler import TransformersSampler
 from real.models.vllm_sampler import EngineError, VllmSampler, _interruptible
 from real.tasks.arithmetic import TOKEN_ID, VOCABULARY, held_out_problems
 from real.tasks.problems import Problem
-from real.torch_engine.policy import build_policy, save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = 60

@@ -16,7 +16,7 @@ import pytest
 from conftest import LAUNCH_SECONDS, end, left_behind, of_session
 from launches import SCALE, lines, overlay, train
 
-from real.torch_engine.policy import load_checkpoint
+from real.engines.torch.policy import load_checkpoint
 
 POLL_SECONDS = 0.25
 SECRET = "s3cr3t-0f-th1s-t3st"

@@ -19,10 +19,10 @@ from verl.utils import tensordict_utils as tu
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 from verl.workers.utils.padding import no_padding_2_padding
 
+from real.engines.verl.coverage import OWN_LOSSES
+from real.engines.verl.losses import RecordedLoss, Row, nested
 from real.exact import token_weights
 from real.objectives import Objective, group_advantage, make_objective, sequence_score
-from real.verl_engine.losses import RecordedLoss, Row, nested
-from real.verl_engine.objectives import OWN_LOSSES
 
 
 class RealTrainingWorker(TrainingWorker):
@@ -149,7 +149,7 @@ def check_groups(group: list[int], rollouts: int) -> None:
 
 
 def summary(rows: list[Row], objective: Objective) -> dict[str, float]:
-    """Sums over one mini-batch, from which step means follow exactly (real/verl_engine/metrics.py)."""
+    """Sums over one mini-batch, from which step means follow exactly (real/engines/verl/journal.py)."""
     group, label = _group_and_label(rows)
     advantage = group_advantage(group, label)
     clipped = [row.unweighted for row, value in zip(rows, advantage.tolist(), strict=True) if value != 0]

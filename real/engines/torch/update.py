@@ -7,10 +7,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from real.config import Training
+from real.engines.torch.finite import require_finite
+from real.engines.torch.policy import token_log_probs
 from real.exact import surrogate, token_weights
 from real.objectives import Objective, group_advantage, sequence_score
-from real.torch_engine.finite import require_finite
-from real.torch_engine.policy import token_log_probs
 
 # the released low_var_kl: the estimate is clamped to ±10, beyond which it has no gradient
 KL_BOUND = 10.0

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from real.torch_engine.policy import BUCKET_ROWS, token_log_probs
+from real.engines.torch.policy import BUCKET_ROWS, token_log_probs
 
 
 def require_finite(name: str, values: Tensor | float) -> None:
@@ -24,7 +24,7 @@ def require_sound(
     """Raise FloatingPointError for a model whose parameters, or log-probs of the first rows, are not finite.
 
     Without it a model that an update has broken would show only at the next rollouts, and be saved before. Args as for
-    :func:`real.torch_engine.policy.token_log_probs`.
+    :func:`real.engines.torch.policy.token_log_probs`.
     """
     for name, parameter in model.named_parameters():
         require_finite(f"updated parameter {name}", parameter.detach())

@@ -25,21 +25,21 @@ from transformers import PreTrainedModel
 
 from real.config import TorchRun
 from real.counterfactual import make_any_objective
+from real.engines.finite import explained
+from real.engines.run_files import metrics_line
+from real.engines.torch.finite import require_finite, require_sound
+from real.engines.torch.measure import durations, gradient_samples, log_line, step_metrics, write_results
+from real.engines.torch.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
+from real.engines.torch.stale import SamplingPolicy
+from real.engines.torch.update import Batch, Gradient, accumulate_gradient, learning_rate_at
 from real.grading import grade_many
-from real.metrics import metrics_line
 from real.models.batched_sampler import Rollouts, sample
 from real.models.checkpoints import content_digest
-from real.numerics import explained
 from real.objectives import Objective
 from real.system.code import code_digest
 from real.system.interrupts import Stopped, graceful_stop
 from real.system.work_folder import WorkFolder, open_work_folder
 from real.tasks.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out_problems, text_of
-from real.torch_engine.finite import require_finite, require_sound
-from real.torch_engine.metrics import durations, gradient_samples, log_line, step_metrics, write_results
-from real.torch_engine.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
-from real.torch_engine.stale import SamplingPolicy
-from real.torch_engine.update import Batch, Gradient, accumulate_gradient, learning_rate_at
 
 # batches of validation problems sampled at once
 VALIDATION_CHUNK = 150
@@ -127,7 +127,7 @@ def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> No
         NotFiniteError, Stopped: see :func:`train`.
     """
     # imported here: an edit of an alarm needn't train anything again
-    from real.alarms import Alarms
+    from real.engines.alarms import Alarms
 
     run, name = learner.run, learner.name
     training = run.training

@@ -15,7 +15,9 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from real.config import ArithmeticScale, Phase
-from real.numerics import explained
+from real.engines.finite import explained
+from real.engines.torch.finite import require_finite, require_sound
+from real.engines.torch.policy import build_policy, move, prepare_torch, save_checkpoint, token_log_probs
 from real.system.code import code_digest
 from real.system.files import write_json_lines
 from real.system.interrupts import Stopped, graceful_stop
@@ -29,8 +31,6 @@ from real.tasks.arithmetic import (
     longest_solution,
     worked_solution,
 )
-from real.torch_engine.finite import require_finite, require_sound
-from real.torch_engine.policy import build_policy, move, prepare_torch, save_checkpoint, token_log_probs
 
 EASY_OPERANDS = 3
 LOG_EVERY = 50

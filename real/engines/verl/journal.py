@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from real.metrics import metrics_line, samples_frame
+from real.engines.run_files import metrics_line, samples_frame
 from real.system.files import read_json_lines, read_table, write_json_lines, write_table
 
 # of verl's timers, in seconds; what they hold is said in docs/metrics.md

@@ -12,6 +12,6 @@ class TaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
 
     def run(self, config: Any) -> None:
         """Train; see verl's TaskRunnerV1."""
-        import real.verl_engine.trainer  # noqa: F401
+        import real.engines.verl.trainer  # noqa: F401
 
         super().run(config)

@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from real.config import VerlRun, digest
+from real.engines.finite import NotFiniteError
+from real.engines.verl.hooks import VerlError, check_version
+from real.engines.verl.journal import TRACKER, Journal
 from real.models.checkpoints import content_digest, first_line, refuse_more_than_data
-from real.numerics import NotFiniteError
 from real.system.code import code_digest
 from real.system.files import write_table
 from real.system.work_folder import open_work_folder
 from real.tasks.arithmetic import END_THINK
-from real.verl_engine.hooks import VerlError, check_version
-from real.verl_engine.metrics import TRACKER, Journal
 
 
 def train(run: VerlRun, base: Path, output: Path, work_folder: Path, protected: bool = False) -> None:
@@ -45,7 +45,7 @@ def train(run: VerlRun, base: Path, output: Path, work_folder: Path, protected: 
     check_base(base, run.cluster.trust_remote_code)
     made_by = {
         "config": run.model_dump(mode="json"),
-        "code": code_digest("real.verl_engine"),
+        "code": code_digest("real.engines.verl"),
         "base model": content_digest(base),
     }
     with open_work_folder(work_folder, made_by, protected) as work:
@@ -88,9 +88,9 @@ def run_verl(run: VerlRun, base: Path, work_folder: Path) -> None:
     import ray
     from verl.trainer.main_ppo import run_ppo
 
-    from real.verl_engine.prompts import write_prompts
-    from real.verl_engine.settings import compose_config
-    from real.verl_engine.task_runner import TaskRunner
+    from real.engines.verl.prompts import write_prompts
+    from real.engines.verl.settings import compose_config
+    from real.engines.verl.task_runner import TaskRunner
 
     config = compose_config(run, base, write_prompts(run, work_folder / "prompts"), work_folder)
     try:

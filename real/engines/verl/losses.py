@@ -19,9 +19,9 @@ from verl.workers.config import ActorConfig
 from verl.workers.utils.losses import ppo_loss
 from verl.workers.utils.padding import no_padding_2_padding
 
+from real.engines.verl.coverage import SURROGATE
 from real.exact import surrogate
 from real.objectives import sequence_score
-from real.verl_engine.objectives import SURROGATE
 
 
 @register_policy_loss(SURROGATE)

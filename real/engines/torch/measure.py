@@ -7,12 +7,12 @@ import pandas as pd
 import torch
 
 from real.config import TorchRun
+from real.engines.run_files import metrics_line, samples_frame
+from real.engines.torch.update import Batch, Gradient, clipped_fraction, learning_rate_at, scores
 from real.exact import sequence_weights
-from real.metrics import metrics_line, samples_frame
 from real.models.batched_sampler import Rollouts
 from real.objectives import Objective
 from real.system.files import write_json_lines, write_table
-from real.torch_engine.update import Batch, Gradient, clipped_fraction, learning_rate_at, scores
 
 
 def step_metrics(
@@ -43,7 +43,7 @@ def step_metrics(
 
 
 def gradient_samples(step: int, method: str, objective: Objective, batch: Batch, gradient: Gradient) -> dict[str, Any]:
-    """Arguments of :func:`real.metrics.samples_frame` for one mini-batch, plain values that a state may hold."""
+    """Arguments of :func:`real.engines.run_files.samples_frame` for one mini-batch, plain values that a state may hold."""
     weight = sequence_weights(objective, gradient.log_ratio, batch.mask, batch.group, batch.reward)
     return {
         "step": step,

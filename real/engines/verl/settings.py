@@ -14,9 +14,9 @@ from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 
 from real.config import VerlRun
-from real.verl_engine.hooks import VerlError
-from real.verl_engine.objectives import OWN_LOSSES, loss_of
-from real.verl_engine.trainer import TRAINER
+from real.engines.verl.coverage import OWN_LOSSES, loss_of
+from real.engines.verl.hooks import VerlError
+from real.engines.verl.trainer import TRAINER
 
 ACTOR, ROLLOUT, REFERENCE, MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "ref", "model"))
 ROOT = Path(__file__).resolve().parents[2]

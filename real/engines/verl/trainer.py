@@ -17,12 +17,12 @@ from verl.utils.metric import reduce_metrics
 from verl.utils.py_functional import rename_dict
 from verl.utils.seqlen_balancing import log_seqlen_unbalance
 
-from real.alarms import Alarms
-from real.metrics import metrics_line
-from real.numerics import not_finite
-from real.verl_engine.balance import mini_batches, order_rows
-from real.verl_engine.metrics import Journal, step_line, timings_line, validation_score
-from real.verl_engine.worker import RealActorRolloutRefWorker, check_groups
+from real.engines.alarms import Alarms
+from real.engines.finite import not_finite
+from real.engines.run_files import metrics_line
+from real.engines.verl.balance import mini_batches, order_rows
+from real.engines.verl.journal import Journal, step_line, timings_line, validation_score
+from real.engines.verl.worker import RealActorRolloutRefWorker, check_groups
 
 TRAINER = "real_sync"
 

@@ -1,0 +1,1 @@
+"""What trains a run, and the files that every engine writes."""
