@@ -105,7 +105,7 @@ def evaluation_identity(experiment: Experiment) -> dict[str, str]:
 
 def sampled_identity(settings: Mapping[str, Any]) -> dict[str, str]:
     """``config_digest`` and ``code_digest`` of an evaluation with the given settings, ``library`` among them."""
-    return identity(settings, "real.evaluate", SAMPLERS[settings["library"]])
+    return identity(settings, "real.evaluation.evaluate", SAMPLERS[settings["library"]])
 
 
 def drawn_identity(experiment: Experiment, rule: str) -> dict[str, str]:

@@ -115,8 +115,8 @@ def evaluate(
     Raises:
         ExpectedError: with what to do.
     """
-    from real.evaluate import evaluate as evaluate_with
-    from real.evaluate import problems_of
+    from real.evaluation.evaluate import evaluate as evaluate_with
+    from real.evaluation.evaluate import problems_of
 
     scale = experiment.trained if experiment else None
     work = work or output / ".partial"

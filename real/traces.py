@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from real.chunks import SUFFIX
 from real.engines.verl.journal import TRACKER
+from real.evaluation.chunks import SUFFIX
 from real.measured import step_seconds
 from real.system.files import DamagedError, read_json_lines, read_sealed
 from real.system.work_folder import WorkFolder

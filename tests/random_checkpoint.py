@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from real.config import PAPER_EVALUATION
-from real.evaluate import evaluate
+from real.evaluation.evaluate import evaluate
 from real.tasks.problems import Problem
 
 SETTINGS = PAPER_EVALUATION.model_copy(

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from real.chunks import Chunks
+from real.evaluation.chunks import Chunks
 from real.system.files import WriteError
 
 TABLE = pd.DataFrame({"problem_id": ["a-0", "a-1"], "tokens": [3, 4], "response": ["é", ""]})

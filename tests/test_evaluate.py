@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from real.command_line import main
 from real.config import ConfigError
-from real.evaluate import COLUMNS, evaluate, problems_of
+from real.evaluation.evaluate import COLUMNS, evaluate, problems_of
 from real.models.batched_sampler import sample
 from real.models.protocol import sample_seed
 from real.models.transformers_sampler import TransformersSampler

@@ -92,7 +92,7 @@ def test_a_failed_job_leaves_no_record_and_keeps_an_earlier_one(tmp_path):
 
 def test_an_evaluation_without_a_scale_is_recorded_with_its_own_settings(tiny_copy, monkeypatch):
     problems = held_out_problems(0, 2, 1)["add3", "test"]
-    monkeypatch.setattr("real.evaluate.problems_of", lambda names, task: {"math": problems})
+    monkeypatch.setattr("real.evaluation.evaluate.problems_of", lambda names, task: {"math": problems})
     settings = PAPER_EVALUATION.model_copy(
         update={"benchmarks": ["math"], "samples": 2, "max_response_tokens": 40, "chunk_problems": 1}
     )

@@ -12,10 +12,10 @@ import pytest
 import torch
 import yaml
 
-from real.chunks import SUFFIX
 from real.command_line import main
 from real.config import load
 from real.engines.verl.journal import TRACKER, Journal
+from real.evaluation.chunks import SUFFIX
 from real.status import Progress, outlook, report, status
 from real.system.work_folder import WorkFolder
 from tests import tiny_scale as tiny

@@ -272,7 +272,7 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
         ("real/exact.py", {*TRAINED, "gradient_magnitude"}),
         ("real/engines/torch/update.py", TRAINED),
         ("real/engines/torch/supervised.py", {"base", "evaluate_base", *TRAINED}),
-        ("real/evaluate.py", {"evaluate", "evaluate_base", *TABLES - {"training_curves"}}),
+        ("real/evaluation/evaluate.py", {"evaluate", "evaluate_base", *TABLES - {"training_curves"}}),
         ("real/claims.py", {"claims"}),
         ("real/statistics.py", {*TABLES, "training_dynamics"}),
         ("figures/style.py", FIGURES),

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from real.chunks import Chunks
 from real.config import ConfigError, Evaluation, Task, digest
+from real.evaluation.chunks import Chunks
 from real.grading import grade_many
 from real.models.protocol import Sampler
 from real.system.code import code_digest, versions
