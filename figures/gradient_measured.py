@@ -100,7 +100,7 @@ def read_samples(files: Sequence[str]) -> pd.DataFrame:
 if __name__ == "__main__":
     # imported here: they decide whether the figure is drawn, not what it shows, so their edits needn't redraw it
     from real.config import load
-    from real.origin import RUNS, require_one_origin
+    from real.records.consistent import RUNS, require_one_origin
 
     job = snakemake  # noqa: F821
     with one_sentence():

@@ -18,13 +18,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from real import power
-from real.artefacts import BASE
 from real.claims_file import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
 from real.claims_page import page
 from real.config import Experiment, ReportedScale, load
 from real.config.schema import Scale, VerlScale
 from real.measures import MEASURES, NotMeasuredError, methods_of
 from real.needs import needs
+from real.records.jobs import BASE
 from real.reported import MEAN, benchmarks, cells, read_benchmarks
 from real.statistics import Interval, verdict
 from real.system.files import write_text

@@ -177,7 +177,7 @@ def plan(arguments: argparse.Namespace) -> None:
 
 def manifest(arguments: argparse.Namespace) -> None:
     """list every result of a finished scale with its hash"""
-    from real.manifest import write_manifest
+    from real.records.manifest import write_manifest
 
     for name in write_manifest(load(arguments.config)):
         print(f"not there: {name}")
@@ -192,7 +192,7 @@ def status(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> int:
     """say which results are missing, damaged, altered or stale"""
-    from real.verification import report as found
+    from real.records.verify import report as found
 
     text, well = found(load(_config_files(arguments)))
     print(text)

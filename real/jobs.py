@@ -6,7 +6,6 @@ from pathlib import Path
 
 import yaml
 
-from real.artefacts import base_folder, base_of_run, run_job
 from real.config import (
     ArithmeticScale,
     ConfigError,
@@ -16,7 +15,10 @@ from real.config import (
     TorchScale,
     resolve,
 )
-from real.identity import (
+from real.models.protocol import Sampler
+from real.preflight import PreflightError, grant_problems, require
+from real.records.jobs import base_folder, base_of_run, run_job
+from real.records.made_from import (
     LIBRARIES,
     base_identity,
     base_settings,
@@ -25,9 +27,7 @@ from real.identity import (
     run_settings,
     sampled_identity,
 )
-from real.models.protocol import Sampler
-from real.preflight import PreflightError, grant_problems, require
-from real.record import recorded
+from real.records.provenance import recorded
 from real.status import outlook
 from real.system.files import write_text
 from real.system.gpus import default_device, lease

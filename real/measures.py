@@ -14,12 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, create_model
 
-from real.artefacts import BASE
 from real.config import Experiment
 from real.config.schema import Strict
 from real.counterfactual import make_any_objective
 from real.gradients import largest_weight, weight_curve
 from real.objectives import Objective
+from real.records.jobs import BASE
 from real.reported import MEAN
 from real.results import ResultsError, curve, problem_rates
 from real.statistics import Interval, paired_difference, seed_mean

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from real.artefacts import BASE, Job, base_jobs
 from real.config import (
     Experiment,
     TorchRun,
@@ -33,6 +32,7 @@ from real.costs import (
     step_seconds,
 )
 from real.measured import Amount, Kind, Taken, base_taken, evaluation_taken, run_taken
+from real.records.jobs import BASE, Job, base_jobs
 from real.tasks.sources import read_sources
 
 # scales that train: one of the two engines, on published prompts or on the laptop's task

@@ -14,11 +14,11 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from real.artefacts import jobs
 from real.claims_page import STYLE as CLAIMS_STYLE
 from real.claims_page import amount, ends
 from real.config import Experiment
-from real.identity import CAPTIONS
+from real.records.jobs import jobs
+from real.records.made_from import CAPTIONS
 from real.report_facts import data_hashes, job_digests, origins, stage_times
 from real.report_figures import curve_ends, describe
 from real.report_page import PAGE

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from real.artefacts import trained_jobs
 from real.config import Experiment
+from real.records.jobs import trained_jobs
 from real.system.files import read_csv, read_table
 
 METRICS = {

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from real.artefacts import jobs, trained_jobs
 from real.config import Experiment, ReportedScale, TorchScale
+from real.records.jobs import jobs, trained_jobs
 from real.tasks.sources import read_sources
 
 REPORT = "report"

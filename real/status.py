@@ -13,12 +13,12 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from real.artefacts import BASE, Job, trained_jobs
 from real.config import ArithmeticScale, Experiment
 from real.costs import Range, evaluation_batches
 from real.measured import step_seconds, wall_seconds
 from real.planning import problem_counts
 from real.planning_text import UNKNOWN, duration
+from real.records.jobs import BASE, Job, trained_jobs
 from real.system.files import DamagedError, read_json_lines
 from real.system.locks import holder
 from real.traces import SAVED, Trace, of_chunks, of_steps

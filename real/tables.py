@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from real.artefacts import BASE
 from real.config import Experiment, ReportedScale, resolve
+from real.records.jobs import BASE
 from real.reported import MEAN, PROVENANCE, benchmark_label, provenance_note, read_benchmarks, validation_problems
 from real.results import problem_rates, run_metrics
 from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1

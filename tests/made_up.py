@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from real.artefacts import Job, trained_jobs
 from real.config import Experiment
 from real.engines.run_files import METRICS
-from real.record import RECORD
+from real.records.jobs import Job, trained_jobs
+from real.records.provenance import RECORD
 from real.system.files import write_json, write_json_lines
 
 GIT = {"commit": "0123456789abcdef", "modified_files": 0}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from real.artefacts import base_jobs, base_of_run
 from real.config import PAPER_EVALUATION, ConfigError, TorchScale, digest, json_schema, load, resolve
-from real.identity import base_identity
+from real.records.jobs import base_jobs, base_of_run
+from real.records.made_from import base_identity
 
 ROOT = Path(__file__).resolve().parent.parent
 SCALES = sorted(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example
 from hypothesis import strategies as st
 
-from real.manifest import Manifest, _digest, read_manifest
+from real.records.manifest import Manifest, _digest, read_manifest
 from real.system.files import (
     DamagedError,
     read_json,

@@ -12,12 +12,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from real.artefacts import jobs
 from real.command_line import main
 from real.config import load
-from real.manifest import MANIFEST, read_manifest, write_manifest
+from real.records.jobs import jobs
+from real.records.manifest import MANIFEST, read_manifest, write_manifest
+from real.records.verify import REMEDIES, verify
 from real.system.files import read_json, write_json
-from real.verification import REMEDIES, verify
 from tests.tiny_scale import CONFIG, OVERLAY, RESULTS
 
 ROOT = Path(__file__).resolve().parent.parent

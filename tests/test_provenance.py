@@ -11,9 +11,9 @@ import yaml
 
 from real.command_line import main
 from real.config import PAPER_EVALUATION, digest
-from real.identity import evaluation_identity, run_settings
 from real.jobs import evaluate
-from real.record import RECORD, parse_gpus, recorded
+from real.records.made_from import evaluation_identity, run_settings
+from real.records.provenance import RECORD, parse_gpus, recorded
 from real.system.files import read_json, write_json
 from real.tasks.arithmetic import held_out_problems
 from tests.conftest import SECRETS

@@ -17,10 +17,10 @@ import yaml
 from PIL import Image
 
 from figures import gradient_magnitude, learning_rate_sweep, style
-from real.artefacts import jobs
 from real.command_line import main
 from real.config import load
-from real.record import RECORD, commit_of
+from real.records.jobs import jobs
+from real.records.provenance import RECORD, commit_of
 from real.report import caption
 from real.report_facts import stage_times
 from real.report_figures import SHAPES, curve_ends

@@ -151,7 +151,7 @@ def hold(folder: Path) -> Iterator[Callable[[], bool]]:
 def _claim(folder: Path, made_by: Mapping[str, Any], protected: bool) -> None:
     """Note what the folder's content belongs to, after a look at what it belonged to."""
     # imported here: an edit of what records a finished job needn't train anything again
-    from real.record import commit_of, git_state
+    from real.records.provenance import commit_of, git_state
 
     path = folder / MADE_BY
     mine = {**made_by, "commit": commit_of({"git": git_state()})}

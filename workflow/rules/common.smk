@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from real.artefacts import base_of_run, in_the_way, jobs
+from real.records.jobs import base_of_run, in_the_way, jobs
 from real.config import (
     ArithmeticScale,
     ConfigError,
@@ -18,7 +18,7 @@ from real.config import (
     read,
 )
 from real.system.files import file_digest
-from real.identity import (
+from real.records.made_from import (
     base_identity,
     drawn_identity,
     evaluation_identity,

@@ -15,7 +15,7 @@ rule manifest:
     threads: 1
     params:
         config=CONFIG_OPTION,
-        code=code_digest("real.manifest"),
+        code=code_digest("real.records.manifest"),
     message:
         "listing every result with its hash"
     shell:

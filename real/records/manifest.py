@@ -1,6 +1,6 @@
 """``results/<scale>/manifest.json``: every declared file of a scale with its hash, by the job that made it.
 
-The rule ``manifest`` writes it when all else is done; real/verification.py holds the files against it.
+The rule ``manifest`` writes it when all else is done; real/records/verify.py holds the files against it.
 """
 
 import hashlib
@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import Field, ValidationError
 from tqdm import tqdm
 
-from real.artefacts import Job, files_of, jobs
 from real.config import Experiment
 from real.config.sections import Strict
-from real.origin import read_record
-from real.record import commit_of, git_state
+from real.records.consistent import read_record
+from real.records.jobs import Job, files_of, jobs
+from real.records.provenance import commit_of, git_state
 from real.system.files import DamagedError, file_digest, read_json, write_json
 
 MANIFEST = "manifest.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from real.config import ArithmeticScale, Experiment, ReportedScale, TorchScale
-from real.identity import (
+from real.records.made_from import (
     base_identity,
     base_settings,
     drawn_identity,
@@ -17,7 +17,7 @@ from real.identity import (
     run_identity,
     run_settings,
 )
-from real.record import RECORD
+from real.records.provenance import RECORD
 
 BASE = "base"
 MODEL = "model"

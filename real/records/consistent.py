@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from real.artefacts import Job, trained_jobs
 from real.config import Experiment, digest
-from real.record import commit_of
+from real.records.jobs import Job, trained_jobs
+from real.records.provenance import commit_of
 from real.system.errors import ExpectedError
 from real.system.files import read_json
 

@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError, safe_open
 
-from real.artefacts import BASE, MODEL, Job, jobs, run_job, workflow_owns
 from real.config import Experiment
-from real.manifest import MANIFEST, Manifest, progress, read_manifest
 from real.models.checkpoints import digest_of_hashes
-from real.origin import differing, read_record
+from real.records.consistent import differing, read_record
+from real.records.jobs import BASE, MODEL, Job, jobs, run_job, workflow_owns
+from real.records.manifest import MANIFEST, Manifest, progress, read_manifest
 from real.system.errors import ExpectedError
 from real.system.files import DamagedError, file_digest, read_csv, read_json, read_json_lines, read_table
 
