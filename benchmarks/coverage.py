@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of real.statistics cover the truth, by simulation.
+"""How often the 95 % intervals of real.statistics.intervals cover the truth, by simulation.
 
     python -m benchmarks.coverage [--repetitions 1000]
 
@@ -22,9 +22,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from real.power import CORRELATION, SAMPLES, rate_quantile
 from real.reported import benchmarks, cells, read_benchmarks
-from real.statistics import Interval, mean_interval, paired_difference
+from real.statistics.intervals import Interval, mean_interval, paired_difference
+from real.statistics.power import CORRELATION, SAMPLES, rate_quantile
 
 PROBLEMS = [source.rows for source in benchmarks().values()]
 SEEDS = (1, 3, 10)

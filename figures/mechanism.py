@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from figures.gradient_measured import ON_POLICY, read_samples
 from figures.style import print_evidence, save, use_style
 from real.hyperparameters import COUNTERFACTUAL
-from real.statistics import seed_mean
+from real.statistics.intervals import seed_mean
 from real.system.errors import one_sentence
 from real.system.files import read_csv
 

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from real import power
 from real.claims_file import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
 from real.claims_page import page
 from real.config import Experiment, ReportedScale, load
@@ -26,7 +25,8 @@ from real.measures import MEASURES, NotMeasuredError, methods_of
 from real.needs import needs
 from real.records.jobs import BASE
 from real.reported import MEAN, benchmarks, cells, read_benchmarks
-from real.statistics import Interval, verdict
+from real.statistics import power
+from real.statistics.intervals import Interval, verdict
 from real.system.files import write_text
 
 NOT_RUN = "not run"

@@ -7,8 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from real import power
-from real.statistics import Interval
+from real.statistics import power
+from real.statistics.intervals import Interval
 
 # of the table itself, here and in the report
 STYLE = """.claims{border-collapse:collapse;width:100%;min-width:75em;font-size:14px;line-height:1.45}

@@ -22,7 +22,7 @@ from real.objectives import Objective
 from real.records.jobs import BASE
 from real.reported import MEAN
 from real.results import ResultsError, curve, problem_rates
-from real.statistics import Interval, paired_difference, seed_mean
+from real.statistics.intervals import Interval, paired_difference, seed_mean
 
 Metric = Literal["entropy", "val_pass_at_1", "reward_mean", "solve_all"]
 Label = Literal["positive", "negative"]

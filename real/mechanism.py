@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from real.config import ConfigError, Experiment, Hypothesis, TorchRun, TorchScale, resolve
 from real.hyperparameters import COUNTERFACTUAL
 from real.results import ResultsError, problem_rates, run_metrics
-from real.statistics import paired_difference, verdict
+from real.statistics.intervals import paired_difference, verdict
 from real.system.files import write_csv
 from real.tables import write_readable
 
 OVERLAY = "paper_configs/variants/stale_rollouts.yaml"
 # learning rates of a comparison: one for both rules, or for each its own best
 SAME, BEST = "same", "best of each"
-# words of real.statistics.verdict about the region above the smallest difference of interest
+# words of real.statistics.intervals.verdict about the region above the smallest difference of interest
 WORDS = {"reproduced": "supported", "contradicted": "contradicted", "unresolved": "unresolved"}
 # digits of a mean of validation scores that are no rounding: equal scores must not be told apart by those
 DIGITS = 9

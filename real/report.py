@@ -23,7 +23,7 @@ from real.report_facts import data_hashes, job_digests, origins, stage_times
 from real.report_figures import curve_ends, describe
 from real.report_page import PAGE
 from real.report_parts import REPORT, Aside, asides
-from real.statistics import Interval
+from real.statistics.intervals import Interval
 from real.system.files import MAKE_AGAIN, DamagedError, read_csv, read_json, write_text
 from real.tables import TABLE_STYLE, html_tables
 

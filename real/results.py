@@ -9,7 +9,7 @@ from real.config import Experiment, resolve
 from real.engines.run_files import METRICS
 from real.records.consistent import EVALUATIONS, RUNS, require_one_origin
 from real.records.jobs import BASE, Job, evaluation_job, run_job
-from real.statistics import pass_at_k
+from real.statistics.intervals import pass_at_k
 from real.system.errors import ExpectedError
 from real.system.files import DamagedError, read_json_lines, read_table
 

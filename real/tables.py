@@ -15,7 +15,7 @@ from real.config import Experiment, ReportedScale, resolve
 from real.records.jobs import BASE
 from real.reported import MEAN, PROVENANCE, benchmark_label, provenance_note, read_benchmarks, validation_problems
 from real.results import problem_rates, run_metrics
-from real.statistics import Interval, mean_half_width, paired_difference, pass_at_1
+from real.statistics.intervals import Interval, mean_half_width, paired_difference, pass_at_1
 from real.system.files import read_csv, write_csv, write_text
 
 BASE_LABEL = "Base model"

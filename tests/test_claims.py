@@ -19,7 +19,7 @@ from real.measures import MEASURES, window_mean
 from real.objectives import make_objective
 from real.reported import read_benchmarks
 from real.results import ResultsError
-from real.statistics import paired_difference
+from real.statistics.intervals import paired_difference
 from tests.made_up import record_all, with_steps, write_metrics
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,7 @@ import yaml
 from real.config import ConfigError, load
 from real.mechanism import BEST, SAME, comparisons, runs, write_mechanism
 from real.results import ResultsError
-from real.statistics import paired_difference
+from real.statistics.intervals import paired_difference
 from real.system.files import DamagedError, read_csv
 from tests.made_up import record_all, write_metrics
 

@@ -13,7 +13,7 @@ from matplotlib.transforms import Bbox
 from figures import mechanism
 from real.engines.run_files import SAMPLES
 from real.hyperparameters import RULES
-from real.statistics import seed_mean
+from real.statistics.intervals import seed_mean
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = {

@@ -16,7 +16,7 @@ from real.config import load
 from real.needs import Needs, needs
 from real.records.made_from import base_identity, evaluation_identity, run_identity
 from real.reported import benchmarks, validation_problems
-from real.statistics import paired_difference
+from real.statistics.intervals import paired_difference
 from real.tables import (
     training_curves,
     write_benchmarks,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from real.power import (
+from real.statistics.power import (
     decoding_variance,
     needed_for_power,
     problem_variance,

@@ -20,7 +20,7 @@ from real import config
 from real.claims import Row
 from real.claims_page import page
 from real.command_line import main
-from real.statistics import Interval
+from real.statistics.intervals import Interval
 from real.system.gpus import Gpu, GpuError, claim
 from real.system.yaml_files import StrictLoader
 from real.tables import html_page, write_readable

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from benchmarks.coverage import coverage
-from real.statistics import (
+from real.statistics.intervals import (
     Interval,
     mean_half_width,
     mean_interval,

@@ -9,7 +9,7 @@ import pytest
 from real.config import load
 from real.engines.run_files import METRICS
 from real.reported import benchmarks
-from real.statistics import paired_difference, pass_at_1, pass_at_k
+from real.statistics.intervals import paired_difference, pass_at_1, pass_at_k
 from real.tables import (
     benchmark_scores,
     differences,

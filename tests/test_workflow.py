@@ -274,7 +274,7 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
         ("real/engines/torch/supervised.py", {"base", "evaluate_base", *TRAINED}),
         ("real/evaluation/evaluate.py", {"evaluate", "evaluate_base", *TABLES - {"training_curves"}}),
         ("real/claims.py", {"claims"}),
-        ("real/statistics.py", {*TABLES, "training_dynamics"}),
+        ("real/statistics/intervals.py", {*TABLES, "training_dynamics"}),
         ("figures/style.py", FIGURES),
         ("figures/training_dynamics.py", {"training_dynamics"}),
         ("real/report_page.py", set()),

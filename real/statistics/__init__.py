@@ -1,0 +1,1 @@
+"""Intervals, paired differences, verdicts and power."""
