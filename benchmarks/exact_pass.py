@@ -32,11 +32,11 @@ import torch
 from benchmarks.exact_precision import print_precision
 from benchmarks.turns import clock_of, milliseconds, ratio, relative_error, take_turns
 from real.config import Run, load, resolve
-from real.costs import exact_pass_share, load_costs
 from real.engines.torch.policy import build_policy, prepare_torch, token_log_probs
 from real.engines.torch.update import Batch, accumulate_gradient
 from real.exact import surrogate
 from real.objectives import make_objective
+from real.planning.costs import exact_pass_share, load_costs
 from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, encode
 
 DRIFT = 0.3  # standard deviation of the tokens' log-ratios, in nats

@@ -22,7 +22,7 @@ from real.claims_page import page
 from real.config import Experiment, ReportedScale, load
 from real.config.schema import Scale, VerlScale
 from real.measures import MEASURES, NotMeasuredError, methods_of
-from real.needs import needs
+from real.planning.needs import needs
 from real.records.jobs import BASE
 from real.reported import MEAN, benchmarks, cells, read_benchmarks
 from real.statistics import power

@@ -163,9 +163,9 @@ def contamination(arguments: argparse.Namespace) -> None:
 
 def plan(arguments: argparse.Namespace) -> None:
     """say what a scale costs or, with --check, what is missing here"""
-    from real.planning import plan as make_plan
-    from real.planning_text import text
-    from real.preflight import require
+    from real.planning.plan import plan as make_plan
+    from real.planning.preflight import require
+    from real.planning.text import text
 
     experiment = load(_config_files(arguments))
     if arguments.check:
@@ -185,7 +185,7 @@ def manifest(arguments: argparse.Namespace) -> None:
 
 def status(arguments: argparse.Namespace) -> None:
     """say what is done, runs, was interrupted or waits, and time left"""
-    from real.status import report
+    from real.planning.status import report
 
     print(report(load(_config_files(arguments))))
 

@@ -16,7 +16,8 @@ from real.config import (
     resolve,
 )
 from real.models.protocol import Sampler
-from real.preflight import PreflightError, grant_problems, require
+from real.planning.preflight import PreflightError, grant_problems, require
+from real.planning.status import outlook
 from real.records.jobs import base_folder, base_of_run, run_job
 from real.records.made_from import (
     LIBRARIES,
@@ -28,7 +29,6 @@ from real.records.made_from import (
     sampled_identity,
 )
 from real.records.provenance import recorded
-from real.status import outlook
 from real.system.files import write_text
 from real.system.gpus import default_device, lease
 

@@ -13,7 +13,7 @@ from real.claims import judge, write_claims
 from real.claims_file import load_claims
 from real.command_line import main
 from real.config import load
-from real.needs import Needs, needs
+from real.planning.needs import Needs, needs
 from real.records.made_from import base_identity, evaluation_identity, run_identity
 from real.reported import benchmarks, validation_problems
 from real.statistics.intervals import paired_difference

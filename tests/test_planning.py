@@ -11,7 +11,7 @@ from real.claims_file import load_claims
 from real.command_line import main
 from real.config import ConfigError, load
 from real.config.paper_scale import Model
-from real.costs import (
+from real.planning.costs import (
     CostError,
     Range,
     evaluation_batches,
@@ -22,8 +22,8 @@ from real.costs import (
     sampling_seconds,
     step_seconds,
 )
-from real.planning import plan
-from real.planning_text import text, three_digits
+from real.planning.plan import plan
+from real.planning.text import text, three_digits
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,8 +8,7 @@ import pytest
 from real.command_line import main
 from real.config import load
 from real.config.paper_scale import Model
-from real.machine import Gpu, parse_gpus, read_answers, read_free_bytes, read_imports, read_pins, visible
-from real.preflight import (
+from real.planning.preflight import (
     attention_problems,
     check,
     dataset_problems,
@@ -22,6 +21,7 @@ from real.preflight import (
     require,
     version_problems,
 )
+from real.planning.probe import Gpu, parse_gpus, read_answers, read_free_bytes, read_imports, read_pins, visible
 from real.system.errors import ExpectedError
 from real.tasks.sources import DatasetError
 

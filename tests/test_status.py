@@ -16,7 +16,7 @@ from real.command_line import main
 from real.config import load
 from real.engines.verl.journal import TRACKER, Journal
 from real.evaluation.chunks import SUFFIX
-from real.status import Progress, outlook, report, status
+from real.planning.status import Progress, outlook, report, status
 from real.system.work_folder import WorkFolder
 from tests import tiny_scale as tiny
 

@@ -24,7 +24,7 @@ from real.records.made_from import (
     evaluation_identity,
     run_identity,
 )
-from real.needs import needs
+from real.planning.needs import needs
 from real.system.code import code_digest
 from real.report_parts import (
     foreign_inputs,

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pandas as pd
 
 from real.config import VerlRun, VerlScale, resolve
-from real.costs import COSTS_FILE, Range, exact_pass_share, facts_of
-from real.measured import Amount
-from real.planning import Plan, Row
+from real.planning.costs import COSTS_FILE, Range, exact_pass_share, facts_of
+from real.planning.plan import Plan, Row
+from real.planning.taken import Amount
 
 MARKS = {"estimated": "", "extrapolated": " →", "measured": " ✓"}
 UNKNOWN = "–"

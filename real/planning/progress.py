@@ -11,7 +11,7 @@ from statistics import median
 
 from real.engines.verl.journal import TRACKER
 from real.evaluation.chunks import SUFFIX
-from real.measured import step_seconds
+from real.planning.taken import step_seconds
 from real.system.files import DamagedError, read_json_lines, read_sealed
 from real.system.work_folder import WorkFolder
 

@@ -1,6 +1,6 @@
 """What would stop a job after hours, asked before it starts: all problems at once, one sentence each.
 
-Every check is a function of facts; those that find the facts out (real/machine.py) are called by :func:`check` alone.
+Every check is a function of facts; those that find the facts out (real/planning/probe.py) are called by :func:`check` alone.
 Nothing here imports verl, vLLM or Ray or initialises CUDA.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from real.config import Cluster, Experiment, TorchScale, VerlScale
 from real.config.paper_scale import Model
 from real.engines.verl.hooks import VERL_VERSION
-from real.machine import (
+from real.planning.plan import plan
+from real.planning.probe import (
     VISIBLE_VARIABLE,
     Gpu,
     read_answers,
@@ -23,7 +24,6 @@ from real.machine import (
     read_pins,
     visible,
 )
-from real.planning import plan
 from real.system.code import versions
 from real.system.errors import ExpectedError
 from real.tasks.datasets import load_problems

@@ -1,6 +1,6 @@
 """What a scale costs before, while and after it runs: steps, tokens, device-hours, wall time, disk.
 
-Estimates come from real/costs.py; what a run measured replaces them (real/measured.py). Every amount is a range. Disk
+Estimates come from real/planning/costs.py; what a run measured replaces them (real/planning/taken.py). Every amount is a range. Disk
 is counted twice: what a job holds at its peak, and what of that stays when it is done.
 
     plan(load(["paper_configs/1.5b.yaml"]))        # rows; planning_text.py prints them
@@ -19,7 +19,7 @@ from real.config import (
     VerlScale,
     resolve,
 )
-from real.costs import (
+from real.planning.costs import (
     Costs,
     ModelCosts,
     Range,
@@ -31,7 +31,7 @@ from real.costs import (
     sampling_seconds,
     step_seconds,
 )
-from real.measured import Amount, Kind, Taken, base_taken, evaluation_taken, run_taken
+from real.planning.taken import Amount, Kind, Taken, base_taken, evaluation_taken, run_taken
 from real.records.jobs import BASE, Job, base_jobs
 from real.tasks.sources import read_sources
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from real.costs import Range
+from real.planning.costs import Range
 from real.records.provenance import RECORD
 from real.system.files import read_json, read_json_lines, read_table
 

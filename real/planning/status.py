@@ -14,14 +14,14 @@ from typing import Literal, get_args
 import pandas as pd
 
 from real.config import ArithmeticScale, Experiment
-from real.costs import Range, evaluation_batches
-from real.measured import step_seconds, wall_seconds
-from real.planning import problem_counts
-from real.planning_text import UNKNOWN, duration
+from real.planning.costs import Range, evaluation_batches
+from real.planning.plan import problem_counts
+from real.planning.progress import SAVED, Trace, of_chunks, of_steps
+from real.planning.taken import step_seconds, wall_seconds
+from real.planning.text import UNKNOWN, duration
 from real.records.jobs import BASE, Job, trained_jobs
 from real.system.files import DamagedError, read_json_lines
 from real.system.locks import holder
-from real.traces import SAVED, Trace, of_chunks, of_steps
 
 State = Literal["done", "incomplete", "running", "interrupted", "waiting"]
 # a job renames files while they are read; they are looked for again

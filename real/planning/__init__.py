@@ -1,0 +1,1 @@
+"""What a scale costs, what would stop it, and how far it is."""
