@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from real.reported import benchmarks, cells, read_benchmarks
+from real.evidence.printed import benchmarks, cells, read_benchmarks
 from real.statistics.intervals import Interval, mean_interval, paired_difference
 from real.statistics.power import CORRELATION, SAMPLES, rate_quantile
 

@@ -55,7 +55,7 @@ def draw(runs: pd.DataFrame, samples: pd.DataFrame, evidence: str) -> Figure:
     """The figure.
 
     Args:
-        runs: rows of mechanism_runs.csv (real.mechanism.runs).
+        runs: rows of mechanism_runs.csv (real.evidence.mechanism.runs).
         samples: columns step, method (a run's crossed name), score, reward, weight.
         evidence: printed below.
     """

@@ -73,7 +73,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def tables(arguments: argparse.Namespace) -> None:
     """write the benchmark tables of a scale"""
-    from real.tables import write_benchmarks
+    from real.evidence.tables import write_benchmarks
 
     experiment = load(arguments.config)
     write_benchmarks(experiment, Path(experiment.results) / "tables")
@@ -81,7 +81,7 @@ def tables(arguments: argparse.Namespace) -> None:
 
 def differences(arguments: argparse.Namespace) -> None:
     """write the table of paired differences of a scale"""
-    from real.tables import write_differences
+    from real.evidence.tables import write_differences
 
     experiment = load(arguments.config)
     write_differences(experiment, Path(experiment.results) / "tables")
@@ -89,7 +89,7 @@ def differences(arguments: argparse.Namespace) -> None:
 
 def pass_at_k(arguments: argparse.Namespace) -> None:
     """write the table of pass@k of a scale"""
-    from real.tables import write_pass_at_k
+    from real.evidence.tables import write_pass_at_k
 
     experiment = load(arguments.config)
     write_pass_at_k(experiment, Path(experiment.results) / "tables")
@@ -97,7 +97,7 @@ def pass_at_k(arguments: argparse.Namespace) -> None:
 
 def mechanism(arguments: argparse.Namespace) -> None:
     """write the table of what each part of the gradient weights does"""
-    from real.mechanism import write_mechanism
+    from real.evidence.mechanism import write_mechanism
 
     experiment = load(arguments.config)
     write_mechanism(experiment, Path(experiment.results) / "tables")
@@ -105,7 +105,7 @@ def mechanism(arguments: argparse.Namespace) -> None:
 
 def claims(arguments: argparse.Namespace) -> None:
     """judge the paper's claims by a scale's own data"""
-    from real.claims import write_claims
+    from real.evidence.claims.judge import write_claims
 
     experiment = load(arguments.config)
     for row in write_claims(experiment, Path(experiment.results)):
@@ -114,7 +114,7 @@ def claims(arguments: argparse.Namespace) -> None:
 
 def report(arguments: argparse.Namespace) -> None:
     """put claims, tables and figures of a finished scale on one page"""
-    from real.report import write_report
+    from real.evidence.report.write import write_report
 
     experiment = load(arguments.config)
     write_report(experiment, Path(experiment.results))
@@ -122,8 +122,8 @@ def report(arguments: argparse.Namespace) -> None:
 
 def curves(arguments: argparse.Namespace) -> None:
     """collect the training curves of a scale into one CSV"""
+    from real.evidence.tables import training_curves
     from real.system.files import write_csv
-    from real.tables import training_curves
 
     experiment = load(arguments.config)
     path = Path(experiment.results) / "tables" / "training_curves.csv"
@@ -133,7 +133,7 @@ def curves(arguments: argparse.Namespace) -> None:
 
 def sweep(arguments: argparse.Namespace) -> None:
     """write the table of a learning-rate sweep"""
-    from real.tables import write_learning_rate_sweep
+    from real.evidence.tables import write_learning_rate_sweep
 
     experiment = load(arguments.config)
     write_learning_rate_sweep(experiment, Path(experiment.results) / "tables")
@@ -156,7 +156,7 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 def contamination(arguments: argparse.Namespace) -> None:
     """report what the benchmarks share with a training set"""
-    from real.contamination import write_report
+    from real.evidence.contamination import write_report
 
     write_report(arguments.train, Path("results/datasets"))
 

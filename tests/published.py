@@ -26,9 +26,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from figures import gradient_magnitude, style, training_dynamics
-from real.claims import write_claims
 from real.config import Experiment, load
-from real.tables import training_curves, write_benchmarks
+from real.evidence.claims.judge import write_claims
+from real.evidence.tables import training_curves, write_benchmarks
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDED_BY_THE_PROCESSOR = {"claims.json", *(f"gradient_magnitude.{kind}" for kind in ("pdf", "png", "svg"))}

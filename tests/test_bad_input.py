@@ -19,16 +19,16 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-import real.claims_file
 import real.config.loading
 import real.config.paper_scale
 import real.config.schema
 import real.config.sections
+import real.evidence.claims.schema
 import real.system.names
 import real.system.yaml_files
-from real.claims_file import ClaimsFile
 from real.command_line import main
 from real.config import Method, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
+from real.evidence.claims.schema import ClaimsFile
 from real.tasks.sources import Source
 from tests.mistakes_in_fields import (
     CLAIMS,
@@ -65,7 +65,7 @@ READERS = [
     real.config.paper_scale,
     real.config.schema,
     real.config.loading,
-    real.claims_file,
+    real.evidence.claims.schema,
 ]
 # refusals of what a command names, not of what a file says: tests/test_bad_commands.py; and the one that no trace sees,
 # because Python stops tracing where the recursion limit is met

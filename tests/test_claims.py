@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from real.claims import judge, write_claims
-from real.claims_file import load_claims
 from real.command_line import main
 from real.config import ConfigError, load
+from real.evidence.claims.judge import judge, write_claims
+from real.evidence.claims.measures import MEASURES, window_mean
+from real.evidence.claims.schema import load_claims
+from real.evidence.printed import read_benchmarks
+from real.evidence.results import ResultsError
 from real.gradients import largest_weight
-from real.measures import MEASURES, window_mean
 from real.objectives import make_objective
-from real.reported import read_benchmarks
-from real.results import ResultsError
 from real.statistics.intervals import paired_difference
 from tests.made_up import record_all, with_steps, write_metrics
 
@@ -187,7 +187,7 @@ def test_other_problems_in_one_file_are_refused(trained, content):
 
 def test_json_and_page_hold_every_row_and_no_infinity(trained, monkeypatch):
     experiment = trained("laptop", [0])
-    monkeypatch.setattr("real.claims.load_claims", lambda: load_claims(CLAIMS))
+    monkeypatch.setattr("real.evidence.claims.judge.load_claims", lambda: load_claims(CLAIMS))
     rows = write_claims(experiment, Path("written"))
     stored = json.loads(Path("written/claims.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert [row["id"] for row in stored["rows"]] == [row.id for row in rows]
@@ -254,7 +254,7 @@ def test_a_weight_beyond_its_bound_would_be_found(published, content, monkeypatc
     """The bound is checked by the objective's own gradient: twice the loss contradicts the claim."""
     honest = make_objective("real")
     doubled = replace(honest, loss=lambda *batch, **given: 2 * honest.loss(*batch, **given))
-    monkeypatch.setattr("real.measures.make_any_objective", lambda *_, **__: doubled)
+    monkeypatch.setattr("real.evidence.claims.measures.make_any_objective", lambda *_, **__: doubled)
     interval = MEASURES["weight_supremum"].function(published, method="real")
     assert interval.value == pytest.approx(2.0, abs=1e-3)
 

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real.config import ConfigError
-from real.contamination import contamination, duplicates, equal_key, ngrams, overlaps, problem_text, words, write_report
+from real.evidence.contamination import (
+    contamination,
+    duplicates,
+    equal_key,
+    ngrams,
+    overlaps,
+    problem_text,
+    words,
+    write_report,
+)
 from real.tasks.datasets import load_problems, prepare
 from real.tasks.problems import Problem
 from real.tasks.sources import fetch, read_sources

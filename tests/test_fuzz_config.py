@@ -11,8 +11,8 @@ import yaml
 from hypothesis import example
 from hypothesis import strategies as st
 
-from real.claims_file import load_claims
 from real.config import ConfigError, load
+from real.evidence.claims.schema import load_claims
 from real.tasks.sources import read_sources
 from tests.fuzzing import fuzz
 

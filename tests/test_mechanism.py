@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from real.config import ConfigError, load
-from real.mechanism import BEST, SAME, comparisons, runs, write_mechanism
-from real.results import ResultsError
+from real.evidence.mechanism import BEST, SAME, comparisons, runs, write_mechanism
+from real.evidence.results import ResultsError
 from real.statistics.intervals import paired_difference
 from real.system.files import DamagedError, read_csv
 from tests.made_up import record_all, write_metrics

@@ -9,21 +9,21 @@ import pytest
 from safetensors.torch import save_file
 
 from figures import gradient_measured, learning_rate_sweep, training_dynamics
-from real.claims import judge, write_claims
-from real.claims_file import load_claims
 from real.command_line import main
 from real.config import load
-from real.planning.needs import Needs, needs
-from real.records.made_from import base_identity, evaluation_identity, run_identity
-from real.reported import benchmarks, validation_problems
-from real.statistics.intervals import paired_difference
-from real.tables import (
+from real.evidence.claims.judge import judge, write_claims
+from real.evidence.claims.schema import load_claims
+from real.evidence.printed import benchmarks, validation_problems
+from real.evidence.tables import (
     training_curves,
     write_benchmarks,
     write_differences,
     write_learning_rate_sweep,
     write_pass_at_k,
 )
+from real.planning.needs import Needs, needs
+from real.records.made_from import base_identity, evaluation_identity, run_identity
+from real.statistics.intervals import paired_difference
 from tests.made_up import record_all, with_samples, with_steps, write_metrics
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from real.claims_file import load_claims
 from real.config import load
-from real.measures import methods_of
+from real.evidence.claims.measures import methods_of
+from real.evidence.claims.schema import load_claims
 from tests.test_workflow import copy_checkout, planned, snakemake
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,7 +144,7 @@ def test_the_sweeps_target_names_the_overlay_of_the_scale(checkout):
 def test_how_to_run_a_claim_is_a_command_that_plans_what_the_claim_needs(checkout, monkeypatch):
     """Every command of the claims table dry-runs, and trains every method that its claims compare."""
     monkeypatch.chdir(ROOT)
-    from real.claims import judge
+    from real.evidence.claims.judge import judge
 
     content = load_claims()
     commands: dict[str, set[str]] = {}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from real.claims_file import load_claims
 from real.command_line import main
 from real.config import ConfigError, load
 from real.config.paper_scale import Model
+from real.evidence.claims.schema import load_claims
 from real.planning.costs import (
     CostError,
     Range,

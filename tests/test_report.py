@@ -19,14 +19,14 @@ from PIL import Image
 from figures import gradient_magnitude, learning_rate_sweep, style
 from real.command_line import main
 from real.config import load
+from real.evidence.report.alt_texts import SHAPES, curve_ends
+from real.evidence.report.facts import stage_times
+from real.evidence.report.parts import asides, foreign_inputs, own_inputs
+from real.evidence.report.write import caption
+from real.evidence.tables import html_page, write_readable
 from real.records.jobs import jobs
 from real.records.provenance import RECORD, commit_of
-from real.report import caption
-from real.report_facts import stage_times
-from real.report_figures import SHAPES, curve_ends
-from real.report_parts import asides, foreign_inputs, own_inputs
 from real.system.files import read_json, write_json
-from real.tables import html_page, write_readable
 from tests.tiny_scale import CONFIG, OVERLAY, RESULTS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from real import config
-from real.claims import Row
-from real.claims_page import page
 from real.command_line import main
+from real.evidence.claims.judge import Row
+from real.evidence.claims.page import page
+from real.evidence.tables import html_page, write_readable
 from real.statistics.intervals import Interval
 from real.system.gpus import Gpu, GpuError, claim
 from real.system.yaml_files import StrictLoader
-from real.tables import html_page, write_readable
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = [*sorted(path for room in ("real", "figures", "workflow", "benchmarks") for path in (ROOT / room).rglob("*.py"))]

@@ -8,9 +8,8 @@ import pytest
 
 from real.config import load
 from real.engines.run_files import METRICS
-from real.reported import benchmarks
-from real.statistics.intervals import paired_difference, pass_at_1, pass_at_k
-from real.tables import (
+from real.evidence.printed import benchmarks
+from real.evidence.tables import (
     benchmark_scores,
     differences,
     learning_rate_scores,
@@ -21,6 +20,7 @@ from real.tables import (
     write_learning_rate_sweep,
     write_pass_at_k,
 )
+from real.statistics.intervals import paired_difference, pass_at_1, pass_at_k
 from tests.made_up import record_all, with_steps, write_metrics
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -297,7 +297,7 @@ def test_metrics_follow_their_definitions(base_folder, smoke):
 
 def test_importing_real_pulls_in_no_engine_of_the_gpu_scale():
     code = (
-        "import sys, real, real.config, real.exact, real.engines.torch.train, real.evaluation.evaluate, real.tables\n"
+        "import sys, real, real.config, real.exact, real.engines.torch.train, real.evaluation.evaluate, real.evidence.tables\n"
         "print([m for m in ('verl', 'vllm', 'ray', 'wandb', 'snakemake') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)

@@ -273,11 +273,11 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
         ("real/engines/torch/update.py", TRAINED),
         ("real/engines/torch/supervised.py", {"base", "evaluate_base", *TRAINED}),
         ("real/evaluation/evaluate.py", {"evaluate", "evaluate_base", *TABLES - {"training_curves"}}),
-        ("real/claims.py", {"claims"}),
+        ("real/evidence/claims/judge.py", {"claims"}),
         ("real/statistics/intervals.py", {*TABLES, "training_dynamics"}),
         ("figures/style.py", FIGURES),
         ("figures/training_dynamics.py", {"training_dynamics"}),
-        ("real/report_page.py", set()),
+        ("real/evidence/report/page.py", set()),
     ],
 )
 def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished, module, rules):

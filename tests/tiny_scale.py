@@ -9,7 +9,7 @@ import yaml
 
 from real.command_line import main
 from real.config import Experiment, load
-from real.reported import evidence_line
+from real.evidence.printed import evidence_line
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERLAY = "tiny.yaml"

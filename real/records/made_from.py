@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from real.config import ArithmeticScale, Experiment, ReportedScale, TorchScale, digest, resolve
-from real.reported import evidence_line
+from real.evidence.printed import evidence_line
 from real.system.code import code_digest
 from real.tasks.sources import SOURCES_FILE
 
@@ -165,13 +165,13 @@ def _printed_curves(experiment: Experiment) -> list[str]:
 
 
 DRAWN = {
-    "benchmark_tables": Drawn("real.tables", _evaluated, _printed_benchmarks),
-    "difference_tables": Drawn("real.tables", _evaluated),
-    "pass_at_k_tables": Drawn("real.tables", _evaluated),
-    "training_curves": Drawn("real.tables", _trained, _printed_curves),
-    "learning_rate_table": Drawn("real.tables", _evaluated),
+    "benchmark_tables": Drawn("real.evidence.tables", _evaluated, _printed_benchmarks),
+    "difference_tables": Drawn("real.evidence.tables", _evaluated),
+    "pass_at_k_tables": Drawn("real.evidence.tables", _evaluated),
+    "training_curves": Drawn("real.evidence.tables", _trained, _printed_curves),
+    "learning_rate_table": Drawn("real.evidence.tables", _evaluated),
     "claims": Drawn(
-        "real.claims",
+        "real.evidence.claims.judge",
         lambda experiment: [_methods(experiment), *_evaluated(experiment)],
         lambda experiment: [CLAIMS_FILE, *_printed_benchmarks(experiment)],
     ),
@@ -180,11 +180,13 @@ DRAWN = {
     "gradient_measured": Drawn(
         "figures.gradient_measured", lambda experiment: [_methods(experiment), evidence_line(experiment.scale)]
     ),
-    "mechanism_table": Drawn("real.mechanism", lambda experiment: [*_evaluated(experiment), _hypotheses(experiment)]),
+    "mechanism_table": Drawn(
+        "real.evidence.mechanism", lambda experiment: [*_evaluated(experiment), _hypotheses(experiment)]
+    ),
     "mechanism_figure": Drawn("figures.mechanism", lambda experiment: evidence_line(experiment.scale)),
     "learning_rate_figure": Drawn("figures.learning_rate_sweep", lambda experiment: evidence_line(experiment.scale)),
     "report": Drawn(
-        "real.report",
+        "real.evidence.report.write",
         lambda experiment: [_methods(experiment), *_evaluated(experiment)],
         lambda _: [*map(str, sorted(CAPTIONS.glob("*.rst"))), str(SOURCES_FILE)],
     ),

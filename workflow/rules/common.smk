@@ -26,13 +26,13 @@ from real.records.made_from import (
 )
 from real.planning.needs import needs
 from real.system.code import code_digest
-from real.report_parts import (
+from real.evidence.report.parts import (
     foreign_inputs,
     mechanism_command,
     own_inputs,
     sweep_command,
 )
-from real.reported import evidence_line
+from real.evidence.printed import evidence_line
 from real.tasks.sources import MIRROR_VARIABLE, read_sources
 
 CONFIG_FILES = [os.path.relpath(file) for file in workflow.configfiles]

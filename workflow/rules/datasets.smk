@@ -58,7 +58,7 @@ rule contamination_report:
     resources:
         mem_mb=1500,
     params:
-        code=code_digest("real.contamination"),
+        code=code_digest("real.evidence.contamination"),
     message:
         "comparing the benchmarks with {wildcards.train}"
     shell:

@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from real.claims_file import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
-from real.claims_page import page
 from real.config import Experiment, ReportedScale, load
 from real.config.schema import Scale, VerlScale
-from real.measures import MEASURES, NotMeasuredError, methods_of
+from real.evidence.claims.measures import MEASURES, NotMeasuredError, methods_of
+from real.evidence.claims.page import page
+from real.evidence.claims.schema import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
+from real.evidence.printed import MEAN, benchmarks, cells, read_benchmarks
 from real.planning.needs import needs
 from real.records.jobs import BASE
-from real.reported import MEAN, benchmarks, cells, read_benchmarks
 from real.statistics import power
 from real.statistics.intervals import Interval, verdict
 from real.system.files import write_text

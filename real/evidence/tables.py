@@ -12,9 +12,16 @@ import numpy as np
 import pandas as pd
 
 from real.config import Experiment, ReportedScale, resolve
+from real.evidence.printed import (
+    MEAN,
+    PROVENANCE,
+    benchmark_label,
+    provenance_note,
+    read_benchmarks,
+    validation_problems,
+)
+from real.evidence.results import problem_rates, run_metrics
 from real.records.jobs import BASE
-from real.reported import MEAN, PROVENANCE, benchmark_label, provenance_note, read_benchmarks, validation_problems
-from real.results import problem_rates, run_metrics
 from real.statistics.intervals import Interval, mean_half_width, paired_difference, pass_at_1
 from real.system.files import read_csv, write_csv, write_text
 

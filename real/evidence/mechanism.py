@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from real.config import ConfigError, Experiment, Hypothesis, TorchRun, TorchScale, resolve
+from real.evidence.results import ResultsError, problem_rates, run_metrics
+from real.evidence.tables import write_readable
 from real.hyperparameters import COUNTERFACTUAL
-from real.results import ResultsError, problem_rates, run_metrics
 from real.statistics.intervals import paired_difference, verdict
 from real.system.files import write_csv
-from real.tables import write_readable
 
 OVERLAY = "paper_configs/variants/stale_rollouts.yaml"
 # learning rates of a comparison: one for both rules, or for each its own best
@@ -41,7 +41,7 @@ def runs(experiment: Experiment) -> pd.DataFrame:
 
     Raises:
         ConfigError: no grid, or no hypotheses. FileNotFoundError, OriginError, DamagedError, ResultsError: as
-            :mod:`real.results`.
+            :mod:`real.evidence.results`.
     """
     return _runs(experiment, _test_rates(experiment))
 

@@ -7,7 +7,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from real.config import read_checked
 from real.config.schema import Strict
-from real.measures import MEASURES
+from real.evidence.claims.measures import MEASURES
 from real.records.made_from import CLAIMS_FILE
 from real.system.names import EACH_ONCE, Line, Name
 from real.system.sentences import one_per_key, sentence, unknown
@@ -53,7 +53,7 @@ class Claim(Strict):
     unit: Literal["points", "ratio", "prompts", "plain"]
     """how values are printed; points are hundredths"""
     measure: str
-    """a function of real/measures.py"""
+    """a function of real/evidence/claims/measures.py"""
     parameters: dict[str, Any]
     """its arguments"""
     region: Region = Region(above=0.0)

@@ -17,11 +17,11 @@ from pydantic import BaseModel, Field, create_model
 from real.config import Experiment
 from real.config.schema import Strict
 from real.counterfactual import make_any_objective
+from real.evidence.printed import MEAN
+from real.evidence.results import ResultsError, curve, problem_rates
 from real.gradients import largest_weight, weight_curve
 from real.objectives import Objective
 from real.records.jobs import BASE
-from real.reported import MEAN
-from real.results import ResultsError, curve, problem_rates
 from real.statistics.intervals import Interval, paired_difference, seed_mean
 
 Metric = Literal["entropy", "val_pass_at_1", "reward_mean", "solve_all"]

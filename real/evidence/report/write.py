@@ -14,18 +14,18 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from real.claims_page import STYLE as CLAIMS_STYLE
-from real.claims_page import amount, ends
 from real.config import Experiment
+from real.evidence.claims.page import STYLE as CLAIMS_STYLE
+from real.evidence.claims.page import amount, ends
+from real.evidence.report.alt_texts import curve_ends, describe
+from real.evidence.report.facts import data_hashes, job_digests, origins, stage_times
+from real.evidence.report.page import PAGE
+from real.evidence.report.parts import REPORT, Aside, asides
+from real.evidence.tables import TABLE_STYLE, html_tables
 from real.records.jobs import jobs
 from real.records.made_from import CAPTIONS
-from real.report_facts import data_hashes, job_digests, origins, stage_times
-from real.report_figures import curve_ends, describe
-from real.report_page import PAGE
-from real.report_parts import REPORT, Aside, asides
 from real.statistics.intervals import Interval
 from real.system.files import MAKE_AGAIN, DamagedError, read_csv, read_json, write_text
-from real.tables import TABLE_STYLE, html_tables
 
 PNG = b"\x89PNG\r\n\x1a\n"
 EMBEDDED = re.compile(r"<h1>(?P<title>.*?)</h1>.*?<main>(?P<body>.*)</main>", re.S)

@@ -1,4 +1,4 @@
-"""The page of a report: its layout and style, filled in by real/report.py."""
+"""The page of a report: its layout and style, filled in by real/evidence/report/write.py."""
 
 PAGE = """<!doctype html>
 <html lang="en">

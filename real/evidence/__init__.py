@@ -1,0 +1,1 @@
+"""What the results show: tables, claims and the report."""

@@ -1,0 +1,1 @@
+"""The paper's claims, judged by a scale's own data."""

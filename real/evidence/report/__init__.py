@@ -1,0 +1,1 @@
+"""One page with a scale's claims, tables, figures, costs and provenance."""
