@@ -15,7 +15,7 @@ if __name__ == "__main__":
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:  # whoever started this process may have it ignored
         signal.signal(signal.SIGINT, leave)
-    from real.command_line import main
+    from real.commands.command_line import main
 
     signal.signal(signal.SIGINT, before)
     sys.exit(main())

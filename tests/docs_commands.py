@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from real.command_line import _parser, main
+from real.commands.command_line import _parser, main
 from real.config import ReportedScale, load
 
 PROGRAMS = ("make", "snakemake", "python", "python3", "torchrun", "conda", "pip", "pytest", "sbatch", "cp", ".")

@@ -26,7 +26,7 @@ import real.config.sections
 import real.evidence.claims.schema
 import real.system.names
 import real.system.yaml_files
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import Method, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.evidence.claims.schema import ClaimsFile
 from real.tasks.sources import Source

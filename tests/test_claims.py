@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import ConfigError, load
 from real.evidence.claims.judge import judge, write_claims
 from real.evidence.claims.measures import MEASURES, window_mean

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from real.command_line import GROUPS, _parser, main
+from real.commands.command_line import GROUPS, _parser, main
 from real.tasks.sources import read_sources
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import ConfigError
 from real.evaluation.evaluate import COLUMNS, evaluate, problems_of
 from real.models.batched_sampler import sample

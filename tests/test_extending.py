@@ -15,7 +15,7 @@ JOBS = """
 import json, os
 from pathlib import Path
 import pandas as pd, torch
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import load, resolve
 from real.exact import token_weights
 from real.objectives import make_objective

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from real.command_line import main
+from real.commands.command_line import main
 from real.system.gpus import Gpu, GpuError, claim, default_device, lease, visible
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import load
 from real.records.jobs import jobs
 from real.records.manifest import MANIFEST, read_manifest, write_manifest

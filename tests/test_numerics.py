@@ -10,7 +10,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import load, resolve
 from real.engines.finite import NotFiniteError, explained
 from real.engines.torch import train

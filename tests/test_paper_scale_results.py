@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import save_file
 
 from figures import gradient_measured, learning_rate_sweep, training_dynamics
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import load
 from real.evidence.claims.judge import judge, write_claims
 from real.evidence.claims.schema import load_claims

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import ConfigError, load
 from real.config.paper_scale import Model
 from real.evidence.claims.schema import load_claims

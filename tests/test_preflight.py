@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import load
 from real.config.paper_scale import Model
 from real.planning.preflight import (

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from real.command_line import main
+from real.commands.command_line import main
+from real.commands.start import evaluate
 from real.config import PAPER_EVALUATION, digest
-from real.jobs import evaluate
 from real.records.made_from import evaluation_identity, run_settings
 from real.records.provenance import RECORD, parse_gpus, recorded
 from real.system.files import read_json, write_json

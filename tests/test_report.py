@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 from figures import gradient_magnitude, learning_rate_sweep, style
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import load
 from real.evidence.report.alt_texts import SHAPES, curve_ends
 from real.evidence.report.facts import stage_times

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from real import config
-from real.command_line import main
+from real.commands.command_line import main
 from real.evidence.claims.judge import Row
 from real.evidence.claims.page import page
 from real.evidence.tables import html_page, write_readable

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import load
 from real.engines.verl.journal import TRACKER, Journal
 from real.evaluation.chunks import SUFFIX
@@ -260,7 +260,7 @@ def test_crossed_methods_are_shown_like_others_and_no_engine_is_loaded(tmp_path)
     (tmp_path / "paper_configs").symlink_to(tiny.ROOT / "paper_configs")
     (tmp_path / "datasets").symlink_to(tiny.ROOT / "datasets")
     script = (
-        "import sys; from real.command_line import main; main(sys.argv[1:]); "
+        "import sys; from real.commands.command_line import main; main(sys.argv[1:]); "
         f"sys.exit(any(map(sys.modules.get, {ENGINES})))"
     )
     command = ["status", "--scale", "laptop", "--config", "paper_configs/variants/stale_rollouts.yaml"]

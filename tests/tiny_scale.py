@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import yaml
 
-from real.command_line import main
+from real.commands.command_line import main
 from real.config import Experiment, load
 from real.evidence.printed import evidence_line
 

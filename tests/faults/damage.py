@@ -1,6 +1,6 @@
 """Files that are cut off, altered, deleted or replaced: those that a resume reads, and those that are finished.
 
-The command line runs in this process here, through the same :func:`real.command_line.main`: a thousand imports would
+The command line runs in this process here, through the same :func:`real.commands.command_line.main`: a thousand imports would
 cost more than the tries.
 """
 
@@ -54,7 +54,7 @@ HARMS = (cut_off, bit_flipped, emptied, garbled)
 
 def command(place: Place, *arguments: str) -> Ended:
     """``python -m real`` in this process."""
-    from real.command_line import main
+    from real.commands.command_line import main
 
     printed = io.StringIO()
     with chdir(place.checkout), redirect_stdout(printed), redirect_stderr(printed):

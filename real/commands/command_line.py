@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from real.arguments import (
+from real.commands.arguments import (
     EPILOG,
     Parser,
     add_config,
@@ -27,7 +27,7 @@ SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
 def base(arguments: argparse.Namespace) -> None:
     """train the base model, or link the one that the scale names"""
-    from real.jobs import make_base
+    from real.commands.start import make_base
 
     experiment = load(arguments.config)
     seeds = experiment.trained.base.seeds if isinstance(experiment.trained, ArithmeticScale) else []
@@ -39,7 +39,7 @@ def base(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     """train one method with one seed"""
-    from real.jobs import train as train_run
+    from real.commands.start import train as train_run
 
     experiment = load(arguments.config)
     resolve(experiment, arguments.method, arguments.seed)  # refuses what can't be
@@ -54,7 +54,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """sample and grade any checkpoint on the benchmarks"""
-    from real.jobs import evaluate as evaluate_model
+    from real.commands.start import evaluate as evaluate_model
 
     experiment = load(arguments.config) if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
