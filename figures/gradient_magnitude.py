@@ -1,7 +1,7 @@
 """Gradient magnitude against the relative log-probability: the paper's gradient figure, from the training code.
 
 A group of four positives and four negatives, of which one response's score moves and the other scores are 0 (so that
-C₊ = C₋ = 4, the paper's). The curve is that of real.gradients, by autograd through the training code.
+C₊ = C₋ = 4, the paper's). The curve is that of real.weights, by autograd through the training code.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.style import colour, line_style, print_evidence, save, use_style
-from real import gradients
+from real import weights as gradients
 from real.counterfactual import make_any_objective
 from real.system.errors import one_sentence
 

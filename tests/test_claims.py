@@ -17,9 +17,9 @@ from real.evidence.claims.measures import MEASURES, window_mean
 from real.evidence.claims.schema import load_claims
 from real.evidence.printed import read_benchmarks
 from real.evidence.results import ResultsError
-from real.gradients import largest_weight
 from real.objectives import make_objective
 from real.statistics.intervals import paired_difference
+from real.weights import largest_weight
 from tests.made_up import record_all, with_steps, write_metrics
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,10 +19,10 @@ from real.config.schema import Strict
 from real.counterfactual import make_any_objective
 from real.evidence.printed import MEAN
 from real.evidence.results import ResultsError, curve, problem_rates
-from real.gradients import largest_weight, weight_curve
 from real.objectives import Objective
 from real.records.jobs import BASE
 from real.statistics.intervals import Interval, paired_difference, seed_mean
+from real.weights import largest_weight, weight_curve
 
 Metric = Literal["entropy", "val_pass_at_1", "reward_mean", "solve_all"]
 Label = Literal["positive", "negative"]
