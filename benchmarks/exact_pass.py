@@ -32,9 +32,10 @@ import torch
 from benchmarks.exact_precision import print_precision
 from benchmarks.turns import clock_of, milliseconds, ratio, relative_error, take_turns
 from real.config import Run, load, resolve
-from real.engines.torch.policy import build_policy, prepare_torch, token_log_probs
+from real.engines.torch.policy import build_policy, token_log_probs
 from real.engines.torch.update import Batch, accumulate_gradient
 from real.exact import surrogate
+from real.models.device import prepare_torch
 from real.objectives import make_objective
 from real.planning.costs import exact_pass_share, load_costs
 from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, encode

@@ -42,10 +42,11 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import GenerationConfig, PreTrainedTokenizerBase, TrainerCallback
 
 from real.config import Run, load, resolve
-from real.engines.torch.policy import build_policy, load_checkpoint, prepare_torch, save_checkpoint
+from real.engines.torch.policy import build_policy, load_checkpoint, save_checkpoint
 from real.engines.torch.train import collect, step_metrics, update
 from real.grading import grade_many
 from real.models.batched_sampler import sample
+from real.models.device import prepare_torch
 from real.objectives import make_objective
 from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, answer_of, build_tokenizer, encode
 

@@ -13,7 +13,7 @@ back-propagates those as fixed weights:
 import torch
 from torch import Tensor
 
-from real.objectives import Objective
+from real.objectives import Objective, sequence_score
 
 
 def token_weights(objective: Objective, log_ratio: Tensor, mask: Tensor, group: Tensor, reward: Tensor) -> Tensor:
@@ -61,3 +61,15 @@ def sequence_weights(objective: Objective, log_ratio: Tensor, mask: Tensor, grou
     """
     weights = token_weights(objective, log_ratio, mask, group, reward)
     return weights.sum(dim=1).abs() * objective.normaliser(group, reward)
+
+
+def of_scores(objective: Objective) -> bool:
+    """Whether scores s̄ alone decide the weights: each token's is dL/ds̄ over its response's length. Tried on a batch."""
+    length = torch.tensor([1, 2, 3, 4, 4, 3, 2, 1])
+    mask = (torch.arange(4) < length[:, None]).double()
+    log_ratio = 0.1 * torch.randn(mask.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * mask
+    group, reward = torch.arange(8) // 4, torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0], dtype=torch.float64)
+    score = sequence_score(log_ratio, mask)[:, None]
+    of_score = token_weights(objective, score, torch.ones_like(score), group, reward)
+    weights = token_weights(objective, log_ratio, mask, group, reward)
+    return torch.allclose(weights, mask * of_score / length[:, None], rtol=1e-9, atol=1e-12)

@@ -11,8 +11,9 @@ import torch
 from hypothesis import settings
 
 from real.config import Experiment, load
-from real.engines.torch.policy import build_policy, prepare_torch
+from real.engines.torch.policy import build_policy
 from real.engines.torch.supervised import train_base
+from real.models.device import prepare_torch
 from real.models.transformers_sampler import TransformersSampler
 from tests import tiny_scale as tiny
 from tests.fuzzing import EXAMPLES

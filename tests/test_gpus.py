@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from real.commands.command_line import main
-from real.system.gpus import Gpu, GpuError, claim, default_device, lease, visible
+from real.models.device import default_device
+from real.system.gpus import Gpu, GpuError, claim, lease, visible
 
 ROOT = Path(__file__).resolve().parent.parent
 FOUR = [Gpu(str(i), f"GPU-{i}{i}") for i in range(4)]

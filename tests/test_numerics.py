@@ -12,10 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from real.commands.command_line import main
 from real.config import load, resolve
-from real.engines.finite import NotFiniteError, explained
+from real.engines.finite import NotFiniteError, explained, require_finite
 from real.engines.torch import train
-from real.engines.torch.finite import require_finite, require_sound
-from real.engines.torch.policy import build_policy, load_checkpoint, save_checkpoint
+from real.engines.torch.policy import build_policy, load_checkpoint, require_sound, save_checkpoint
 from real.engines.torch.supervised import train_base
 from real.engines.torch.update import accumulate_gradient
 from real.objectives import make_objective

@@ -25,7 +25,8 @@ from real.evidence.report.parts import asides, foreign_inputs, own_inputs
 from real.evidence.report.write import caption
 from real.evidence.tables import html_page, write_readable
 from real.records.jobs import jobs
-from real.records.provenance import RECORD, commit_of
+from real.records.provenance import RECORD
+from real.system.code import commit_of
 from real.system.files import read_json, write_json
 from tests.tiny_scale import CONFIG, OVERLAY, RESULTS
 

@@ -16,9 +16,10 @@ from real.config import ConfigError, Phase, resolve
 from real.engines.run_files import samples_frame
 from real.engines.torch import policy as policy_module
 from real.engines.torch import supervised, train
-from real.engines.torch.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
+from real.engines.torch.policy import load_checkpoint, save_checkpoint, token_log_probs
 from real.engines.torch.update import Batch, accumulate_gradient, kl_to_reference
 from real.models.batched_sampler import _draw, sample
+from real.models.device import prepare_torch
 from real.objectives import OBJECTIVES, make_objective
 from real.tasks.arithmetic import FAMILIES, TrainingPrompts, encode
 
@@ -297,7 +298,8 @@ def test_metrics_follow_their_definitions(base_folder, smoke):
 
 def test_importing_real_pulls_in_no_engine_of_the_gpu_scale():
     code = (
-        "import sys, real, real.config, real.exact, real.engines.torch.train, real.evaluation.evaluate, real.evidence.tables\n"
+        "import sys, real, real.config, real.exact, real.engines.torch.train, real.evaluation.evaluate\n"
+        "import real.evidence.results\n"
         "print([m for m in ('verl', 'vllm', 'ray', 'wandb', 'snakemake') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)

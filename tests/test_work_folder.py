@@ -30,7 +30,8 @@ RUN = {"config": {"method": "real", "training": {"steps": 6, "learning_rate": 1e
 
 def holder(path: Path, code: str = "print('held', flush=True); sys.stdin.read()") -> subprocess.Popen:
     """A process that takes the lock and then runs ``code``."""
-    script = f"import sys, pathlib; from real.system.locks import exclusive\nwith exclusive(pathlib.Path(sys.argv[1])): {code}\n"
+    imports = "import sys, pathlib; from real.system.locks import exclusive"
+    script = f"{imports}\nwith exclusive(pathlib.Path(sys.argv[1])): {code}\n"
     started = subprocess.Popen(
         [sys.executable, "-c", script, str(path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

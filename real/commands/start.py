@@ -30,7 +30,7 @@ from real.records.made_from import (
 )
 from real.records.provenance import recorded
 from real.system.files import write_text
-from real.system.gpus import default_device, lease
+from real.system.gpus import lease
 
 
 def make_base(experiment: Experiment, seed: int | None = None) -> None:
@@ -115,8 +115,10 @@ def evaluate(
     Raises:
         ExpectedError: with what to do.
     """
+    # imported here, as the engines are: they bring torch, which most commands need not wait for
     from real.evaluation.evaluate import evaluate as evaluate_with
     from real.evaluation.evaluate import problems_of
+    from real.models.device import default_device
 
     scale = experiment.trained if experiment else None
     work = work or output / ".partial"

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from real.config.crossing import Crossed, crossed, crossed_variant
+from real.config.paper_scale import VERL_OBJECTIVES
 from real.config.runs import Experiment, TorchRun, VerlRun
 from real.config.schema import (
     FORMAT_VERSION,
@@ -23,6 +24,7 @@ from real.config.schema import (
     known_keys,
 )
 from real.config.sections import Evaluation, Method, Training, Variant
+from real.hyperparameters import COUNTERFACTUAL, RELEASED
 from real.system.names import LARGEST_SEED, NAME, NAME_REMEDY, Name
 from real.system.sentences import ConfigError, location, one_per_key, sentence, shown, unknown
 from real.system.yaml_files import read_yaml
@@ -212,24 +214,24 @@ def _method(name: str, known: dict[str, Method], contents: Contents) -> Method:
 def _refuse_untrainable(methods: dict[str, Method], contents: Contents) -> None:
     """verl trains neither the diagnostic objective nor those that need more than scores and that it hasn't itself."""
     for name, method in methods.items():
-        if not _trained_by_verl(method):
+        if not trained_by_verl(method):
             raise ConfigError(
                 f"{_stating(contents, ('methods',))}: methods: {name} has the objective {method.objective!r}, which "
                 "the torch engine alone trains; remove it"
             )
 
 
-def _trained_by_verl(method: Method) -> bool:
-    # imported here: an edit of an objective must rerun training, not everything that reads a config
-    from real.hyperparameters import COUNTERFACTUAL, RELEASED
-
+def trained_by_verl(method: Method) -> bool:
+    """Whether the verl engine trains a method: by verl's own loss, or by the scores that ranks exchange."""
     if method.objective in RELEASED:
         return method.objective != COUNTERFACTUAL
-    # an objective that was added is tried out; it alone costs torch's import
-    from real.engines.verl.coverage import can_train
+    if method.objective in VERL_OBJECTIVES:
+        return True
+    # one that was added goes by the scores that ranks exchange, and is tried out; it alone costs torch's import
+    from real.exact import of_scores
     from real.objectives import make_objective
 
-    return can_train(make_objective(method.objective, **method.hyperparameters))
+    return of_scores(make_objective(method.objective, **method.hyperparameters))
 
 
 def _variant(name: str, scale: Scale, known: dict[str, Method], contents: Contents) -> Method:

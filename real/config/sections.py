@@ -5,10 +5,12 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from real.hyperparameters import RELEASED, complete
 from real.system.names import EACH_ONCE, Line, Name, Seed
 from real.system.sentences import unknown
 from real.tasks.arithmetic import BENCHMARKS, FAMILIES
 from real.tasks.problems import MATH_BENCHMARKS
+from real.tasks.sources import SOURCES_FILE, benchmark_sources
 
 # vLLM samples at this one where a lower is asked for, because logits divided by less overflow
 LOWEST_TEMPERATURE = 0.01
@@ -38,9 +40,6 @@ class Method(Strict):
 
     @model_validator(mode="after")
     def _objective_accepts_hyperparameters(self) -> Self:
-        # imported here: an edit of an objective must rerun training, not everything that reads a config
-        from real.hyperparameters import RELEASED, complete
-
         if self.objective in RELEASED:
             taken = RELEASED[self.objective]
         else:
@@ -277,9 +276,7 @@ def check_benchmark(key: str, name: str, families: Sequence[str] = ()) -> None:
     """Raise ValueError unless a benchmark is one of the families, of the paper's or of datasets/sources.yaml."""
     known = [*families, *MATH_BENCHMARKS]
     if name not in known:
-        # imported here: the sources' own module reads YAML by real.config; and the paper's sets need no file
-        from real.tasks.sources import SOURCES_FILE, benchmark_sources
-
+        # the paper's sets need no file
         further = benchmark_sources() if SOURCES_FILE.exists() else {}
         if name not in further:
             raise ValueError(f"{key}: {unknown('benchmark', name, dict.fromkeys([*known, *further]))}")

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+from torch import Tensor
+
 from real.system.errors import ExpectedError
 
 
@@ -33,3 +36,12 @@ def explained(run: str, step: int, saved: int | None, remedy: str) -> Iterator[N
         yield
     except FloatingPointError as error:
         raise not_finite(run, step, str(error), saved, remedy) from None
+
+
+def require_finite(name: str, values: Tensor | float) -> None:
+    """Raise FloatingPointError, which names the first value that is not finite, if there is one."""
+    flat = torch.as_tensor(values).flatten()
+    wrong = flat[flat.isfinite().logical_not()]
+    if len(wrong):
+        share = f" ({len(wrong)} of {len(flat)} values)" if len(flat) > 1 else ""
+        raise FloatingPointError(f"the {name} is {float(wrong[0])}{share}")

@@ -21,6 +21,7 @@ from real.system.code import code_digest, versions
 from real.system.files import DamagedError, read_json, read_table, write_json, write_table
 from real.system.work_folder import hold
 from real.tasks.arithmetic import FAMILIES, held_out_problems
+from real.tasks.datasets import load_problems
 from real.tasks.problems import Problem
 
 COLUMNS = {
@@ -51,10 +52,6 @@ def problems_of(benchmarks: Sequence[str], task: Task | None) -> dict[str, Seque
     problems: dict[str, Sequence[Problem]] = {}
     for benchmark in benchmarks:
         if benchmark not in FAMILIES:
-            # imported here: the prepared files are inputs of the rule, so an edit of the code that reads them needn't
-            # repeat every evaluation
-            from real.tasks.datasets import load_problems
-
             problems[benchmark] = load_problems(benchmark)
         elif task is None:
             raise ConfigError(

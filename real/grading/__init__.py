@@ -68,7 +68,7 @@ def grade_many(
 
     Args:
         ground_truths: one entry per response; a response is correct if its answer equals any text of its entry. An
-            entry without text has no correct answer: real.tasks.datasets refuses such problems when a dataset is prepared.
+            entry without text has no correct answer; real.tasks.datasets refuses such problems when it prepares data.
         processes: worker processes at most; none is started unless a pair of expressions needs one.
         strict_format: the released code's format rules (:func:`final_answer`).
         deadline_s: seconds that the comparison of one pair may take.

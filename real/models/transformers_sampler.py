@@ -8,10 +8,10 @@ from transformers import PreTrainedModel
 from transformers.models.auto import AutoModelForCausalLM
 
 from real.config import ConfigError, Evaluation
-from real.engines.torch.policy import move, prepare_torch
 from real.models.batched_sampler import end_tokens, pad_token, sample
 from real.models.chat import ChatSampler, load_tokenizer
 from real.models.checkpoints import Checkpoint, find_checkpoint, loading, refuse_missing_weights
+from real.models.device import move, prepare_torch
 from real.models.protocol import Response, sample_seed
 from real.system.code import code_digest, versions
 from real.tasks.problems import Problem

@@ -51,7 +51,7 @@ class EngineError(ExpectedError):
 
 
 class VllmSampler(ChatSampler):
-    """A :class:`real.models.protocol.Sampler` of one checkpoint on one machine; a context manager that ends its processes.
+    """A :class:`real.models.protocol.Sampler` of one checkpoint on one machine; a context manager ends its processes.
 
     The engines start with the first call of :meth:`sample`: what has been sampled before needs none.
     """

@@ -1,7 +1,7 @@
 """What a scale costs before, while and after it runs: steps, tokens, device-hours, wall time, disk.
 
-Estimates come from real/planning/costs.py; what a run measured replaces them (real/planning/taken.py). Every amount is a range. Disk
-is counted twice: what a job holds at its peak, and what of that stays when it is done.
+Estimates come from costs.py; what a run measured replaces them (taken.py). Every amount is a range. Disk is counted
+twice: what a job holds at its peak, and what of that stays when it is done.
 
     plan(load(["paper_configs/1.5b.yaml"]))        # rows; planning_text.py prints them
 """

@@ -1,6 +1,6 @@
 """What would stop a job after hours, asked before it starts: all problems at once, one sentence each.
 
-Every check is a function of facts; those that find the facts out (real/planning/probe.py) are called by :func:`check` alone.
+Every check is a function of facts; those that find the facts out (probe.py) are called by :func:`check` alone.
 Nothing here imports verl, vLLM or Ray or initialises CUDA.
 """
 

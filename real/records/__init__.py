@@ -1,1 +1,1 @@
-"""What made a result: every job with its settings and code, its record, the manifest, and what holds results against them."""
+"""What made a result: jobs with their settings and code, their records, the manifest, and what verifies them."""

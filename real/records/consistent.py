@@ -10,7 +10,7 @@ from typing import Any
 
 from real.config import Experiment, digest
 from real.records.jobs import Job, trained_jobs
-from real.records.provenance import commit_of
+from real.system.code import commit_of
 from real.system.errors import ExpectedError
 from real.system.files import read_json
 

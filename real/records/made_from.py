@@ -11,7 +11,7 @@ from typing import Any
 
 from real.config import ArithmeticScale, Experiment, ReportedScale, TorchScale, digest, resolve
 from real.evidence.printed import evidence_line
-from real.system.code import code_digest
+from real.system.code import EVIDENCE, code_digest
 from real.tasks.sources import SOURCES_FILE
 
 # verl's workers load modules by name, so all of that engine counts
@@ -116,7 +116,10 @@ def drawn_identity(experiment: Experiment, rule: str) -> dict[str, str]:
     """
     drawn = DRAWN[rule]
     printed = [Path(file).read_text() for file in drawn.printed(experiment)]
-    return identity({"settings": drawn.settings(experiment), "printed": printed}, drawn.module)
+    return {
+        "config_digest": digest({"settings": drawn.settings(experiment), "printed": printed}),
+        "code_digest": code_digest(drawn.module, wings=EVIDENCE),
+    }
 
 
 def identity(settings: Mapping[str, Any], *modules: str) -> dict[str, str]:

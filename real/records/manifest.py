@@ -15,7 +15,7 @@ from real.config import Experiment
 from real.config.sections import Strict
 from real.records.consistent import read_record
 from real.records.jobs import Job, files_of, jobs
-from real.records.provenance import commit_of, git_state
+from real.system.code import commit_of, git_state
 from real.system.files import DamagedError, file_digest, read_json, write_json
 
 MANIFEST = "manifest.json"

@@ -8,7 +8,6 @@ import csv
 import os
 import platform
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from real.system.code import ROOT, versions
+from real.system.code import git_state, output_of, versions
 from real.system.files import write_json
 
 RECORD = "provenance.json"
@@ -48,26 +47,9 @@ def recorded(
     write_json(folder / RECORD, {**facts, "config": settings})
 
 
-def git_state() -> dict[str, Any]:
-    """The commit and the number of modified or untracked files; None where there is no git repository."""
-    status = _output("git", "status", "--porcelain")
-    return {
-        "commit": (_output("git", "rev-parse", "HEAD") or "").strip() or None,
-        "modified_files": None if status is None else len(status.splitlines()),
-    }
-
-
-def commit_of(record: Mapping[str, Any]) -> str:
-    """``commit 0123abc``, or what is known instead."""
-    commit, modified = record["git"].get("commit"), record["git"].get("modified_files")
-    if not commit:
-        return "an unknown commit"
-    return f"commit {commit[:12]}" + (" with modified files" if modified else "")
-
-
 def this_process() -> dict[str, Any]:
     """``command``, ``python``, ``packages`` and ``machine``, as provenance.json has them."""
-    gpus = _output("nvidia-smi", f"--query-gpu={','.join(GPU_QUERY)}", "--format=csv,noheader")
+    gpus = output_of("nvidia-smi", f"--query-gpu={','.join(GPU_QUERY)}", "--format=csv,noheader")
     return {
         "command": ["python", "-m", "real", *sys.argv[1:]],
         "python": platform.python_version(),
@@ -111,12 +93,4 @@ def _processor() -> str | None:
     if facts.exists():
         names = [line.partition(":")[2].strip() for line in facts.read_text().splitlines() if "model name" in line]
         return names[0] if names else None
-    return (_output("sysctl", "-n", "machdep.cpu.brand_string") or "").strip() or None
-
-
-def _output(*command: str) -> str | None:
-    """What a command prints; None where it can't be run or fails."""
-    try:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
+    return (output_of("sysctl", "-n", "machdep.cpu.brand_string") or "").strip() or None

@@ -1,6 +1,6 @@
 """Files of results: written whole or not at all, and read so that damage is named rather than taken for data.
 
-What is written carries checksums where its format has them (parquet's pages); :mod:`real.records.manifest` covers the rest.
+What is written carries checksums where its format has them (parquet's pages); the manifest covers the rest.
 """
 
 import hashlib

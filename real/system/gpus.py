@@ -103,13 +103,6 @@ def claim(gpus: Sequence[Gpu], count: int, folder: Path, assigned: bool = False)
         yield [gpu.id for gpu in gpus] if assigned else taken
 
 
-def default_device() -> str:
-    """``cuda`` where torch is built for it and a GPU is visible, else ``cpu``; without initialising CUDA."""
-    import torch
-
-    return "cuda" if torch.backends.cuda.is_built() and visible() else "cpu"
-
-
 def visible() -> list[Gpu]:
     """The GPUs that this process may use: those of CUDA_VISIBLE_DEVICES, or all of the machine."""
     found, given = _installed(), os.environ.get(VISIBLE)

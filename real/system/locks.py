@@ -1,12 +1,17 @@
-"""Locks between processes: released when their holder ends, however it ends, and named by its pid."""
+"""Locks between processes: released when their holder ends, however it ends, and named by its pid.
+
+A Snakemake that is killed outright leaves its jobs running. What they finish then is lost: the next Snakemake takes
+their outputs for incomplete, deletes them and starts the jobs again. So a job whose Snakemake is gone keeps its last
+state (:func:`watch_snakemake`).
+"""
 
 import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import psutil
 from filelock import FileLock, Timeout
@@ -108,4 +113,25 @@ def _runs(pid: int, started: float) -> bool:
         process = psutil.Process(pid)
         return abs(process.create_time() - started) < CLOCK_S and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.NoSuchProcess, OverflowError):  # a damaged file may name a number that no process can have
+        return False
+
+
+def watch_snakemake() -> Callable[[], bool]:
+    """Note the Snakemakes that this process descends from; the function returned says whether one of them is gone."""
+    ancestors = [process for process in psutil.Process().parents() if _is_snakemake(process)]
+    return lambda: not all(map(_is_there, ancestors))
+
+
+def _is_snakemake(process: psutil.Process) -> bool:
+    try:
+        return any(PurePath(part).name == "snakemake" for part in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _is_there(process: psutil.Process) -> bool:
+    """Whether it is there, and no other process with its number."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from real.system import orphans
+from real.system.code import commit_of, git_state
 from real.system.errors import ExpectedError
 from real.system.files import (
     DamagedError,
@@ -23,7 +23,7 @@ from real.system.files import (
     write_json,
     write_json_lines,
 )
-from real.system.locks import HeldError, exclusive
+from real.system.locks import HeldError, exclusive, watch_snakemake
 
 MADE_BY = "made_by.json"
 
@@ -131,7 +131,7 @@ def hold(folder: Path) -> Iterator[Callable[[], bool]]:
     Raises:
         FolderInUseError: another process holds it; the message names its pid.
     """
-    abandoned = orphans.watch()
+    abandoned = watch_snakemake()
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         try:
@@ -150,9 +150,6 @@ def hold(folder: Path) -> Iterator[Callable[[], bool]]:
 
 def _claim(folder: Path, made_by: Mapping[str, Any], protected: bool) -> None:
     """Note what the folder's content belongs to, after a look at what it belonged to."""
-    # imported here: an edit of what records a finished job needn't train anything again
-    from real.records.provenance import commit_of, git_state
-
     path = folder / MADE_BY
     mine = {**made_by, "commit": commit_of({"git": git_state()})}
     if not any(folder.iterdir()):

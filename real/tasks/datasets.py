@@ -1,6 +1,6 @@
 """Datasets in one schema: :func:`prepare` converts the fetched files, :func:`load_problems` reads the result.
 
-Fetched files are verified again before they are read (real/tasks/sources.py); prepared ones carry the source's hash, their
+Fetched files are verified again before they are read (sources.py); prepared ones carry the source's hash, their
 row count and a digest of their content, and are checked against them on every load.
 """
 

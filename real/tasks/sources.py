@@ -25,9 +25,8 @@ from real.system.files import WriteError
 from real.system.locks import HeldError, exclusive
 from real.system.names import EACH_ONCE, Line, Name
 from real.system.sentences import ConfigError, one_per_key, sentence, unknown
-
-# from the modules, not the package: an edit of the scales' schema must not prepare the data again
 from real.system.yaml_files import read_yaml
+from real.tasks.arithmetic import FAMILIES
 
 SOURCES_FILE = Path("datasets/sources.yaml")
 RAW = Path("datasets/raw")
@@ -80,9 +79,6 @@ class Source(BaseModel):
 
     @model_validator(mode="after")
     def _name_is_free(self) -> Self:
-        # imported here: an edit of the task must not prepare the data again
-        from real.tasks.arithmetic import FAMILIES
-
         if self.name in FAMILIES:
             raise ValueError("has the name of a family of the laptop's task; choose another name")
         return self

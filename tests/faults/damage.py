@@ -1,6 +1,6 @@
 """Files that are cut off, altered, deleted or replaced: those that a resume reads, and those that are finished.
 
-The command line runs in this process here, through the same :func:`real.commands.command_line.main`: a thousand imports would
+The command line runs in this process here, through the same real.commands.command_line.main: a thousand imports would
 cost more than the tries.
 """
 

@@ -25,7 +25,7 @@ from real.records.made_from import (
     run_identity,
 )
 from real.planning.needs import needs
-from real.system.code import code_digest
+from real.system.code import DATA, EVIDENCE, code_digest
 from real.evidence.report.parts import (
     foreign_inputs,
     mechanism_command,

@@ -35,7 +35,7 @@ rule prepare_dataset:
     threads: 1
     params:
         source=lambda wildcards: digest(sources[wildcards.dataset].facts()),
-        code=code_digest("real.tasks.datasets"),
+        code=code_digest("real.tasks.datasets", wings=DATA),
     message:
         "converting {wildcards.dataset} to the schema of problems"
     shell:
@@ -58,7 +58,7 @@ rule contamination_report:
     resources:
         mem_mb=1500,
     params:
-        code=code_digest("real.evidence.contamination"),
+        code=code_digest("real.evidence.contamination", wings=EVIDENCE),
     message:
         "comparing the benchmarks with {wildcards.train}"
     shell:

@@ -15,7 +15,9 @@ rule manifest:
     threads: 1
     params:
         config=CONFIG_OPTION,
-        code=code_digest("real.records.manifest"),
+        code=code_digest(
+            "real.records.manifest", wings=("real.records.manifest",)
+        ),
     message:
         "listing every result with its hash"
     shell:

@@ -43,7 +43,7 @@ def step_metrics(
 
 
 def gradient_samples(step: int, method: str, objective: Objective, batch: Batch, gradient: Gradient) -> dict[str, Any]:
-    """Arguments of :func:`real.engines.run_files.samples_frame` for one mini-batch, plain values that a state may hold."""
+    """Arguments of :func:`real.engines.run_files.samples_frame` for one mini-batch; a state may hold them."""
     weight = sequence_weights(objective, gradient.log_ratio, batch.mask, batch.group, batch.reward)
     return {
         "step": step,

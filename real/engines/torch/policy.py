@@ -12,8 +12,10 @@ from transformers.models.auto import AutoModelForCausalLM, AutoTokenizer
 from transformers.models.qwen2 import Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from real.config import ConfigError, Policy
+from real.config import Policy
+from real.engines.finite import require_finite
 from real.models.checkpoints import loading, refuse_missing_weights, refuse_more_than_data
+from real.models.device import move
 from real.system.files import writing
 from real.tasks.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, build_tokenizer
 
@@ -22,24 +24,6 @@ disable_progress_bar()
 
 # rows of similar length run through the model together: fewer cost overhead, more cost padding and cache misses
 BUCKET_ROWS = 16
-
-
-def prepare_torch(device: str) -> torch.device:
-    """One thread and deterministic kernels, so that a run doesn't depend on the machine's load or core count.
-
-    Raises:
-        ConfigError: ``cuda`` asked for where torch finds none.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: 'cuda' is configured, but torch finds no CUDA device; set device: cpu")
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(device == "cpu")
-    return torch.device(device)
-
-
-def move(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
-    """The model on ``device``."""
-    return torch.nn.Module.to(model, device)  # PreTrainedModel.to is untyped
 
 
 def build_policy(shape: Policy, max_tokens: int, seed: int) -> PreTrainedModel:
@@ -119,6 +103,22 @@ def _bucket_log_probs(
     rows = torch.arange(len(prompts), device=response.device)[:, None]
     logits = model.lm_head(hidden[rows, response_at - 1]) / temperature
     return logits.log_softmax(dim=-1).gather(-1, response[:, :width, None]).squeeze(-1)
+
+
+def require_sound(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], response: Tensor, mask: Tensor, temperature: float
+) -> None:
+    """Raise FloatingPointError for a model whose parameters, or log-probs of the first rows, are not finite.
+
+    Without it a model that an update has broken would show only at the next rollouts, and be saved before. Args as for
+    :func:`token_log_probs`.
+    """
+    for name, parameter in model.named_parameters():
+        require_finite(f"updated parameter {name}", parameter.detach())
+    rows = slice(BUCKET_ROWS)
+    with torch.no_grad():
+        log_prob = token_log_probs(model, prompts[rows], response[rows], mask[rows], temperature)
+    require_finite("updated policy's log-prob", log_prob)
 
 
 def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from real.config import ArithmeticScale, Phase
-from real.engines.finite import explained
-from real.engines.torch.finite import require_finite, require_sound
-from real.engines.torch.policy import build_policy, move, prepare_torch, save_checkpoint, token_log_probs
+from real.engines.finite import explained, require_finite
+from real.engines.torch.policy import build_policy, require_sound, save_checkpoint, token_log_probs
+from real.models.device import move, prepare_torch
 from real.system.code import code_digest
 from real.system.files import write_json_lines
 from real.system.interrupts import Stopped, graceful_stop

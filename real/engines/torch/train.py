@@ -25,16 +25,17 @@ from transformers import PreTrainedModel
 
 from real.config import TorchRun
 from real.counterfactual import make_any_objective
-from real.engines.finite import explained
+from real.engines.alarms import Alarms
+from real.engines.finite import explained, require_finite
 from real.engines.run_files import metrics_line
-from real.engines.torch.finite import require_finite, require_sound
 from real.engines.torch.measure import durations, gradient_samples, log_line, step_metrics, write_results
-from real.engines.torch.policy import load_checkpoint, prepare_torch, save_checkpoint, token_log_probs
+from real.engines.torch.policy import load_checkpoint, require_sound, save_checkpoint, token_log_probs
 from real.engines.torch.stale import SamplingPolicy
 from real.engines.torch.update import Batch, Gradient, accumulate_gradient, learning_rate_at
 from real.grading import grade_many
 from real.models.batched_sampler import Rollouts, sample
 from real.models.checkpoints import content_digest
+from real.models.device import prepare_torch
 from real.objectives import Objective
 from real.system.code import code_digest
 from real.system.interrupts import Stopped, graceful_stop
@@ -126,9 +127,6 @@ def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> No
     Raises:
         NotFiniteError, Stopped: see :func:`train`.
     """
-    # imported here: an edit of an alarm needn't train anything again
-    from real.engines.alarms import Alarms
-
     run, name = learner.run, learner.name
     training = run.training
     done = state["metrics"][-1]["step"]

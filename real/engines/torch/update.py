@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from real.config import Training
-from real.engines.torch.finite import require_finite
+from real.engines.finite import require_finite
 from real.engines.torch.policy import token_log_probs
 from real.exact import surrogate, token_weights
 from real.objectives import Objective, group_advantage, sequence_score

@@ -44,6 +44,6 @@ def check_version() -> None:
         ) from None
     if found != VERL_VERSION:
         raise VerlError(
-            f"verl {found} is installed, but the engine overrides methods of {VERL_VERSION} (real/engines/verl/hooks.py)"
-            f"; install verl=={VERL_VERSION}"
+            f"verl {found} is installed, but the engine overrides methods of {VERL_VERSION} "
+            f"(real/engines/verl/hooks.py); install verl=={VERL_VERSION}"
         )

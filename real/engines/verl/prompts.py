@@ -8,6 +8,7 @@ import pandas as pd
 
 from real.config import VerlRun
 from real.tasks.arithmetic import TrainingPrompts, held_out_problems, problem_of
+from real.tasks.datasets import load_problems
 from real.tasks.problems import Problem
 
 # one name for all, so that verl reports one validation figure
@@ -34,8 +35,6 @@ def write_prompts(run: VerlRun, folder: Path) -> tuple[Path, Path]:
         held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
         validation = [problem for (_, split), part in held_out.items() if split == "validation" for problem in part]
     else:
-        from real.tasks.datasets import load_problems
-
         assert run.data is not None, "a verl run has either a task or data"
         train, validation = load_problems(run.data.train), load_problems(run.data.validation)
     folder.mkdir(parents=True, exist_ok=True)

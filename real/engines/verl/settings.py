@@ -19,7 +19,7 @@ from real.engines.verl.hooks import VerlError
 from real.engines.verl.trainer import TRAINER
 
 ACTOR, ROLLOUT, REFERENCE, MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "ref", "model"))
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 AGENT_LOOPS = Path(__file__).with_name("agent_loops.yaml")
 # verl's dual clip bounds the loss of negatives at this ratio; at its default of 3 it would remove the gradient
 # domination that the paper describes

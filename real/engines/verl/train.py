@@ -155,7 +155,7 @@ def config_environment(run: VerlRun) -> None:
         # gloo binds to what the machine's name resolves to
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     # Ray's workers start in another folder; `real` is imported from here
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(__file__).resolve().parents[3])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if root not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, paths)])

@@ -12,7 +12,8 @@ from real.evidence.report.alt_texts import NONE
 from real.evidence.report.parts import REPORT
 from real.records.consistent import read_record
 from real.records.jobs import BASE, Job, jobs, trained_jobs
-from real.records.provenance import commit_of, git_state, this_process
+from real.records.provenance import this_process
+from real.system.code import commit_of, git_state
 from real.system.files import file_digest, read_json, read_json_lines
 from real.tasks.problems import MATH_BENCHMARKS
 from real.tasks.sources import read_sources
