@@ -17,6 +17,7 @@ if not workflow.configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/checks.smk"
 
 
 pathvars:
@@ -26,12 +27,11 @@ pathvars:
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/rules/reruns.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
-include: "workflow/rules/tables.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/report.smk"
+include: "workflow/rules/exhibits.smk"
 include: "workflow/rules/manifest.smk"
 
 

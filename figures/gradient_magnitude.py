@@ -4,6 +4,7 @@ A group of four positives and four negatives, of which one response's score move
 C₊ = C₋ = 4, the paper's). The curve is that of real.weights, by autograd through the training code.
 """
 
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,14 +13,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.style import colour, line_style, print_evidence, save, use_style
-from real import weights as gradients
-from real.counterfactual import make_any_objective
-from real.system.errors import one_sentence
+from real.config import Experiment
+from real.evidence.exhibit import Exhibit, figure_files, methods_shown
 
 PER_ADVANTAGE = ("grpo", "dapo", "gspo")
 STRONG = ("real", "grpo")
 X_LIMIT, Y_LIMIT = 2.5, 3.0
 INSET_LIMIT = 1.2e-3
+# of a correct response's weight; a wrong one's is the mirror image where it is bounded
+FALLS = "a smooth fall from near 1/τ = {bound:g} to 0 (for a wrong response a rise from 0 to near {bound:g})"
+SHAPES = {
+    "real": FALLS,
+    "real_bce": FALLS,
+    "real_product": FALLS,
+    "grpo": "an exponential rise, and 0 beyond the clip (for a wrong response 0 below the clip, and an exponential "
+    "rise without bound beyond)",
+}
+SHAPES["dapo"] = SHAPES["gspo"] = SHAPES["grpo"]
 
 
 def weight_curve(method: dict[str, Any], score: np.ndarray, positive: bool) -> np.ndarray:
@@ -29,8 +39,12 @@ def weight_curve(method: dict[str, Any], score: np.ndarray, positive: bool) -> n
         method: a row of methods.yaml (``objective``, ``hyperparameters``).
         positive: whether the moving response is correct.
     """
+    # imported here: they bring torch, and the declaration below is read by every command that shows what there is
+    from real import weights
+    from real.counterfactual import make_any_objective
+
     objective = make_any_objective(method["objective"], **method["hyperparameters"])
-    return gradients.weight_curve(objective, score, positive)
+    return weights.weight_curve(objective, score, positive)
 
 
 def draw(methods: dict[str, dict[str, Any]]) -> Figure:
@@ -90,7 +104,31 @@ def annotate(axes: np.ndarray) -> None:
     axes[1].annotate("gradient\ndomination", (0.99, 2.7), (1.3, 2.3), arrowprops=arrow, **style)
 
 
-if __name__ == "__main__":
-    job = snakemake  # noqa: F821
-    with one_sentence():
-        save(draw(job.params.methods), job.output.pdf, job.output.png)
+def describe(experiment: Experiment, _: Path) -> str:
+    """The figure in words."""
+    labels: dict[str, list[str]] = {}
+    for method in experiment.methods.values():
+        shape = SHAPES.get(method.objective, "as its rule says")
+        bound = 1 / float(method.hyperparameters.get("tau", 1))
+        labels.setdefault(shape.format(bound=bound), []).append(method.label)
+    lines = [f"{', '.join(those)}: {shape}" for shape, those in labels.items()]
+    return (
+        "Two panels of gradient magnitude against the score, which runs from −2.5 to 2.5. For a correct response with "
+        f"rising score: {'; '.join(lines)}."
+    )
+
+
+def make(experiment: Experiment, results: Path) -> None:
+    """Draw the scale's methods."""
+    save(draw(methods_shown(experiment)), results, EXHIBIT)
+
+
+EXHIBIT = Exhibit(
+    name="gradient_magnitude",
+    title="Gradient magnitude",
+    doing="drawing the gradient magnitudes (the paper's gradient figure)",
+    outputs=figure_files("gradient_magnitude"),
+    make=make,
+    settings=methods_shown,
+    alt_text=describe,
+)

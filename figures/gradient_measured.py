@@ -11,13 +11,16 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from figures.gradient_magnitude import draw_curves
 from figures.style import colour, line_style, print_evidence, save, use_style
+from real.config import Experiment
 from real.engines.run_files import SAMPLES
-from real.system.errors import one_sentence
+from real.evidence.exhibit import Exhibit, figure_files, gradient_samples, methods_shown, nothing_is_trained
+from real.evidence.printed import evidence_line
+from real.records.consistent import RUNS, require_one_origin
+from real.records.jobs import trained_jobs
 from real.system.files import read_table
 
 # the widest method's central share of scores sets the horizontal axis
@@ -41,6 +44,9 @@ def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: st
         methods: rows of methods.yaml by name.
         evidence: printed below.
     """
+    # imported here, as in figures/style.py
+    import seaborn as sns
+
     use_style()
     limit = visited_range(samples)
     # the first mini-batch of a step is on-policy: its scores are 0 up to rounding and would hide the rest
@@ -97,13 +103,40 @@ def read_samples(files: Sequence[str]) -> pd.DataFrame:
     return pd.concat([read_table(Path(file), list(SAMPLES), remedy) for file in files], ignore_index=True)
 
 
-if __name__ == "__main__":
-    # imported here: they decide whether the figure is drawn, not what it shows, so their edits needn't redraw it
-    from real.config import load
-    from real.records.consistent import RUNS, require_one_origin
+def describe(experiment: Experiment, folder: Path) -> str:
+    """The figure in words."""
+    scores: dict[str, list[pd.Series]] = {}
+    for job in trained_jobs(experiment):
+        if job.kind == "train":
+            samples = read_table(folder / job.name / "gradient_samples.parquet", ["score"])
+            scores.setdefault(experiment.methods[str(job.method)].label, []).append(samples["score"].abs())
+    widths = [f"{label} {pd.concat(parts).quantile(SHOWN_SHARE):.2g}" for label, parts in scores.items()]
+    share = f"{SHOWN_SHARE:.0%} of a method's scores lie within this distance of 0: {', '.join(widths)}"
+    return (
+        "Four panels, correct responses left and wrong ones right: gradient curves above, densities of the scores that "
+        f"training met below. {share}."
+    )
 
-    job = snakemake  # noqa: F821
-    with one_sentence():
-        require_one_origin(load(job.params.files), RUNS)
-        figure = draw(read_samples(job.input.samples), job.params.methods, job.params.evidence)
-        save(figure, job.output.pdf, job.output.png)
+
+def make(experiment: Experiment, results: Path) -> None:
+    """Draw the samples of all runs.
+
+    Raises:
+        OriginError: runs of different origin.
+    """
+    require_one_origin(experiment, RUNS)
+    samples = read_samples([str(results / name) for name in gradient_samples(experiment)])
+    save(draw(samples, methods_shown(experiment), evidence_line(experiment.scale)), results, EXHIBIT)
+
+
+EXHIBIT = Exhibit(
+    name="gradient_measured",
+    title="Gradient measured",
+    doing="drawing where on the gradient curves training operated",
+    outputs=figure_files("gradient_measured"),
+    make=make,
+    reads=gradient_samples,
+    settings=lambda experiment: [methods_shown(experiment), evidence_line(experiment.scale)],
+    absent=nothing_is_trained,
+    alt_text=describe,
+)

@@ -7,7 +7,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.style import colour, print_evidence, save, use_style
-from real.system.errors import one_sentence
+from real.config import Experiment, ReportedScale, TorchScale
+from real.evidence.exhibit import (
+    LAPTOP,
+    VARIANTS,
+    Exhibit,
+    evaluations_shown,
+    figure_files,
+    metrics,
+    table_files,
+)
+from real.evidence.learning_rate_sweep import write_learning_rate_sweep
+from real.evidence.printed import evidence_line
 from real.system.files import read_csv
 
 
@@ -34,7 +45,46 @@ def draw(scores: pd.DataFrame, evidence: str) -> Figure:
     return figure
 
 
-if __name__ == "__main__":
-    job = snakemake  # noqa: F821
-    with one_sentence():
-        save(draw(read_csv(Path(job.input.table)), job.params.evidence), job.output.pdf, job.output.png)
+def describe(_: Experiment, folder: Path) -> str:
+    """The figure in words."""
+    scores = read_csv(folder / "tables/learning_rate_sweep.csv")
+    lines = [
+        f"{label}: {', '.join(f'{row.val_pass_at_1:.3f} at {row.learning_rate:.1e}' for row in rows.itertuples())}"
+        for label, rows in scores.groupby("label", sort=False)
+    ]
+    return f"A line per method of mean validation pass@1 at the last step over learning rates. {'; '.join(lines)}."
+
+
+def make(experiment: Experiment, results: Path) -> None:
+    """Write the table, and draw it."""
+    write_learning_rate_sweep(experiment, results)
+    scores = read_csv(results / "tables/learning_rate_sweep.csv")
+    save(draw(scores, evidence_line(experiment.scale)), results, EXHIBIT)
+
+
+def command(experiment: Experiment) -> str:
+    """What makes the learning-rate sweep of a scale; of one that trains nothing, the laptop's."""
+    trains = not isinstance(experiment.scale, ReportedScale)
+    laptop = not trains or isinstance(experiment.scale, TorchScale)
+    overlay = "learning_rate_sweep" if laptop else "learning_rate_sweep_paper"
+    config = experiment.files[0] if trains else LAPTOP
+    return f"snakemake learning_rate_sweep --cores all --configfile {config} {VARIANTS}/{overlay}.yaml"
+
+
+def _absent(experiment: Experiment) -> str:
+    trains = not isinstance(experiment.scale, ReportedScale)
+    return "" if trains and experiment.scale.variants else f"needs its overlay: {command(experiment)}"
+
+
+EXHIBIT = Exhibit(
+    name="learning_rate_sweep",
+    title="Learning-rate sweep",
+    doing="tabulating and drawing the learning-rate sweep",
+    outputs=(*table_files("learning_rate_sweep"), *figure_files("learning_rate_sweep")),
+    make=make,
+    reads=metrics,
+    settings=lambda experiment: [*evaluations_shown(experiment), evidence_line(experiment.scale)],
+    absent=_absent,
+    command=command,
+    alt_text=describe,
+)

@@ -6,11 +6,11 @@ of both where it says so.
 """
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
@@ -18,10 +18,23 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from figures.gradient_measured import ON_POLICY, read_samples
-from figures.style import print_evidence, save, use_style
+from figures.style import hues, print_evidence, save, use_style
+from real.config import Experiment, TorchScale
+from real.evidence.exhibit import (
+    LAPTOP,
+    VARIANTS,
+    Exhibit,
+    evaluations,
+    evaluations_shown,
+    figure_files,
+    gradient_samples,
+    metrics,
+    table_files,
+)
+from real.evidence.mechanism import write_mechanism
+from real.evidence.printed import evidence_line
 from real.hyperparameters import COUNTERFACTUAL
 from real.statistics.intervals import seed_mean
-from real.system.errors import one_sentence
 from real.system.files import read_csv
 
 # the weight of a token by each rule of real.counterfactual, in the order of rows, legends and colours
@@ -212,7 +225,7 @@ def density(values: pd.Series, edges: NDArray[np.float64]) -> NDArray[np.float64
 
 def rule_colour(rule: str | None) -> tuple[float, float, float]:
     """Colour of a rule; grey for what is no rule."""
-    return sns.color_palette("colorblind")[list(WEIGHTS).index(rule) if rule else 7]
+    return hues()[list(WEIGHTS).index(rule) if rule else 7]
 
 
 def caption(shown: pd.DataFrame, samples: pd.DataFrame, moved: pd.DataFrame) -> str:
@@ -225,8 +238,53 @@ def caption(shown: pd.DataFrame, samples: pd.DataFrame, moved: pd.DataFrame) -> 
     )
 
 
-if __name__ == "__main__":
-    job = snakemake  # noqa: F821
-    with one_sentence():
-        runs = read_csv(Path(job.input.table))
-        save(draw(runs, read_samples(job.input.samples), job.params.evidence), job.output.pdf, job.output.png)
+def describe(_: Experiment, folder: Path) -> str:
+    """The figure in words."""
+    runs = read_csv(folder / "tables/mechanism_runs.csv")
+    means = runs.groupby(["staleness", "learning_rate", "label"], sort=False)["test"].mean()
+    parts = []
+    for (staleness, rate), group in means.groupby(level=[0, 1], sort=False):
+        scores = ", ".join(f"{place[-1]}: {value:.3f}" for place, value in group.items())
+        parts.append(f"Staleness {staleness}, learning rate {rate:.1e}: {scores}")
+    return (
+        "Above, test pass@1 of every run by rule, a panel per staleness and learning rate; below, densities of scores "
+        f"and weights. Means over seeds. {'. '.join(parts)}."
+    )
+
+
+def make(experiment: Experiment, results: Path) -> None:
+    """Write the tables, and draw the runs with what they met on the way."""
+    write_mechanism(experiment, results)
+    runs = read_csv(results / "tables/mechanism_runs.csv")
+    samples = read_samples([str(results / name) for name in gradient_samples(experiment)])
+    save(draw(runs, samples, evidence_line(experiment.scale)), results, EXHIBIT)
+
+
+def command(_: Experiment) -> str:
+    """What makes the mechanism's table and figure, which only the laptop scale has."""
+    return f"snakemake mechanism --cores all --configfile {LAPTOP} {VARIANTS}/stale_rollouts.yaml"
+
+
+def _absent(experiment: Experiment) -> str:
+    scale = experiment.scale
+    return "" if isinstance(scale, TorchScale) and scale.mechanism else f"needs its overlay: {command(experiment)}"
+
+
+def _settings(experiment: Experiment) -> list[Any]:
+    scale = experiment.scale
+    hypotheses = scale.mechanism.model_dump() if isinstance(scale, TorchScale) and scale.mechanism else None
+    return [*evaluations_shown(experiment), hypotheses, evidence_line(scale)]
+
+
+EXHIBIT = Exhibit(
+    name="mechanism",
+    title="Which part of the gradient weight matters",
+    doing="tabulating and drawing what each part of the gradient weights does",
+    outputs=(*table_files("mechanism"), "tables/mechanism_runs.csv", *figure_files("mechanism")),
+    make=make,
+    reads=lambda experiment: [*metrics(experiment), *evaluations(experiment), *gradient_samples(experiment)],
+    settings=_settings,
+    absent=_absent,
+    command=command,
+    alt_text=describe,
+)

@@ -9,9 +9,9 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import seaborn as sns
 from matplotlib.figure import Figure
 
+from real.evidence.exhibit import Exhibit
 from real.system.files import write_atomically
 
 # colour-blind safe; REAL and GRPO keep the hues that carry the paper's argument
@@ -37,14 +37,24 @@ _SETTINGS = {
 
 def use_style() -> None:
     """Set every parameter that a drawing depends on; the user's matplotlibrc, styles and fonts count for nothing."""
+    # imported here: it takes a second, and whoever reads which figures there are needs none of it
+    import seaborn as sns
+
     plt.rcdefaults()
     sns.set_theme(style="whitegrid", context="paper", font_scale=1.05)
     plt.rcParams.update(_SETTINGS)
 
 
+def hues() -> list[tuple[float, float, float]]:
+    """seaborn's palette for the colour-blind."""
+    import seaborn as sns
+
+    return sns.color_palette("colorblind")
+
+
 def colour(method: str) -> tuple[float, float, float]:
     """Colour of a method; an overlay's variant (``real_tau0.1``) takes that of the method its name starts with."""
-    palette = sns.color_palette("colorblind")
+    palette = hues()
     if method in _HUES:
         return palette[_HUES[method]]
     parent = max((name for name in _HUES if method.startswith(name)), key=len, default=None)
@@ -63,13 +73,19 @@ def print_evidence(figure: Figure, text: str) -> None:
     figure.text(0.5, -0.01, wrapped, ha="center", va="top", fontsize=7.5, color="0.35")
 
 
-def save(figure: Figure, *paths: str | Path) -> None:
-    """Write the figure as PDF, PNG or SVG, by the names' ends, without anything that changes from run to run.
+def save(figure: Figure, results: Path, exhibit: Exhibit) -> None:
+    """Write the figure as those of the exhibit's files that are pictures.
 
     Raises:
         WriteError: the disk is full or refuses.
     """
-    for path in map(Path, paths):
+    (results / "figures").mkdir(parents=True, exist_ok=True)
+    write(figure, *(results / name for name in exhibit.outputs if Path(name).suffix in _METADATA))
+
+
+def write(figure: Figure, *paths: Path) -> None:
+    """Write the figure as PDF, PNG or SVG, by the names' ends, without anything that changes from run to run."""
+    for path in paths:
         settings = {"format": path.suffix[1:], "metadata": _METADATA[path.suffix]}
         write_atomically(path, partial(figure.savefig, dpi=200, bbox_inches="tight", **settings))
     plt.close(figure)

@@ -12,7 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.style import ABLATIONS, colour, line_style, print_evidence, save, use_style
-from real.system.errors import one_sentence
+from real.config import Experiment, ReportedScale
+from real.evidence.exhibit import Exhibit, figure_files
+from real.evidence.printed import evidence_line
+from real.evidence.training_curves import METRICS, curve_ends
 from real.system.files import read_csv
 
 PANELS = {
@@ -92,9 +95,37 @@ def caption(curves: pd.DataFrame, smoothing_steps: int, evidence: str) -> str:
     )
 
 
-if __name__ == "__main__":
-    job = snakemake  # noqa: F821
-    with one_sentence():
-        curves = read_csv(Path(job.input.curves))
-        figure = draw(curves, job.params.smoothing_steps, job.params.prompts, job.params.evidence)
-        save(figure, job.output.pdf, job.output.png)
+def describe(_: Experiment, folder: Path) -> str:
+    """The figure in words."""
+    ends = curve_ends(read_csv(folder / "tables/training_curves.csv"))
+    panels = [
+        f"{heading}: {', '.join(f'{row.method} {row[heading]}' for _, row in ends.iterrows())}"
+        for heading in METRICS.values()
+    ]
+    return f"Four panels of lines over training steps, one per method, from first to last step. {'. '.join(panels)}."
+
+
+def make(experiment: Experiment, results: Path) -> None:
+    """Draw the scale's own curves, or at the published scale the digitised ones."""
+    curves = read_csv(results / "tables/training_curves.csv")
+    figure = draw(curves, *_settings(experiment))
+    save(figure, results, EXHIBIT)
+
+
+def _settings(experiment: Experiment) -> tuple[int, int, str]:
+    """smoothing_steps, prompts and evidence, as :func:`draw` takes them."""
+    scale = experiment.scale
+    prompts = scale.reported.prompts if isinstance(scale, ReportedScale) else scale.training.prompts
+    return scale.figures.smoothing_steps, prompts, evidence_line(scale)
+
+
+EXHIBIT = Exhibit(
+    name="training_dynamics",
+    title="Training dynamics",
+    doing="drawing the training dynamics (the paper's Figure 4)",
+    outputs=figure_files("training_dynamics"),
+    make=make,
+    reads=lambda _: ["tables/training_curves.csv"],
+    settings=_settings,
+    alt_text=describe,
+)

@@ -80,6 +80,13 @@ def add_config(parser: argparse.ArgumentParser, short: bool, required: bool) -> 
         parser.add_argument("--scale", help=SCALE_HELP)
 
 
+def add_log(parser: argparse.ArgumentParser) -> None:
+    """--log."""
+    parser.add_argument(
+        "--log", type=Path, metavar="FILE", help="write there what is printed, instead of to the terminal"
+    )
+
+
 def add_run_arguments(trainer: argparse.ArgumentParser) -> None:
     """Flags of ``train``."""
     trainer.add_argument("--method", required=True, help="one of the scale's, such as real or grpo")

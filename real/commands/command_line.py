@@ -7,19 +7,30 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from real.commands import start
 from real.commands.arguments import (
     EPILOG,
     Parser,
     add_config,
     add_evaluation_arguments,
+    add_log,
     add_plan_arguments,
     add_run_arguments,
     overview,
     whole,
 )
+from real.commands.log import log_to
 from real.config import PAPER_EVALUATION, ArithmeticScale, ConfigError, Evaluation, changed, json_schema, load, resolve
+from real.planning.plan import plan as make_plan
+from real.planning.preflight import require
+from real.planning.status import report as status_report
+from real.planning.text import text as planning_text
+from real.records.manifest import write_manifest
+from real.records.verify import report as verify_report
 from real.system.errors import ExpectedError, system_sentence
 from real.system.interrupts import Stopped, interruptible
+from real.tasks import datasets
+from real.tasks.sources import fetch, find_source, mirror_folder
 
 PROG = "python -m real"
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
@@ -27,20 +38,16 @@ SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
 def base(arguments: argparse.Namespace) -> None:
     """train the base model, or link the one that the scale names"""
-    from real.commands.start import make_base
-
     experiment = load(arguments.config)
     seeds = experiment.trained.base.seeds if isinstance(experiment.trained, ArithmeticScale) else []
     if arguments.seed is not None and arguments.seed not in seeds:
         known = ", ".join(map(str, seeds)) or "none, because it is a published checkpoint"
         raise ConfigError(f"--seed is {arguments.seed}, but seeds of the base model are {known}; leave it out")
-    make_base(experiment, arguments.seed)
+    start.make_base(experiment, arguments.seed)
 
 
 def train(arguments: argparse.Namespace) -> None:
     """train one method with one seed"""
-    from real.commands.start import train as train_run
-
     experiment = load(arguments.config)
     resolve(experiment, arguments.method, arguments.seed)  # refuses what can't be
     if arguments.seed not in (seeds := experiment.trained.seeds):
@@ -49,16 +56,14 @@ def train(arguments: argparse.Namespace) -> None:
             "this run; add it to `seeds` for that",
             file=sys.stderr,
         )
-    train_run(experiment, arguments.method, arguments.seed, arguments.gpus)
+    start.train(experiment, arguments.method, arguments.seed, arguments.gpus)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """sample and grade any checkpoint on the benchmarks"""
-    from real.commands.start import evaluate as evaluate_model
-
     experiment = load(arguments.config) if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
-    evaluate_model(
+    start.evaluate(
         arguments.model,
         changed(experiment.trained.evaluation if experiment else PAPER_EVALUATION, given, "command line"),
         experiment,
@@ -71,87 +76,22 @@ def evaluate(arguments: argparse.Namespace) -> None:
     )
 
 
-def tables(arguments: argparse.Namespace) -> None:
-    """write the benchmark tables of a scale"""
-    from real.evidence.tables import write_benchmarks
+def make(arguments: argparse.Namespace) -> None:
+    """write one table, figure or page of a scale from finished runs"""
+    # imported here, as below: it brings what draws, which most verbs need not wait for
+    from real.commands.exhibits import make as make_exhibit
 
-    experiment = load(arguments.config)
-    write_benchmarks(experiment, Path(experiment.results) / "tables")
-
-
-def differences(arguments: argparse.Namespace) -> None:
-    """write the table of paired differences of a scale"""
-    from real.evidence.tables import write_differences
-
-    experiment = load(arguments.config)
-    write_differences(experiment, Path(experiment.results) / "tables")
-
-
-def pass_at_k(arguments: argparse.Namespace) -> None:
-    """write the table of pass@k of a scale"""
-    from real.evidence.tables import write_pass_at_k
-
-    experiment = load(arguments.config)
-    write_pass_at_k(experiment, Path(experiment.results) / "tables")
-
-
-def mechanism(arguments: argparse.Namespace) -> None:
-    """write the table of what each part of the gradient weights does"""
-    from real.evidence.mechanism import write_mechanism
-
-    experiment = load(arguments.config)
-    write_mechanism(experiment, Path(experiment.results) / "tables")
-
-
-def claims(arguments: argparse.Namespace) -> None:
-    """judge the paper's claims by a scale's own data"""
-    from real.evidence.claims.judge import write_claims
-
-    experiment = load(arguments.config)
-    for row in write_claims(experiment, Path(experiment.results)):
-        print(f"{row.verdict:13}{row.id}{f' ({row.reason})' if row.reason else ''}")
-
-
-def report(arguments: argparse.Namespace) -> None:
-    """put claims, tables and figures of a finished scale on one page"""
-    from real.evidence.report.write import write_report
-
-    experiment = load(arguments.config)
-    write_report(experiment, Path(experiment.results))
-
-
-def curves(arguments: argparse.Namespace) -> None:
-    """collect the training curves of a scale into one CSV"""
-    from real.evidence.tables import training_curves
-    from real.system.files import write_csv
-
-    experiment = load(arguments.config)
-    path = Path(experiment.results) / "tables" / "training_curves.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(path, training_curves(experiment))
-
-
-def sweep(arguments: argparse.Namespace) -> None:
-    """write the table of a learning-rate sweep"""
-    from real.evidence.tables import write_learning_rate_sweep
-
-    experiment = load(arguments.config)
-    write_learning_rate_sweep(experiment, Path(experiment.results) / "tables")
+    make_exhibit(arguments.name, load(arguments.config))
 
 
 def download(arguments: argparse.Namespace) -> None:
     """fetch and verify one dataset"""
-    from real.tasks.sources import fetch, find_source, mirror_folder
-
     fetch(find_source(arguments.dataset), mirror=mirror_folder())
 
 
 def prepare(arguments: argparse.Namespace) -> None:
     """convert a fetched dataset to the schema of problems"""
-    from real.tasks.datasets import prepare as prepare_dataset
-    from real.tasks.sources import find_source
-
-    prepare_dataset(find_source(arguments.dataset))
+    datasets.prepare(find_source(arguments.dataset))
 
 
 def contamination(arguments: argparse.Namespace) -> None:
@@ -163,38 +103,34 @@ def contamination(arguments: argparse.Namespace) -> None:
 
 def plan(arguments: argparse.Namespace) -> None:
     """say what a scale costs or, with --check, what is missing here"""
-    from real.planning.plan import plan as make_plan
-    from real.planning.preflight import require
-    from real.planning.text import text
-
     experiment = load(_config_files(arguments))
     if arguments.check:
         require(experiment, arguments.gpus)
         print("ready")
     else:
-        print(text(make_plan(experiment), arguments.rate))
+        print(planning_text(make_plan(experiment), arguments.rate))
 
 
 def manifest(arguments: argparse.Namespace) -> None:
     """list every result of a finished scale with its hash"""
-    from real.records.manifest import write_manifest
+    from real.commands.exhibits import all_jobs
 
-    for name in write_manifest(load(arguments.config)):
+    experiment = load(arguments.config)
+    for name in write_manifest(experiment, all_jobs(experiment)):
         print(f"not there: {name}")
 
 
 def status(arguments: argparse.Namespace) -> None:
     """say what is done, runs, was interrupted or waits, and time left"""
-    from real.planning.status import report
-
-    print(report(load(_config_files(arguments))))
+    print(status_report(load(_config_files(arguments))))
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """say which results are missing, damaged, altered or stale"""
-    from real.records.verify import report as found
+    from real.commands.exhibits import all_jobs
 
-    text, well = found(load(_config_files(arguments)))
+    experiment = load(_config_files(arguments))
+    text, well = verify_report(experiment, all_jobs(experiment))
     print(text)
     return 0 if well else 1
 
@@ -211,6 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
     with interruptible() as interrupted:
         try:
             parsed = _parser().parse_args(arguments)
+            if parsed.log:
+                log_to(parsed.log, keeps_attempts=parsed.verb in (base, train, evaluate))
             return parsed.verb(parsed) or 0
         except ExpectedError as error:
             print(f"real: {error}", file=sys.stderr)
@@ -250,18 +188,22 @@ GROUPS: dict[str, dict[Callable[[argparse.Namespace], int | None], str]] = {
         status: "--scale laptop",
         verify: "--scale laptop",
     },
-    "tables, claims and report, from finished runs": {
-        tables: "--config paper_configs/laptop.yaml",
-        differences: "--config paper_configs/laptop.yaml",
-        pass_at_k: "--config paper_configs/laptop.yaml",
-        curves: "--config paper_configs/laptop.yaml",
-        claims: "--config paper_configs/published.yaml",
-        sweep: "--config paper_configs/laptop.yaml paper_configs/variants/learning_rate_sweep.yaml",
-        mechanism: "--config paper_configs/laptop.yaml paper_configs/variants/stale_rollouts.yaml",
-        report: "--config paper_configs/laptop.yaml",
+    "tables, figures, claims and report, from finished runs": {
+        make: "benchmarks --config paper_configs/laptop.yaml",
         manifest: "--config paper_configs/laptop.yaml",
     },
-    "for who changes the package": {schema: ""},
+    "for whoever changes the package": {schema: ""},
+}
+# verbs of earlier versions, each the exhibit that it made; kept for one release, and in no help text
+ALIASES = {
+    "tables": "benchmarks",
+    "differences": "differences",
+    "pass_at_k": "pass_at_k",
+    "curves": "training_curves",
+    "claims": "claims",
+    "sweep": "learning_rate_sweep",
+    "mechanism": "mechanism",
+    "report": "report",
 }
 
 
@@ -276,12 +218,19 @@ def _parser() -> argparse.ArgumentParser:
             text = f"example:\n  {PROG} {name} {example}".rstrip()
             added[verb] = one = verbs.add_parser(name, description=verb.__doc__, epilog=text)
             one.set_defaults(verb=verb)
+            add_log(one)
             if verb not in (download, prepare, contamination, schema):
                 add_config(one, short=verb in (plan, status, verify), required=verb is not evaluate)
     added[base].add_argument("--seed", type=whole(0), help="of base.further_seeds (default: base.seed)")
     add_run_arguments(added[train])
     add_evaluation_arguments(added[evaluate])
     add_plan_arguments(added[plan])
+    added[make].add_argument("name", help="of the exhibit, which is the name of its rule and of its files")
+    for old, name in ALIASES.items():
+        one = verbs.add_parser(old, description=f"the same as `{PROG} make {name}`")
+        one.set_defaults(verb=make, name=name)
+        add_log(one)
+        add_config(one, short=False, required=True)
     for verb in (download, prepare):
         added[verb].add_argument("dataset", help="a name of datasets/sources.yaml")
     added[contamination].add_argument("train", help="a training set of datasets/sources.yaml")

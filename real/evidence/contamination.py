@@ -20,7 +20,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from real.config import ConfigError
-from real.evidence.tables import html_page
+from real.evidence.layout import html_page
 from real.tasks.datasets import PREPARED, load_problems
 from real.tasks.problems import Problem
 from real.tasks.sources import SOURCES_FILE, find_source, labels, read_sources

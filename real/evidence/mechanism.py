@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from real.config import ConfigError, Experiment, Hypothesis, TorchRun, TorchScale, resolve
+from real.evidence.layout import write_readable
 from real.evidence.results import ResultsError, problem_rates, run_metrics
-from real.evidence.tables import write_readable
 from real.hyperparameters import COUNTERFACTUAL
 from real.statistics.intervals import paired_difference, verdict
 from real.system.files import write_csv
@@ -61,7 +61,7 @@ def comparisons(experiment: Experiment) -> pd.DataFrame:
     return _comparisons(experiment, _runs(experiment, rates), rates)
 
 
-def write_mechanism(experiment: Experiment, folder: Path) -> None:
+def write_mechanism(experiment: Experiment, results: Path) -> None:
     """Write ``mechanism.{csv,html,md,tex}``, a section per staleness, and ``mechanism_runs.csv``.
 
     Raises:
@@ -70,6 +70,7 @@ def write_mechanism(experiment: Experiment, folder: Path) -> None:
     rates = _test_rates(experiment)
     of_runs = _runs(experiment, rates)
     rows = _comparisons(experiment, of_runs, rates)
+    folder = results / "tables"
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "mechanism_runs.csv", of_runs)
     write_csv(folder / "mechanism.csv", rows)

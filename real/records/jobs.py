@@ -1,17 +1,20 @@
-"""Every file that a scale declares, by the job that makes it: for the workflow, the manifest and the readers alike."""
+"""Every file that a scale declares, by the job that makes it: for the workflow, the manifest and the readers alike.
+
+What is trained and evaluated is listed here; the jobs of tables, figures and pages are those of their declarations
+(real/evidence/exhibit.py), and real/commands/exhibits.py puts both together.
+"""
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from real.config import ArithmeticScale, Experiment, ReportedScale, TorchScale
+from real.config import ArithmeticScale, Experiment, ReportedScale
 from real.records.made_from import (
     base_identity,
     base_settings,
-    drawn_identity,
     evaluation_identity,
     evaluation_settings,
     run_identity,
@@ -21,7 +24,6 @@ from real.records.provenance import RECORD
 
 BASE = "base"
 MODEL = "model"
-READABLE = ("csv", "html", "md", "tex")
 Kind = Literal["base", "train", "evaluate", "drawn"]
 
 
@@ -30,10 +32,11 @@ class Job:
     """One job of a scale.
 
     Attributes:
-        kind: what it does; ``drawn``: a table, a figure or the claims, made from the others' results in seconds.
+        kind: what it does; ``drawn``: a table, a figure or a page, made from the others' results in seconds.
         name: its folder below the scale's results, or its rule.
         outputs: paths below the scale's results; ``…/model`` is a folder, the others are files.
         optional: made by a target of its own, not by the default one.
+        drawn_from: of what is drawn, its digests as :meth:`identity` gives them.
     """
 
     kind: Kind
@@ -42,6 +45,7 @@ class Job:
     method: str | None = None
     seed: int | None = None
     optional: bool = False
+    drawn_from: Callable[[Experiment], dict[str, str]] | None = None
 
     @property
     def rule(self) -> str:
@@ -64,8 +68,8 @@ class Job:
 
     def identity(self, experiment: Experiment) -> dict[str, str]:
         """``config_digest`` and ``code_digest`` that it would have if it were made now."""
-        if self.kind == "drawn":
-            return drawn_identity(experiment, self.name)
+        if self.drawn_from is not None:
+            return self.drawn_from(experiment)
         if self.kind == "base":
             return base_identity(experiment, self.seed)
         if self.kind == "evaluate":
@@ -87,11 +91,6 @@ class Job:
         assert self.method is not None
         assert self.seed is not None
         return self.method, self.seed
-
-
-def jobs(experiment: Experiment) -> list[Job]:
-    """All jobs of a scale that leave results, producers first; the report, which shows the others, last."""
-    return [*trained_jobs(experiment), *_drawn_jobs(experiment)]
 
 
 def trained_jobs(experiment: Experiment) -> list[Job]:
@@ -172,40 +171,6 @@ def in_the_way(results: Path, jobs: Iterable[Job]) -> Path | None:
 def workflow_owns(path: Path) -> bool:
     """Whether Snakemake, not a job, wrote a file: it marks folders that way."""
     return path.name == ".snakemake_timestamp"
-
-
-def _drawn_jobs(experiment: Experiment) -> list[Job]:
-    trains = not isinstance(experiment.scale, ReportedScale)
-    tables = [_table("benchmark_tables", "benchmarks")]
-    if trains:
-        tables += [_table("difference_tables", "differences"), _table("pass_at_k_tables", "pass_at_k")]
-    figures = ["training_dynamics", "gradient_magnitude", *(["gradient_measured"] if trains else [])]
-    drawn = [
-        *tables,
-        Job("drawn", "training_curves", ("tables/training_curves.csv",)),
-        Job("drawn", "claims", ("claims.json", "claims.html")),
-        *(_figure(name, name) for name in figures),
-    ]
-    if trains and experiment.scale.variants:
-        drawn += [
-            _table("learning_rate_table", "learning_rate_sweep", optional=True),
-            _figure("learning_rate_figure", "learning_rate_sweep", optional=True),
-        ]
-    if isinstance(experiment.scale, TorchScale) and experiment.scale.mechanism:
-        table = _table("mechanism_table", "mechanism", optional=True)
-        drawn += [
-            replace(table, outputs=(*table.outputs, "tables/mechanism_runs.csv")),
-            _figure("mechanism_figure", "mechanism", optional=True),
-        ]
-    return [*drawn, Job("drawn", "report", ("report.html",))]
-
-
-def _table(rule: str, stem: str, optional: bool = False) -> Job:
-    return Job("drawn", rule, tuple(f"tables/{stem}.{kind}" for kind in READABLE), optional=optional)
-
-
-def _figure(rule: str, stem: str, optional: bool = False) -> Job:
-    return Job("drawn", rule, (f"figures/{stem}.pdf", f"figures/{stem}.png"), optional=optional)
 
 
 def _below(folder: str, *names: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ The rule ``manifest`` writes it when all else is done; real/records/verify.py ho
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from real.config import Experiment
 from real.config.sections import Strict
 from real.records.consistent import read_record
-from real.records.jobs import Job, files_of, jobs
+from real.records.jobs import Job, files_of
 from real.system.code import commit_of, git_state
 from real.system.files import DamagedError, file_digest, read_json, write_json
 
@@ -61,8 +62,11 @@ class Manifest(Strict):
     """of all of the above, so that an altered manifest is noticed"""
 
 
-def write_manifest(experiment: Experiment) -> list[str]:
+def write_manifest(experiment: Experiment, declared: Sequence[Job]) -> list[str]:
     """List what is there of a scale; called by the workflow, which sees to it that all of it is up to date.
+
+    Args:
+        declared: all jobs of the scale.
 
     Returns:
         declared outputs that are not there: at protected scales nothing is made again for them.
@@ -72,7 +76,7 @@ def write_manifest(experiment: Experiment) -> list[str]:
         WriteError: the manifest can't be written.
     """
     results = Path(experiment.results)
-    present = {name: job for job in jobs(experiment) for name in files_of(results, job)}
+    present = {name: job for job in declared for name in files_of(results, job)}
     size = {name: (results / name).stat().st_size for name in present}
     files = {}
     with progress(sum(size.values())) as bar:
@@ -83,8 +87,8 @@ def write_manifest(experiment: Experiment) -> list[str]:
     listed = {name: _listed(experiment, job) for name, job in made.items()}
     content = {"experiment": experiment.name, "config_files": experiment.files, "jobs": listed, "files": files}
     write_json(results / MANIFEST, {**content, "sha256": _digest(content)})
-    declared = [output for job in jobs(experiment) if not job.optional for output in job.outputs]
-    return [output for output in declared if not (results / output).exists()]
+    due = [output for job in declared if not job.optional for output in job.outputs]
+    return [output for output in due if not (results / output).exists()]
 
 
 def read_manifest(path: Path) -> Manifest:

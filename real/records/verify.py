@@ -4,7 +4,7 @@ Every listed file is hashed again. Where a file differs, its own format says mor
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from real.config import Experiment
 from real.models.checkpoints import digest_of_hashes
 from real.records.consistent import differing, read_record
-from real.records.jobs import BASE, MODEL, Job, jobs, run_job, workflow_owns
+from real.records.jobs import BASE, MODEL, Job, run_job, workflow_owns
 from real.records.manifest import MANIFEST, Manifest, progress, read_manifest
 from real.system.errors import ExpectedError
 from real.system.files import DamagedError, file_digest, read_csv, read_json, read_json_lines, read_table
@@ -73,8 +73,11 @@ class Finding:
     detail: str
 
 
-def verify(experiment: Experiment) -> tuple[list[Finding], Manifest]:
+def verify(experiment: Experiment, declared: Sequence[Job]) -> tuple[list[Finding], Manifest]:
     """Hold the results of a scale against their manifest, the present code and the present configuration.
+
+    Args:
+        declared: all jobs of the scale.
 
     Raises:
         FileNotFoundError: there is no manifest, with what to run.
@@ -88,7 +91,7 @@ def verify(experiment: Experiment) -> tuple[list[Finding], Manifest]:
             f"{results / MANIFEST}: is of the experiment '{manifest.experiment}', not of '{experiment.name}'; move it "
             f"to results/{manifest.experiment}, or delete it and run snakemake again"
         )
-    present = {job.name: job for job in jobs(experiment)}
+    present = {job.name: job for job in declared}
     findings = [
         *_changed(results, manifest),
         *_never_made(present, manifest),
@@ -99,12 +102,12 @@ def verify(experiment: Experiment) -> tuple[list[Finding], Manifest]:
     return sorted(findings, key=lambda finding: (KINDS.index(finding.kind), finding.path)), manifest
 
 
-def report(experiment: Experiment) -> tuple[str, bool]:
+def report(experiment: Experiment, declared: Sequence[Job]) -> tuple[str, bool]:
     """What :func:`verify` finds, for reading, and whether all is well.
 
     A line per finding, one sentence per kind with the remedy, and the count.
     """
-    findings, manifest = verify(experiment)
+    findings, manifest = verify(experiment, declared)
     size = sum(file.bytes for file in manifest.files.values())
     checked = f"{experiment.results}: {len(manifest.files)} files, {size / 1e6:,.1f} MB"
     if not findings:

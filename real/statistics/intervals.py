@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 CONFIDENCE = 0.95
 TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
@@ -143,14 +143,14 @@ def verdict(interval: Interval, above: float = -np.inf, below: float = np.inf) -
 
 def mean_half_width(values_S: NDArray[np.float64]) -> float:
     """Half-width of the 95 % Student's t interval of the mean of S ≥ 2 values."""
-    return float(stats.t.ppf(TAILS[1], len(values_S) - 1) * values_S.std(ddof=1) / np.sqrt(len(values_S)))
+    return float(special.stdtrit(len(values_S) - 1, TAILS[1]) * values_S.std(ddof=1) / np.sqrt(len(values_S)))
 
 
 def seed_half_width(values_S: NDArray[np.float64]) -> float:
     """Half-width for S ≥ 2 seeds: Student's t with S − 1 degrees of freedom below ten seeds, normal from ten on."""
     if len(values_S) < MANY_SEEDS:
         return mean_half_width(values_S)
-    return float(stats.norm.ppf(TAILS[1]) * values_S.std(ddof=1) / np.sqrt(len(values_S)))
+    return float(special.ndtri(TAILS[1]) * values_S.std(ddof=1) / np.sqrt(len(values_S)))
 
 
 def _cut(interval: Interval, lowest: float) -> Interval:
@@ -162,6 +162,9 @@ def _bootstrap_over_problems(values_P: Sequence[NDArray[np.float64]]) -> tuple[f
     """Ends of the percentile interval of the mean of benchmark means, each benchmark's problems resampled by itself."""
     # a benchmark of one problem tells nothing of its spread: it stays as it is
     samples = [np.repeat(values, 2) if len(values) == 1 else values for values in values_P]
+    # imported here, as in power.py: it takes half a second, and most intervals need none of it
+    from scipy import stats
+
     result = stats.bootstrap(
         samples,
         _mean_of_means,

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 CONCENTRATION = 1.0
 CORRELATION = 0.95
 SAMPLES = 16
 RUN_DEVIATIONS = (0.0, 0.005, 0.010)
-SIGNIFICANT = float(stats.norm.ppf(0.975))
+SIGNIFICANT = float(special.ndtri(0.975))
 POWER = 0.8
 QUADRATURE = 80  # nodes; exact to 1e-9 for these marginals
 
@@ -122,7 +122,7 @@ def needed_for_power(difference: float, one_sample_variance: float) -> tuple[int
     """
     if difference == 0:
         return 0, ()
-    allowed = (difference / (SIGNIFICANT + float(stats.norm.ppf(POWER)))) ** 2
+    allowed = (difference / (SIGNIFICANT + float(special.ndtri(POWER)))) ** 2
     samples = SAMPLES
     while one_sample_variance / samples > 2 / 3 * allowed:
         samples *= 2
@@ -143,7 +143,9 @@ def rate_quantile(score: float, normal: NDArray[np.float64]) -> NDArray[np.float
         score: mean rate, strictly between 0 and 1; normal: any shape.
     """
     shape = score * CONCENTRATION, (1 - score) * CONCENTRATION
-    return stats.beta.ppf(stats.norm.cdf(normal), *shape)
+    from scipy import stats
+
+    return stats.beta.ppf(special.ndtr(normal), *shape)
 
 
 def _covariance(a: float, b: float, correlation: float) -> float:

@@ -7,7 +7,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,7 @@ def _module_file(module: str) -> Path:
     raise FileNotFoundError(f"{module}: no such module in {ROOT.name}; correct the name")
 
 
+@cache
 def _imports(file: Path) -> list[str]:
     """This repository's modules that a file imports, wherever in it."""
     names: set[str] = set()
@@ -159,5 +160,6 @@ class _WithoutWords(ast.NodeTransformer):
         return ast.Call(node.func, [], []) if name.endswith("Error") else self.generic_visit(node)
 
 
+@cache
 def _tree(file: Path) -> str:
     return ast.dump(_WithoutWords().visit(ast.parse(file.read_text())))

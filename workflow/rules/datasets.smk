@@ -18,7 +18,7 @@ rule download_dataset:
     message:
         "fetching {wildcards.dataset}"
     shell:
-        "python -m real download {wildcards.dataset} > {log} 2>&1"
+        "python -m real download {wildcards.dataset} --log {log}"
 
 
 rule prepare_dataset:
@@ -39,7 +39,7 @@ rule prepare_dataset:
     message:
         "converting {wildcards.dataset} to the schema of problems"
     shell:
-        "python -m real prepare {wildcards.dataset} > {log} 2>&1"
+        "python -m real prepare {wildcards.dataset} --log {log}"
 
 
 rule contamination_report:
@@ -62,7 +62,7 @@ rule contamination_report:
     message:
         "comparing the benchmarks with {wildcards.train}"
     shell:
-        "python -m real contamination {wildcards.train} > {log} 2>&1"
+        "python -m real contamination {wildcards.train} --log {log}"
 
 
 rule datasets:

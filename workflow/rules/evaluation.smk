@@ -1,17 +1,12 @@
 # Sampling and grading of the base model and of every run's last checkpoint.
-# {log}.attempts: see training.smk.
 
 
 if trains:
 
     rule evaluate_base:
         input:
-            model=made_from(
-                [BASE_MODEL], "evaluate_base", done=BASE_EVALUATED, makers=["base"]
-            ),
-            problems=made_from(
-                prepared(*DATASETS), "evaluate_base", done=BASE_EVALUATED
-            ),
+            model=model_for("evaluate_base", f"{RESULTS}/base/model"),
+            problems=problems_for("evaluate_base", prepared(*DATASETS)),
         output:
             expand(
                 "<results>/evaluations/base/{benchmark}.parquet", benchmark=BENCHMARKS
@@ -30,29 +25,22 @@ if trains:
             mem_mb=EVALUATION_NEEDS.memory_mb,
             runtime=EVALUATION_NEEDS.minutes,
         params:
-            config=CONFIG_OPTION,
+            config=CONFIG_FILES,
             folder=subpath(output.about, parent=True),
             # undeclared, so that Snakemake doesn't delete the finished chunks of a failed job
-            work=f"{WORK}/evaluations/base",
-            identity=tracked(evaluation_identity(experiment)),
-            options=sampler_options,
+            work=f"{RESULTS}/work/evaluations/base",
+            made_from=made_from(evaluation_identity(experiment)),
+            sampler=sampler,
         message:
             "evaluating the base model on {BENCHMARKS} (log: {log})"
         shell:
-            ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
-            "python -m real evaluate {params.config} --model {input.model} --output {params.folder} "
-            "--work {params.work} {params.options} >> {log} 2>&1"
+            "python -m real evaluate --config {params.config:q} --model {input.model} --output {params.folder} "
+            "--work {params.work} {params.sampler} --log {log}"
 
     use rule evaluate_base as evaluate with:
         input:
-            model=made_from(
-                [RUN_MODEL],
-                "evaluate",
-                done=RUN_EVALUATED,
-                makers=["base", "train"],
-                optional=False,
-            ),
-            problems=made_from(prepared(*DATASETS), "evaluate", done=RUN_EVALUATED),
+            model=model_for("evaluate", f"{RESULTS}/runs/{{method}}/seed{{seed}}/model"),
+            problems=problems_for("evaluate", prepared(*DATASETS)),
         output:
             expand(
                 "<results>/evaluations/{{method}}/seed{{seed}}/{benchmark}.parquet",
@@ -65,6 +53,6 @@ if trains:
         benchmark:
             "<results>/benchmarks/evaluate/{method}/seed{seed}.jsonl"
         params:
-            work=f"{WORK}/evaluations/{{method}}/seed{{seed}}",
+            work=f"{RESULTS}/work/evaluations/{{method}}/seed{{seed}}",
         message:
             "evaluating {wildcards.method}, seed {wildcards.seed}, on {BENCHMARKS} (log: {log})"

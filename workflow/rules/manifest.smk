@@ -14,11 +14,9 @@ rule manifest:
         "../envs/real.yaml"
     threads: 1
     params:
-        config=CONFIG_OPTION,
-        code=code_digest(
-            "real.records.manifest", wings=("real.records.manifest",)
-        ),
+        config=CONFIG_FILES,
+        code=code_digest("real.records.manifest", wings=("real.records.manifest",)),
     message:
         "listing every result with its hash"
     shell:
-        "python -m real manifest {params.config} > {log} 2>&1"
+        "python -m real manifest --config {params.config:q} --log {log}"

@@ -1,84 +1,36 @@
-# The base model, and one RL run per method and seed. At protected scales a finished job runs again only if it is forced
-# (--forcerun) or its files are deleted: common.smk, tracked and made_from.
-# Snakemake deletes a job's log before it starts the job. A second name of the file, {log}.attempts, keeps what earlier
-# attempts wrote; where the file system has no hard links, the log holds the last attempt alone.
-
-
-if isinstance(scale, ArithmeticScale):
-
-    rule base:
-        output:
-            model=directory("<results>/base/model"),
-            metrics="<results>/base/metrics.jsonl",
-            provenance="<results>/base/provenance.json",
-        log:
-            "<results>/logs/base.log",
-        benchmark:
-            "<results>/benchmarks/base.jsonl"
-        conda:
-            "../envs/real.yaml"
-        threads: 1
-        resources:
-            mem_mb=1500,
-        params:
-            config=CONFIG_OPTION,
-            identity=tracked(base_identity(experiment)),
-            options="",
-        message:
-            "training the base model (log: {log})"
-        shell:
-            ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
-            "python -m real base {params.config} {params.options} >> {log} 2>&1"
-
-    use rule base as further_base with:
-        output:
-            model=directory("<results>/base-seed{base_seed}/model"),
-            metrics="<results>/base-seed{base_seed}/metrics.jsonl",
-            provenance="<results>/base-seed{base_seed}/provenance.json",
-        log:
-            "<results>/logs/base-seed{base_seed}.log",
-        benchmark:
-            "<results>/benchmarks/base-seed{base_seed}.jsonl"
-        params:
-            config=CONFIG_OPTION,
-            identity=lambda wildcards: tracked(
-                base_identity(experiment, int(wildcards.base_seed))
-            ),
-            options="--seed {base_seed}",
-        message:
-            "training the base model of seed {wildcards.base_seed} (log: {log})"
-
-elif trains:
-
-    rule base:
-        output:
-            model=directory("<results>/base/model"),
-            provenance="<results>/base/provenance.json",
-        log:
-            "<results>/logs/base.log",
-        benchmark:
-            "<results>/benchmarks/base.jsonl"
-        conda:
-            "../envs/real.yaml"
-        threads: 1
-        resources:
-            mem_mb=1500,
-        params:
-            config=CONFIG_OPTION,
-            identity=tracked(base_identity(experiment)),
-        message:
-            "linking {scale.model.name}, the base model"
-        shell:
-            ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
-            "python -m real base {params.config} >> {log} 2>&1"
-
+# The base model, and one RL run per method and seed.
+# `--log` keeps what earlier attempts at a job wrote: Snakemake deletes a log before it starts the job again.
 
 if trains:
 
+    rule base:
+        output:
+            model=directory("<results>/base/model"),
+            # a published checkpoint is only linked
+            metrics="<results>/base/metrics.jsonl" if TRAINS_BASE else [],
+            provenance="<results>/base/provenance.json",
+        log:
+            "<results>/logs/base.log",
+        benchmark:
+            "<results>/benchmarks/base.jsonl"
+        conda:
+            "../envs/real.yaml"
+        threads: 1
+        resources:
+            mem_mb=1500,
+        params:
+            config=CONFIG_FILES,
+            made_from=made_from(base_identity(experiment)),
+            seed="",
+        message:
+            "making the base model (log: {log})"
+        shell:
+            "python -m real base --config {params.config:q} {params.seed} --log {log}"
+
     rule train:
         input:
-            base=base_model_of_run,
-            problems=made_from(training_problems(), "train", done=RUN_DONE),
+            base=model_for("train", base_model_of_run),
+            problems=problems_for("train", training_problems()),
         output:
             model=directory("<results>/runs/{method}/seed{seed}/model"),
             metrics="<results>/runs/{method}/seed{seed}/metrics.jsonl",
@@ -98,12 +50,35 @@ if trains:
             mem_mb=NEEDS.memory_mb,
             runtime=NEEDS.minutes,
         params:
-            config=CONFIG_OPTION,
-            identity=identity_of_run,
-            options=trainer_options,
+            config=CONFIG_FILES,
+            # of this one run, so that an edit of the configuration retrains only the runs it changes
+            made_from=lambda wildcards: made_from(
+                run_identity(experiment, wildcards.method, int(wildcards.seed))
+            ),
+            gpus=granted,
         message:
             "training {wildcards.method}, seed {wildcards.seed} (log: {log})"
         shell:
-            ": >> {log}.attempts; ln -f {log}.attempts {log} || true; "
-            "python -m real train {params.config} --method {wildcards.method} --seed {wildcards.seed} {params.options} "
-            ">> {log} 2>&1"
+            "python -m real train --config {params.config:q} --method {wildcards.method} --seed {wildcards.seed} {params.gpus} "
+            "--log {log}"
+
+
+if TRAINS_BASE:
+
+    use rule base as further_base with:
+        output:
+            model=directory("<results>/base-seed{base_seed}/model"),
+            metrics="<results>/base-seed{base_seed}/metrics.jsonl",
+            provenance="<results>/base-seed{base_seed}/provenance.json",
+        log:
+            "<results>/logs/base-seed{base_seed}.log",
+        benchmark:
+            "<results>/benchmarks/base-seed{base_seed}.jsonl"
+        params:
+            config=CONFIG_FILES,
+            made_from=lambda wildcards: made_from(
+                base_identity(experiment, int(wildcards.base_seed))
+            ),
+            seed="--seed {base_seed}",
+        message:
+            "making the base model of seed {wildcards.base_seed} (log: {log})"

@@ -1,1 +1,33 @@
 """The paper's claims, judged by a scale's own data."""
+
+from pathlib import Path
+
+from real.config import Experiment
+from real.evidence.claims.judge import write_claims
+from real.evidence.claims.schema import CLAIMS_FILE
+from real.evidence.exhibit import (
+    Exhibit,
+    evaluations,
+    evaluations_shown,
+    methods_shown,
+    metrics,
+    printed_benchmarks,
+)
+
+
+def make_claims(experiment: Experiment, results: Path) -> None:
+    """Judge the claims, and print each row's verdict."""
+    for row in write_claims(experiment, results):
+        print(f"{row.verdict:13}{row.id}{f' ({row.reason})' if row.reason else ''}")
+
+
+EXHIBIT = Exhibit(
+    name="claims",
+    title="Claims",
+    doing="judging the paper's claims by this scale's data",
+    outputs=("claims.json", "claims.html"),
+    make=make_claims,
+    reads=lambda experiment: [*evaluations(experiment), *metrics(experiment)],
+    settings=lambda experiment: [methods_shown(experiment), *evaluations_shown(experiment)],
+    printed=lambda experiment: [CLAIMS_FILE, *printed_benchmarks(experiment)],
+)

@@ -7,7 +7,7 @@ file is read. Measures of results need finished runs; measures of weights need t
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ from pydantic import BaseModel, Field, create_model
 
 from real.config import Experiment
 from real.config.schema import Strict
-from real.counterfactual import make_any_objective
 from real.evidence.printed import MEAN
 from real.evidence.results import ResultsError, curve, problem_rates
-from real.objectives import Objective
 from real.records.jobs import BASE
 from real.statistics.intervals import Interval, paired_difference, seed_mean
-from real.weights import largest_weight, weight_curve
+
+if TYPE_CHECKING:
+    from real.objectives import Objective
 
 Metric = Literal["entropy", "val_pass_at_1", "reward_mean", "solve_all"]
 Label = Literal["positive", "negative"]
@@ -130,6 +130,9 @@ def curve_difference(experiment: Experiment, method: str, baseline: str, metric:
 @register(mathematical=True)
 def weight_supremum(experiment: Experiment, method: str) -> Interval:
     """The largest weight any response can have, in units of 1/τ, by a search over scores and group compositions."""
+    # imported here, as below: it brings torch, which nobody needs who only reads the claims
+    from real.weights import largest_weight
+
     value = largest_weight(_objective(experiment, method))
     return Interval(value, value, value, "all two-sided groups of 8, scores within ±16 τ")
 
@@ -156,7 +159,7 @@ def weight_growth(experiment: Experiment, method: str, label: Label, start: floa
 @register(mathematical=True)
 def weight_slope(experiment: Experiment, method: str, label: Label) -> Interval:
     """Slope of the weight against the score: its mean and its extremes over the axis of the paper's figure."""
-    weight = weight_curve(_objective(experiment, method), MONOTONE_RANGE, label == "positive")
+    weight = _weights(experiment, method, label, MONOTONE_RANGE)
     slope = np.diff(weight) / np.diff(MONOTONE_RANGE)
     return Interval(float(slope.mean()), float(slope.min()), float(slope.max()), "scores from -2.5 to 2.5")
 
@@ -206,13 +209,21 @@ def _trained(experiment: Experiment, method: str) -> str:
     return method
 
 
-def _objective(experiment: Experiment, method: str) -> Objective:
+def _objective(experiment: Experiment, method: str) -> "Objective":
+    from real.counterfactual import make_any_objective
+
     settings = experiment.methods[_trained(experiment, method)]
     return make_any_objective(settings.objective, **settings.hyperparameters)
 
 
+def _weights(experiment: Experiment, method: str, label: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    from real.weights import weight_curve
+
+    return weight_curve(_objective(experiment, method), scores, label == "positive")
+
+
 def _weight(experiment: Experiment, method: str, label: str, score: float) -> float:
-    return float(weight_curve(_objective(experiment, method), np.array([score]), label == "positive")[0])
+    return float(_weights(experiment, method, label, np.array([score]))[0])
 
 
 def _exact(value: float) -> Interval:

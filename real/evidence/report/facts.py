@@ -1,17 +1,16 @@
 """What a report says of its results besides showing them: what the jobs took, and what made them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from real.config import ArithmeticScale, Experiment, ReportedScale
-from real.evidence.report.alt_texts import NONE
-from real.evidence.report.parts import REPORT
+from real.evidence.training_curves import NONE
 from real.records.consistent import read_record
-from real.records.jobs import BASE, Job, jobs, trained_jobs
+from real.records.jobs import BASE, Job, trained_jobs
 from real.records.provenance import this_process
 from real.system.code import commit_of, git_state
 from real.system.files import file_digest, read_json, read_json_lines
@@ -19,7 +18,7 @@ from real.tasks.problems import MATH_BENCHMARKS
 from real.tasks.sources import read_sources
 
 
-def stage_times(experiment: Experiment) -> pd.DataFrame:
+def stage_times(experiment: Experiment, jobs: Iterable[Job]) -> pd.DataFrame:
     """A row per stage: jobs, wall and CPU seconds summed over them, largest memory, and GPU-hours where GPUs were lent.
 
     Trained stages are counted by their provenance.json, what is drawn by Snakemake's benchmark files.
@@ -29,7 +28,7 @@ def stage_times(experiment: Experiment) -> pd.DataFrame:
     """
     taken = [
         {"stage": _stage(experiment, job), **facts}
-        for job in jobs(experiment)
+        for job in jobs
         if (facts := _taken(Path(experiment.results), job)) is not None
     ]
     columns = ["stage", "wall", "cpu", "memory", "gpu"]
@@ -64,7 +63,7 @@ def _taken(results: Path, job: Job) -> dict[str, float] | None:
         cpu = _float(record.get("cpu_seconds")) + _float(record.get("cpu_seconds_children"))
         return {"wall": wall, "cpu": cpu, "memory": _float(record.get("peak_memory_bytes")) / 1e6, "gpu": gpus * wall}
     path = results / "benchmarks" / f"{job.name}.jsonl"
-    if job.name == REPORT or not path.exists():
+    if not path.exists():
         return None
     notes = read_json_lines(path, keys=("s", "cpu_time", "max_rss"))[-1]
     return {"wall": _float(notes["s"]), "cpu": _float(notes["cpu_time"]), "memory": _float(notes["max_rss"]), "gpu": 0}
@@ -150,12 +149,12 @@ def _data(experiment: Experiment) -> Iterator[tuple[str, str]]:
                 yield f"{name}, {facts['problems']} generated problems", f"digest {facts['digest']}"
 
 
-def job_digests(experiment: Experiment) -> pd.DataFrame:
+def job_digests(experiment: Experiment, jobs: Iterable[Job]) -> pd.DataFrame:
     """A row per job: digests of configuration and code, as manifest.json has them, and its commit."""
     rows = []
-    for job in jobs(experiment):
+    for job in jobs:
         path = Path(experiment.results) / (job.record or job.outputs[0])
-        if job.name == REPORT or not path.exists():
+        if not path.exists():
             continue
         made = read_record(path) if job.record else {**job.identity(experiment), "git": git_state()}
         rows.append([job.name, made["config_digest"], made["code_digest"], commit_of(made)])

@@ -1,17 +1,15 @@
 """Which files a report of a scale shows: its own, and those of targets that the default one doesn't make."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from real.config import Experiment, ReportedScale, TorchScale
-from real.records.jobs import jobs, trained_jobs
+from real.config import Experiment
+from real.evidence.exhibit import Exhibit
+from real.records.jobs import trained_jobs
 from real.tasks.sources import read_sources
 
-REPORT = "report"
 SHOWN = (".csv", ".html", ".json", ".png")
-LAPTOP = "paper_configs/laptop.yaml"
-VARIANTS = "paper_configs/variants"
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,7 @@ class Aside:
         stem: of its table, figure and caption; title: for the reader.
         pages: its tables that are there, as pages; figures: its pictures that are there.
         command: what makes it.
+        exhibit: whose it is; None of contamination, which belongs to no scale.
     """
 
     stem: str
@@ -29,60 +28,43 @@ class Aside:
     pages: tuple[Path, ...]
     figures: tuple[Path, ...]
     command: str
+    exhibit: Exhibit | None
 
 
-def sweep_command(experiment: Experiment) -> str:
-    """What makes the learning-rate sweep of a scale; of one that trains nothing, the laptop's."""
-    trains = not isinstance(experiment.scale, ReportedScale)
-    laptop = not trains or isinstance(experiment.scale, TorchScale)
-    overlay = "learning_rate_sweep" if laptop else "learning_rate_sweep_paper"
-    config = experiment.files[0] if trains else LAPTOP
-    return f"snakemake learning_rate_sweep --cores all --configfile {config} {VARIANTS}/{overlay}.yaml"
-
-
-def mechanism_command() -> str:
-    """What makes the mechanism's table and figure, which only the laptop scale has."""
-    return f"snakemake mechanism --cores all --configfile {LAPTOP} {VARIANTS}/stale_rollouts.yaml"
-
-
-def asides(experiment: Experiment) -> list[Aside]:
-    """The sweep and the mechanism, of this scale with or without overlays, and contamination by each training set."""
+def asides(experiment: Experiment, exhibits: Sequence[Exhibit]) -> list[Aside]:
+    """Exhibits with a target of their own, of this scale with whatever overlays; contamination by each training set."""
     data = Path(experiment.results).parent / "datasets"
-    found = [
-        _aside(experiment, "learning_rate_sweep", "Learning-rate sweep", sweep_command(experiment)),
-        _aside(experiment, "mechanism", "Which part of the gradient weight matters", mechanism_command()),
-    ]
+    found = [_aside(experiment, exhibit) for exhibit in exhibits if exhibit.command]
     for name, source in read_sources().items():
         if source.split == "train":
             page = data / f"contamination_{name}.html"
             pages = (page,) if page.exists() else ()
             command = f"snakemake {page} --cores all"
-            found.append(Aside("contamination", f"Contamination by {source.label}", pages, (), command))
+            found.append(Aside("contamination", f"Contamination by {source.label}", pages, (), command, None))
     return found
 
 
-def own_inputs(experiment: Experiment) -> list[str]:
-    """Paths of this scale's files that its report reads, but for those of optional targets that are not there.
+def own_inputs(experiment: Experiment, exhibits: Sequence[Exhibit]) -> list[str]:
+    """This scale's files that its report reads, below its results, but for those of other targets that are not there.
 
     At protected scales without what runs left beside tables and figures: no loss of a record may repeat a run.
     """
-    results = Path(experiment.results)
-    return [str(results / name) for name in (*_drawn(experiment), *_records(experiment))]
+    return [*_drawn(experiment, exhibits), *_records(experiment)]
 
 
-def foreign_inputs(experiment: Experiment) -> list[Path]:
+def foreign_inputs(experiment: Experiment, exhibits: Sequence[Exhibit]) -> list[Path]:
     """What it reads besides, as far as it is there."""
-    own = set(own_inputs(experiment))
-    paths = [path for aside in asides(experiment) for path in (*aside.pages, *aside.figures)]
+    own = {str(Path(experiment.results, name)) for name in own_inputs(experiment, exhibits)}
+    paths = [path for aside in asides(experiment, exhibits) for path in (*aside.pages, *aside.figures)]
     return [path for path in paths if str(path) not in own]
 
 
-def _drawn(experiment: Experiment) -> Iterator[str]:
-    for job in jobs(experiment):
-        if job.kind != "drawn" or job.name == REPORT:
+def _drawn(experiment: Experiment, exhibits: Sequence[Exhibit]) -> Iterator[str]:
+    for exhibit in exhibits:
+        if exhibit.absent(experiment):
             continue
-        for output in job.outputs:
-            there = not job.optional or Path(experiment.results, output).exists()
+        for output in exhibit.outputs:
+            there = exhibit.command is None or Path(experiment.results, output).exists()
             if there and Path(output).suffix in SHOWN:
                 yield output
 
@@ -93,12 +75,13 @@ def _records(experiment: Experiment) -> Iterator[str]:
             yield from (output for output in job.outputs if output.endswith((str(job.record), "/evaluation.json")))
 
 
-def _aside(experiment: Experiment, stem: str, title: str, command: str) -> Aside:
+def _aside(experiment: Experiment, exhibit: Exhibit) -> Aside:
     """What is there of a target of this scale with whatever overlays."""
+    assert exhibit.command is not None
     results = Path(experiment.results)
     folders = [results, *sorted(results.parent.glob(f"{experiment.scale.scale}+*"))]
+    paths = [folder / name for folder in dict.fromkeys(folders) for name in exhibit.outputs]
     pages, figures = (
-        tuple(dict.fromkeys(path for folder in folders if (path := folder / name).exists()))
-        for name in (f"tables/{stem}.html", f"figures/{stem}.png")
+        tuple(path for path in paths if path.suffix == kind and path.exists()) for kind in (".html", ".png")
     )
-    return Aside(stem, title, pages, figures, command)
+    return Aside(exhibit.name, exhibit.title, pages, figures, exhibit.command(experiment), exhibit)

@@ -17,16 +17,19 @@ from jinja2 import Environment, StrictUndefined
 from real.config import Experiment
 from real.evidence.claims.page import STYLE as CLAIMS_STYLE
 from real.evidence.claims.page import amount, ends
-from real.evidence.report.alt_texts import curve_ends, describe
+from real.evidence.exhibit import Exhibit, evaluations_shown, methods_shown
+from real.evidence.layout import TABLE_STYLE, html_tables
 from real.evidence.report.facts import data_hashes, job_digests, origins, stage_times
 from real.evidence.report.page import PAGE
-from real.evidence.report.parts import REPORT, Aside, asides
-from real.evidence.tables import TABLE_STYLE, html_tables
-from real.records.jobs import jobs
-from real.records.made_from import CAPTIONS
+from real.evidence.report.parts import Aside, asides, foreign_inputs, own_inputs
+from real.evidence.training_curves import curve_ends
+from real.records.jobs import trained_jobs
 from real.statistics.intervals import Interval
 from real.system.files import MAKE_AGAIN, DamagedError, read_csv, read_json, write_text
+from real.tasks.sources import SOURCES_FILE
 
+REPORT = "report"
+CAPTIONS = Path("workflow/report")
 PNG = b"\x89PNG\r\n\x1a\n"
 EMBEDDED = re.compile(r"<h1>(?P<title>.*?)</h1>.*?<main>(?P<body>.*)</main>", re.S)
 VERDICTS = ("reproduced", "contradicted", "unresolved", "not run")
@@ -45,8 +48,30 @@ TIMES = (
 )
 
 
-def write_report(experiment: Experiment, folder: Path) -> None:
+def report_of(exhibits: Sequence[Exhibit]) -> Exhibit:
+    """The declaration of the report on all other exhibits."""
+
+    def make(experiment: Experiment, results: Path) -> None:
+        write_report(experiment, results, exhibits)
+
+    return Exhibit(
+        name=REPORT,
+        title="Report",
+        doing="putting claims, tables and figures on one page",
+        outputs=(f"{REPORT}.html",),
+        make=make,
+        reads=lambda experiment: own_inputs(experiment, exhibits),
+        settings=lambda experiment: [methods_shown(experiment), *evaluations_shown(experiment)],
+        printed=lambda _: [*map(str, sorted(CAPTIONS.glob("*.rst"))), str(SOURCES_FILE)],
+        beside=lambda experiment: foreign_inputs(experiment, exhibits),
+    )
+
+
+def write_report(experiment: Experiment, folder: Path, exhibits: Sequence[Exhibit]) -> None:
     """Write ``report.html`` into the folder of a finished scale.
+
+    Args:
+        exhibits: what it shows, as far as the scale has it.
 
     Raises:
         FileNotFoundError: something that it shows is missing, with what to run.
@@ -54,14 +79,15 @@ def write_report(experiment: Experiment, folder: Path) -> None:
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     judged = read_json(_there(folder / "claims.json"), keys=("rows", "evidence"))
-    drawn = [job for job in jobs(experiment) if job.kind == "drawn" and not job.optional and job.name != REPORT]
-    outputs = [Path(output) for job in drawn for output in job.outputs]
-    tables = [_table(folder / output) for output in outputs if output.parts[0] == "tables" and output.suffix == ".html"]
-    pictures = [_picture(experiment, folder / output) for output in outputs if output.suffix == ".png"]
+    had = [exhibit for exhibit in exhibits if not exhibit.absent(experiment)]
+    shown = [(exhibit, Path(output)) for exhibit in had if not exhibit.command for output in exhibit.outputs]
+    tables = [_table(folder / path) for _, path in shown if path.parts[0] == "tables" and path.suffix == ".html"]
+    pictures = [_picture(experiment, exhibit, folder / path) for exhibit, path in shown if path.suffix == ".png"]
+    jobs = [*trained_jobs(experiment), *(exhibit.job for exhibit in had)]
     made_from = {
         "What made the results": origins(experiment),
         "Data": data_hashes(experiment),
-        "Jobs": job_digests(experiment),
+        "Jobs": job_digests(experiment, jobs),
     }
     page = environment.from_string(PAGE).render(
         experiment=experiment.name,
@@ -74,8 +100,8 @@ def write_report(experiment: Experiment, folder: Path) -> None:
         claims={"caption": caption("claims"), **_embedded(folder / "claims.html")},
         tables=[*tables, _curves(folder / "tables/training_curves.csv")],
         figures=pictures,
-        asides=[_aside(experiment, aside) for aside in asides(experiment)],
-        times=lowered(html_tables({"What the jobs took": stage_times(experiment)}, TIMES)),
+        asides=[_aside(experiment, aside) for aside in asides(experiment, exhibits)],
+        times=lowered(html_tables({"What the jobs took": stage_times(experiment, jobs)}, TIMES)),
         origins=lowered(html_tables(made_from)),
         files=experiment.files,
     )
@@ -164,26 +190,27 @@ def _curves(path: Path) -> dict[str, Any]:
     }
 
 
-def _picture(experiment: Experiment, path: Path) -> dict[str, Any]:
+def _picture(experiment: Experiment, exhibit: Exhibit, path: Path) -> dict[str, Any]:
     """A figure of the results two folders up."""
     return {
         "id": f"figure-{path.stem}",
-        "title": path.stem.replace("_", " ").capitalize(),
+        "title": exhibit.title,
         "source": data_uri(path),
-        "alt": describe(experiment, path.stem, path.parent.parent),
+        "alt": exhibit.alt_text(experiment, path.parent.parent) if exhibit.alt_text else exhibit.title,
         "caption": caption(path.stem),
     }
 
 
 def _aside(experiment: Experiment, aside: Aside) -> dict[str, Any]:
+    pictures = [(path, _picture(experiment, aside.exhibit, path)) for path in aside.figures if aside.exhibit]
     return {
         "id": "-".join(aside.title.lower().split()),
         "title": aside.title,
         "caption": caption(aside.stem),
         "tables": [{"place": str(page), **_embedded(page)} for page in aside.pages],
         "figures": [
-            {"place": str(path), **_picture(experiment, path), "id": f"{path.parent.parent.name}-{path.stem}"}
-            for path in aside.figures
+            {"place": str(path), **picture, "id": f"{path.parent.parent.name}-{path.stem}"}
+            for path, picture in pictures
         ],
         "command": aside.command,
     }

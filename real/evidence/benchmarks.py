@@ -1,0 +1,81 @@
+"""Benchmark scores of every method; at the published scale those that the papers print."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from real.config import Experiment, ReportedScale
+from real.evidence.exhibit import Exhibit, evaluations, evaluations_shown, printed_benchmarks, table_files
+from real.evidence.layout import write_readable
+from real.evidence.printed import PROVENANCE, provenance_note, read_benchmarks
+from real.evidence.results import problem_rates
+from real.evidence.scores import arrays, cell, printed_table, sampling, score_row, with_mean
+from real.records.jobs import BASE
+from real.statistics.intervals import pass_at_1
+from real.system.files import write_csv
+
+
+def benchmark_scores(experiment: Experiment) -> pd.DataFrame:
+    """One row per (method, benchmark), the mean of the benchmarks as benchmark ``mean``.
+
+    Columns: backbone, group, method, label, benchmark, value, and, where samples exist, low, high, seeds, problems,
+    samples, covers; where they are printed elsewhere, provenance and response_limit.
+    """
+    if isinstance(experiment.scale, ReportedScale):
+        return read_benchmarks(experiment.scale.reported.benchmarks)
+    rows = []
+    for method in (BASE, *experiment.scale.methods):
+        rates = arrays(problem_rates(experiment, method))
+        rows += [
+            score_row(experiment, method, benchmark, pass_at_1(part), part) for benchmark, part in with_mean(rates)
+        ]
+    return pd.DataFrame(rows)
+
+
+def write_benchmarks(experiment: Experiment, results: Path) -> None:
+    """Write ``benchmarks.{csv,html,md,tex}``: rows are methods, columns the benchmarks and their mean."""
+    scores = benchmark_scores(experiment)
+    folder = results / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(folder / "benchmarks.csv", _wide(scores, ["value", "low", "high"]))
+    note = benchmark_note(experiment, scores)
+    scores["cell"] = [cell(row, ".3f") for row in scores.itertuples()]
+    marks = scores["provenance"].map(lambda name: PROVENANCE[name][0]) if "provenance" in scores else ""
+    scores["name"] = scores["label"] + marks
+    sections = {backbone: printed_table(part) for backbone, part in scores.groupby("backbone", sort=False)}
+    write_readable(folder / "benchmarks", f"Benchmarks at {experiment.scale.scale} scale", sections, note)
+
+
+def benchmark_note(experiment: Experiment, scores: pd.DataFrame) -> str:
+    """The sentence under the table: what was sampled, what the intervals cover."""
+    if isinstance(experiment.scale, ReportedScale):
+        return f"{experiment.scale.evidence}. {provenance_note(scores)}"
+    return (
+        f"pass@1 at the last step [95 % interval]; {sampling(experiment, scores)}. Intervals cover "
+        f"{scores['covers'].iloc[-1]}; the base model's cover problems only."
+    )
+
+
+def _wide(scores: pd.DataFrame, values: list[str]) -> pd.DataFrame:
+    """One row per method; each benchmark has a value column, and _low and _high where intervals exist."""
+    index = ["backbone", "group", "method", "label"]
+    index += [key for key in ("provenance", "response_limit", "seeds", "samples", "covers") if key in scores]
+    present = [value for value in values if value in scores]
+    wide = scores.pivot(index=index, columns="benchmark", values=present)
+    benchmarks = list(dict.fromkeys(scores["benchmark"]))
+    wide = wide[[(value, benchmark) for benchmark in benchmarks for value in present]]
+    wide.columns = [name if value == "value" else f"{name}_{value}" for value, name in wide.columns]
+    order = scores.drop_duplicates(["backbone", "method"])[["backbone", "method"]]
+    return order.merge(wide.reset_index(), on=["backbone", "method"])[[*index, *wide.columns]]
+
+
+EXHIBIT = Exhibit(
+    name="benchmarks",
+    title="Benchmarks",
+    doing="tabulating the benchmarks",
+    outputs=table_files("benchmarks"),
+    make=write_benchmarks,
+    reads=evaluations,
+    settings=evaluations_shown,
+    printed=printed_benchmarks,
+)

@@ -1,0 +1,141 @@
+"""A table, a figure or a page of a scale, declared once: for the workflow, the manifest, ``verify`` and the report.
+
+A module of real/evidence or of figures/ that has an ``EXHIBIT`` is found by real/commands/exhibits.py. The exhibit's
+name is one word everywhere: its rule, ``python -m real make NAME``, its files, its caption in workflow/report.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from real.config import ConfigError, Experiment, ReportedScale, digest
+from real.records.jobs import Job, trained_jobs
+from real.system.code import EVIDENCE, code_digest
+from real.system.errors import system_reason
+
+READABLE = ("csv", "html", "md", "tex")
+LAPTOP = "paper_configs/laptop.yaml"
+VARIANTS = "paper_configs/variants"
+
+
+def _none(_: Experiment) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One table, figure or page.
+
+    Attributes:
+        name: see above; title: for readers.
+        doing: what the workflow says while it is made.
+        outputs: its files, as paths below the scale's results.
+        make: writes them into the folder of the scale's results.
+        reads: the files that it is made from, as paths below the scale's results; the jobs that make them come first.
+        settings: what it shows of the configuration, as JSON can hold it.
+        printed: files of this repository that it is made from; by content, since their times say nothing after a clone.
+        beside: files of other targets that it shows where they are there; no target is run for them.
+        absent: why a scale doesn't have it, with what to do; empty where it has.
+        command: what to type for it, where a target of its own makes it; None: the default target does.
+        alt_text: what its picture shows, for those who can't see it, from the results in a folder.
+    """
+
+    name: str
+    title: str
+    doing: str
+    outputs: tuple[str, ...]
+    make: Callable[[Experiment, Path], None]
+    reads: Callable[[Experiment], Iterable[str]] = _none
+    settings: Callable[[Experiment], Any] = _none
+    printed: Callable[[Experiment], list[str]] = _none
+    beside: Callable[[Experiment], list[Path]] = lambda _: []
+    absent: Callable[[Experiment], str] = lambda _: ""
+    command: Callable[[Experiment], str] | None = None
+    alt_text: Callable[[Experiment, Path], str] | None = None
+
+    def identity(self, experiment: Experiment) -> dict[str, str]:
+        """``config_digest`` and ``code_digest``; what it reads of results counts by its times.
+
+        Raises:
+            ConfigError: a file of this repository that it is made from is gone.
+        """
+        try:
+            printed = [Path(file).read_text() for file in self.printed(experiment)]
+        except OSError as error:
+            raise ConfigError(f"{error.filename}: {system_reason(error)}; restore it from the repository") from None
+        return {
+            "config_digest": digest({"settings": self.settings(experiment), "printed": printed}),
+            "code_digest": code_digest(self.make.__module__, wings=EVIDENCE),
+        }
+
+    @property
+    def job(self) -> Job:
+        """For the manifest, ``verify`` and the report."""
+        return Job("drawn", self.name, self.outputs, optional=self.command is not None, drawn_from=self.identity)
+
+
+def table_files(stem: str) -> tuple[str, ...]:
+    """A table as numbers and for reading."""
+    return tuple(f"tables/{stem}.{kind}" for kind in READABLE)
+
+
+def figure_files(stem: str) -> tuple[str, ...]:
+    """A figure."""
+    return (f"figures/{stem}.pdf", f"figures/{stem}.png")
+
+
+def evaluations(experiment: Experiment) -> list[str]:
+    """The rows of the base model and of every run on every benchmark; none at a scale that trains nothing."""
+    return [
+        output
+        for job in trained_jobs(experiment)
+        if job.kind == "evaluate"
+        for output in job.outputs
+        if output.endswith(".parquet")
+    ]
+
+
+def metrics(experiment: Experiment) -> list[str]:
+    """What every run measured."""
+    return _of_runs(experiment, "metrics.jsonl")
+
+
+def gradient_samples(experiment: Experiment) -> list[str]:
+    """Scores and weights that every run met."""
+    return _of_runs(experiment, "gradient_samples.parquet")
+
+
+def methods_shown(experiment: Experiment) -> dict[str, Any]:
+    """The methods with their hyper-parameters."""
+    return {name: method.model_dump() for name, method in experiment.methods.items()}
+
+
+def runs_shown(experiment: Experiment) -> list[Any]:
+    """Which runs are shown, and how they are called."""
+    scale = experiment.scale
+    labels = {name: method.label for name, method in experiment.methods.items()}
+    return [labels, scale.methods, [] if isinstance(scale, ReportedScale) else scale.seeds]
+
+
+def evaluations_shown(experiment: Experiment) -> list[Any]:
+    """What is shown of evaluations."""
+    scale = experiment.scale
+    benchmarks = [] if isinstance(scale, ReportedScale) else scale.evaluation.benchmarks
+    return [*runs_shown(experiment), benchmarks, scale.evidence]
+
+
+def printed_benchmarks(experiment: Experiment) -> list[str]:
+    """Tables of the papers, at the scale that shows them."""
+    return experiment.scale.reported.benchmarks if isinstance(experiment.scale, ReportedScale) else []
+
+
+def nothing_is_trained(experiment: Experiment) -> str:
+    """Why a scale of printed numbers lacks what only measured results can give."""
+    if not isinstance(experiment.scale, ReportedScale):
+        return ""
+    return f"the scale '{experiment.scale.scale}' trains nothing; name one that does, for example {LAPTOP}"
+
+
+def _of_runs(experiment: Experiment, name: str) -> list[str]:
+    return [f"{job.name}/{name}" for job in trained_jobs(experiment) if job.kind == "train"]

@@ -1,0 +1,84 @@
+"""Training curves of every run, tidy, and their ends in short."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from real.config import Experiment, ReportedScale
+from real.evidence.exhibit import Exhibit, metrics, runs_shown
+from real.evidence.results import run_metrics
+from real.system.files import read_csv, write_csv
+
+METRICS = {
+    "entropy": "Entropy, nats per token",
+    "val_pass_at_1": "Validation pass@1",
+    "reward_mean": "Reward",
+    "solve_all": "Prompts solved by all rollouts",
+}
+NONE = "–"
+
+
+def training_curves(experiment: Experiment) -> pd.DataFrame:
+    """Tidy curves of all runs: metric, method, label, seed (empty at the published scale), step, value."""
+    if isinstance(experiment.scale, ReportedScale):
+        path = Path(experiment.scale.reported.training_dynamics)
+        return read_csv(path, remedy="restore it from the repository", comment="#")
+    parts = []
+    for method in experiment.scale.methods:
+        for seed in experiment.scale.seeds:
+            measured = run_metrics(experiment, method, seed)
+            tidy = measured.melt("step", list(METRICS), var_name="metric").dropna(subset=["value"])
+            label = experiment.methods[method].label
+            parts.append(tidy.assign(method=method, label=label, seed=seed))
+    return pd.concat(parts)[["metric", "method", "label", "seed", "step", "value"]]
+
+
+def curve_ends(curves: pd.DataFrame) -> pd.DataFrame:
+    """A row per method, a column per metric: mean over seeds at the first and at the last measured step.
+
+    Args:
+        curves: tidy, columns metric, label, seed, step, value (training_curves.csv).
+    """
+    last_step = curves.groupby("metric")["step"].max()
+    lines = {place: rows.groupby("step")["value"].mean() for place, rows in curves.groupby(["metric", "label"])}
+    rows = []
+    for label in dict.fromkeys(curves["label"]):
+        row = {"method": label}
+        for metric, heading in METRICS.items():
+            line = lines.get((metric, label))
+            row[heading] = NONE if line is None else _ends(line, last_step[metric])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _ends(line: pd.Series, last_step: float) -> str:
+    earlier = "" if line.index[-1] == last_step else f" (step {line.index[-1]:g})"
+    return f"{line.iloc[0]:#.3g} → {line.iloc[-1]:#.3g}{earlier}"
+
+
+def write_training_curves(experiment: Experiment, results: Path) -> None:
+    """Write ``training_curves.csv``.
+
+    Raises:
+        FileNotFoundError, OriginError, DamagedError: as :func:`real.evidence.results.run_metrics`.
+    """
+    path = results / "tables/training_curves.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(path, training_curves(experiment))
+
+
+def printed_curves(experiment: Experiment) -> list[str]:
+    """The paper's digitised curves, at the scale that shows them."""
+    return [experiment.scale.reported.training_dynamics] if isinstance(experiment.scale, ReportedScale) else []
+
+
+EXHIBIT = Exhibit(
+    name="training_curves",
+    title="Training curves",
+    doing="collecting the training curves",
+    outputs=("tables/training_curves.csv",),
+    make=write_training_curves,
+    reads=metrics,
+    settings=runs_shown,
+    printed=printed_curves,
+)

@@ -1,0 +1,35 @@
+# What can't work, said in a sentence before the first job: Snakemake itself would end in a traceback.
+
+import errno
+
+from snakemake.utils import validate
+
+from real.config import read
+from real.records.jobs import in_the_way
+
+if read(CONFIG_FILES) != dict(config):
+    raise WorkflowError(
+        "--config is not read; write an overlay file (paper_configs/variants) and name it after the scale's"
+    )
+
+# no defaults are set: a scale's class would get those of the others, which it doesn't know
+validate(
+    config, workflow.source_path("../schemas/config.schema.json"), set_default=False
+)
+
+if obstacle := in_the_way(Path(RESULTS), declared):
+    raise WorkflowError(
+        f"{obstacle}: is no folder, but results belong below it; move it away and run the same command again"
+    )
+
+
+onstart:
+    # not before: a dry run may read what it can't write
+    place = Path(RESULTS)
+    folder = next(path for path in [place, *place.parents] if path.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        reason = os.strerror(errno.EROFS if read_only else errno.EACCES)
+        raise WorkflowError(
+            f"{folder}: can't be written ({reason}), but results belong there; mend that and run the same command again"
+        )
