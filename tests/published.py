@@ -27,8 +27,9 @@ from PIL import Image
 
 from figures import gradient_magnitude, style, training_dynamics
 from real.config import Experiment, load
+from real.evidence.benchmarks import write_benchmarks
 from real.evidence.claims.judge import write_claims
-from real.evidence.tables import training_curves, write_benchmarks
+from real.evidence.training_curves import training_curves
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDED_BY_THE_PROCESSOR = {"claims.json", *(f"gradient_magnitude.{kind}" for kind in ("pdf", "png", "svg"))}
@@ -82,7 +83,7 @@ def make(folder: Path) -> None:
     write_claims(experiment, folder)
     for name, figure in drawn(experiment).items():
         with plt.rc_context({"pdf.compression": 0}):
-            style.save(figure, *(folder / f"{name}.{kind}" for kind in ("pdf", "png", "svg")))
+            style.write(figure, *(folder / f"{name}.{kind}" for kind in ("pdf", "png", "svg")))
 
 
 def digest(path: Path) -> str:
@@ -96,7 +97,8 @@ def digest(path: Path) -> str:
 
 def digests(folder: Path) -> dict[str, str]:
     """Digest by file name, of the files that no processor changes."""
-    return {path.name: digest(path) for path in sorted(folder.iterdir()) if path.name not in ROUNDED_BY_THE_PROCESSOR}
+    paths = sorted(folder.rglob("*.*"), key=lambda path: path.name)
+    return {path.name: digest(path) for path in paths if path.name not in ROUNDED_BY_THE_PROCESSOR}
 
 
 def values(folder: Path) -> dict[str, list[float]]:

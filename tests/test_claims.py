@@ -254,7 +254,7 @@ def test_a_weight_beyond_its_bound_would_be_found(published, content, monkeypatc
     """The bound is checked by the objective's own gradient: twice the loss contradicts the claim."""
     honest = make_objective("real")
     doubled = replace(honest, loss=lambda *batch, **given: 2 * honest.loss(*batch, **given))
-    monkeypatch.setattr("real.evidence.claims.measures.make_any_objective", lambda *_, **__: doubled)
+    monkeypatch.setattr("real.counterfactual.make_any_objective", lambda *_, **__: doubled)
     interval = MEASURES["weight_supremum"].function(published, method="real")
     assert interval.value == pytest.approx(2.0, abs=1e-3)
 

@@ -102,6 +102,6 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("real.evidence.tables.write_benchmarks", interrupted)
-    assert main(["tables", "--config", "paper_configs/published.yaml"]) == 130
+    monkeypatch.setattr("real.commands.exhibits.make", interrupted)
+    assert main(["make", "benchmarks", "--config", "paper_configs/published.yaml"]) == 130
     assert "run the same command again" in capsys.readouterr().err

@@ -114,7 +114,7 @@ def test_sweep_figure_shows_every_seed():
 
 def test_saving_twice_writes_the_same_bytes(tmp_path):
     for name in ("a", "b"):
-        style.save(
+        style.write(
             gradient_magnitude.draw({"real": METHODS["real"]}), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png"
         )
     for kind in ("pdf", "png"):

@@ -1,6 +1,9 @@
 """The wings of real/ import in one direction, and the paper alone stands at its root (real/README.md)."""
 
 import ast
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,5 +74,38 @@ def test_every_wing_imports_earlier_ones_alone():
     assert wrong == []
 
 
-if __name__ == "__main__":
-    test_every_wing_imports_earlier_ones_alone()
+def test_the_paper_alone_stands_at_the_root():
+    names = {path.stem for path in (ROOT / "real").glob("*.py")}
+    assert names == {*PAPER, "__init__", "__main__"}
+
+
+def test_every_wing_has_a_row_and_a_line_of_the_readme():
+    wings = {path.name for path in (ROOT / "real").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert wings | {"root", "figures"} == ROW.keys()
+    lines = (ROOT / "real" / "README.md").read_text()
+    assert [wing for wing in wings if f"`{wing}/`" not in lines] == []
+
+
+def test_an_import_inside_a_function_says_why_it_is_there():
+    unsaid = []
+    for path in FILES:
+        lines = path.read_text().splitlines()
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                own = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+                text = "\n".join(lines[function.lineno - 1 : function.end_lineno])
+                unsaid += [] if re.search("#.*import", text) else [f"{path}:{node.lineno}" for node in own]
+    assert unsaid == []
+
+
+def test_reading_a_configuration_imports_neither_torch_nor_what_draws():
+    listed = "[name for name in ('torch', 'transformers', 'matplotlib', 'scipy') if name in sys.modules]"
+    script = f"import sys, real.config, real.commands.command_line; print({listed})"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_finding_every_exhibit_imports_no_torch():
+    script = "import sys; from real.commands.exhibits import exhibits; exhibits(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

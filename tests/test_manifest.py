@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from real.commands.command_line import main
+from real.commands.exhibits import all_jobs
 from real.config import load
-from real.records.jobs import jobs
 from real.records.manifest import MANIFEST, read_manifest, write_manifest
 from real.records.verify import REMEDIES, verify
 from real.system.files import read_json, write_json
@@ -27,7 +27,7 @@ KEPT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max
 
 def found(experiment) -> dict[str, tuple[str, str]]:
     """(kind, detail) by path; one finding a path."""
-    findings, _ = verify(experiment)
+    findings, _ = verify(experiment, all_jobs(experiment))
     assert len({finding.path for finding in findings}) == len(findings)
     return {finding.path: (finding.kind, finding.detail) for finding in findings}
 
@@ -64,7 +64,7 @@ def test_every_file_is_listed_with_its_hash_and_what_made_it(tiny_copy, capsys):
 
 def test_writing_it_again_changes_no_byte(tiny_copy):
     before = (RESULTS / MANIFEST).read_bytes()
-    assert write_manifest(tiny_copy) == []
+    assert write_manifest(tiny_copy, all_jobs(tiny_copy)) == []
     assert (RESULTS / MANIFEST).read_bytes() == before
 
 
@@ -209,7 +209,7 @@ def test_another_configuration_is_stale_with_its_keys_and_commit(tiny_copy, caps
 def test_other_code_is_stale_with_its_commit_for_jobs_and_for_what_is_drawn(tiny_copy):
     path = RESULTS / "runs/real/seed0/provenance.json"
     write_json(path, read_json(path) | {"code_digest": "0" * 16, "git": {"commit": "f" * 40, "modified_files": 0}})
-    write_manifest(tiny_copy)
+    write_manifest(tiny_copy, all_jobs(tiny_copy))
     manifest = json.loads((RESULTS / MANIFEST).read_text())
     assert found(tiny_copy) == {
         "runs/real/seed0": ("stale", "was made by other code than the present, at commit ffffffffffff")
@@ -224,13 +224,13 @@ def test_a_job_that_is_no_longer_declared_is_stale_and_its_files_are_still_verif
     findings = found(load(CONFIG[1:]))
     assert findings["runs/gspo/seed0"] == ("stale", "belongs to nothing that the present configuration declares")
     assert findings["runs/gspo/seed0/metrics.jsonl"][0] == "missing"
-    assert findings["benchmark_tables"][0] == "stale"
+    assert findings["benchmarks"][0] == "stale"
 
 
 def test_an_evaluation_of_another_checkpoint_is_mismatched(tiny_copy):
     """As after a run that was retrained by hand: its files are listed anew, its evaluation is the old one's."""
     shutil.copy(RESULTS / "base/model/model.safetensors", RESULTS / "runs/real/seed0/model/model.safetensors")
-    write_manifest(tiny_copy)
+    write_manifest(tiny_copy, all_jobs(tiny_copy))
     findings = found(tiny_copy)
     assert {path: kind for path, (kind, _) in findings.items()} == {"evaluations/real/seed0": "mismatched"}
     assert "which is not runs/real/seed0/model" in findings["evaluations/real/seed0"][1]
@@ -263,7 +263,7 @@ def test_every_scale_declares_its_outputs_and_a_sweep_its_own_only_if_made(monke
 
     def outputs(*names: str, optional: bool = False) -> set[str]:
         experiment = load([f"paper_configs/{name}.yaml" for name in names], local_file=Path("absent"))
-        return {output for job in jobs(experiment) if job.optional == optional for output in job.outputs}
+        return {output for job in all_jobs(experiment) if job.optional == optional for output in job.outputs}
 
     published = outputs("published")
     assert len(published) == 4 + 1 + 2 + 4 + 1

@@ -256,7 +256,7 @@ def test_permuted_seeds_change_nothing(noisy, tmp_path):
 
 def test_files_hold_what_the_functions_give_and_the_page_says_what_it_shows(noisy):
     experiment, _ = noisy
-    write_mechanism(experiment, Path("tables"))
+    write_mechanism(experiment, Path())
     pd.testing.assert_frame_equal(read_csv(Path("tables/mechanism.csv")), comparisons(experiment))
     pd.testing.assert_frame_equal(read_csv(Path("tables/mechanism_runs.csv")), runs(experiment))
     row = row_of(comparisons(experiment), "clip", BEST)
@@ -289,16 +289,14 @@ def test_files_hold_what_the_functions_give_and_the_page_says_what_it_shows(nois
 
 
 def test_one_seed_and_one_base_model_are_named_as_such(finished, tmp_path):
-    write_mechanism(experiment_of(tmp_path, seeds=[1]), Path("tables"))
+    write_mechanism(experiment_of(tmp_path, seeds=[1]), Path())
     text = Path("tables/mechanism.md").read_text()
     assert "seeds 1, which start from 1 base model (of seed 7)" in text
     assert "Intervals cover problems only" in text
 
 
 @pytest.mark.parametrize("left_out", ["mechanism", "grid"])
-@pytest.mark.parametrize(
-    "function", [runs, comparisons, lambda experiment: write_mechanism(experiment, Path("tables"))]
-)
+@pytest.mark.parametrize("function", [runs, comparisons, lambda experiment: write_mechanism(experiment, Path())])
 def test_a_scale_without_grid_or_hypotheses_names_the_overlay(tmp_path, left_out, function):
     experiment = experiment_of(tmp_path, **{left_out: [] if left_out == "grid" else None, "mechanism": None})
     with pytest.raises(ConfigError, match=r"name one after .*paper_configs/variants/stale_rollouts\.yaml$") as caught:

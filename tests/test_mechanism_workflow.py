@@ -43,7 +43,7 @@ def checkout(tmp_path_factory):
 @pytest.mark.parametrize(("configuration", "runs"), [(SHORT, 7 * 2), (FULL, (11 * 2 + 1 + 3 * 2 * 2) * 6)])
 def test_the_overlays_ask_for_their_runs(checkout, configuration, runs):
     jobs = planned(checkout, "mechanism", *configuration)
-    assert (jobs["train"], jobs["evaluate"], jobs["mechanism_table"], jobs["mechanism_figure"]) == (runs, runs, 1, 1)
+    assert (jobs["train"], jobs["evaluate"], jobs["mechanism"]) == (runs, runs, 1)
     assert jobs.get("further_base", 0) == (configuration == FULL)
 
 

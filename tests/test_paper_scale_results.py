@@ -11,16 +11,14 @@ from safetensors.torch import save_file
 from figures import gradient_measured, learning_rate_sweep, training_dynamics
 from real.commands.command_line import main
 from real.config import load
+from real.evidence.benchmarks import write_benchmarks
 from real.evidence.claims.judge import judge, write_claims
 from real.evidence.claims.schema import load_claims
+from real.evidence.differences import write_differences
+from real.evidence.learning_rate_sweep import write_learning_rate_sweep
+from real.evidence.pass_at_k import write_pass_at_k
 from real.evidence.printed import benchmarks, validation_problems
-from real.evidence.tables import (
-    training_curves,
-    write_benchmarks,
-    write_differences,
-    write_learning_rate_sweep,
-    write_pass_at_k,
-)
+from real.evidence.training_curves import training_curves
 from real.planning.needs import Needs, needs
 from real.records.made_from import base_identity, evaluation_identity, run_identity
 from real.statistics.intervals import paired_difference
@@ -73,7 +71,7 @@ def texts(stem: Path) -> list[str]:
 
 def test_benchmark_table_has_the_six_printed_columns_and_their_means(finished):
     experiment, rates = finished("single_gpu")
-    write_benchmarks(experiment, Path("tables"))
+    write_benchmarks(experiment, Path())
     header, _, *rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in Path("tables/benchmarks.md").read_text().splitlines()
@@ -94,7 +92,7 @@ def test_benchmark_table_has_the_six_printed_columns_and_their_means(finished):
 
 def test_differences_and_pass_at_k_are_those_of_the_files(finished):
     experiment, rates = finished("1.5b")
-    write_differences(experiment, Path("tables"))
+    write_differences(experiment, Path())
     stored = pd.read_csv("tables/differences.csv").set_index(["method", "benchmark"])
     order = experiment.scale.evaluation.benchmarks  # the bootstrap draws in it
     real, gspo = ([rates[method, name][None] for name in order] for method in ("real", "gspo"))
@@ -102,7 +100,7 @@ def test_differences_and_pass_at_k_are_those_of_the_files(finished):
     assert stored.loc[("gspo", "mean"), ["value", "low", "high"]].tolist() == pytest.approx(
         [expected.value, expected.low, expected.high]
     )
-    write_pass_at_k(experiment, Path("tables"))
+    write_pass_at_k(experiment, Path())
     scores = pd.read_csv("tables/pass_at_k.csv").set_index(["method", "k"])["value"]
     assert scores["dapo", 1] == pytest.approx(np.mean([rates["dapo", name].mean() for name in benchmarks()]))
     assert scores["dapo", 4] == pytest.approx(np.mean([(rates["dapo", name] > 0).mean() for name in benchmarks()]))
@@ -127,7 +125,7 @@ def test_claims_are_judged_at_their_own_scale_and_have_analogues_on_one_gpu(fini
     analogue = stored["real_over_dapo_1_5b@single_gpu"]
     assert analogue["verdict"] == "reproduced"
     assert analogue["command"] == (
-        "snakemake benchmark_tables claims --cores all --resources gpu=1 --configfile paper_configs/single_gpu.yaml"
+        "snakemake benchmarks claims --cores all --resources gpu=1 --configfile paper_configs/single_gpu.yaml"
     )
     assert analogue["cost"] == "estimate: 7 to 13 GPU-hours per seed, 2 runs"
     assert "None" not in Path("written/claims.html").read_text()
@@ -183,7 +181,7 @@ def test_curves_and_their_figures_say_what_was_validated_on(finished):
 
 def test_the_sweep_is_judged_on_the_named_validation_set(finished):
     experiment, _ = finished("1.5b", "variants/learning_rate_sweep_paper")
-    write_learning_rate_sweep(experiment, Path("tables"))
+    write_learning_rate_sweep(experiment, Path())
     text = Path("tables/learning_rate_sweep.md").read_text()
     assert "| method   | 5.0e-07   | 1.0e-06   | 2.0e-06   | 4.0e-06   |" in text
     assert "step 2, seeds 0; 8 samples of each of 30 problems of AIME24" in text

@@ -17,14 +17,15 @@ import yaml
 from PIL import Image
 
 from figures import gradient_magnitude, learning_rate_sweep, style
+from figures.gradient_magnitude import SHAPES
 from real.commands.command_line import main
+from real.commands.exhibits import all_jobs, exhibits
 from real.config import load
-from real.evidence.report.alt_texts import SHAPES, curve_ends
+from real.evidence.layout import html_page, write_readable
 from real.evidence.report.facts import stage_times
 from real.evidence.report.parts import asides, foreign_inputs, own_inputs
 from real.evidence.report.write import caption
-from real.evidence.tables import html_page, write_readable
-from real.records.jobs import jobs
+from real.evidence.training_curves import curve_ends
 from real.records.provenance import RECORD
 from real.system.code import commit_of
 from real.system.files import read_json, write_json
@@ -79,7 +80,7 @@ class Page(HTMLParser):
 
 def reported() -> Page:
     """The report, made again."""
-    assert main(["report", *CONFIG]) == 0
+    assert main(["make", "report", *CONFIG]) == 0
     return Page(REPORT)
 
 
@@ -95,7 +96,7 @@ def test_every_picture_is_the_png_that_the_scale_drew_as_part_of_the_page(tiny_c
         with Image.open(io.BytesIO(content)) as image:
             image.load()
             assert image.format == "PNG"
-    names = ("training_dynamics", "gradient_magnitude", "gradient_measured")
+    names = ("gradient_magnitude", "gradient_measured", "training_dynamics")
     assert images == [(RESULTS / f"figures/{name}.png").read_bytes() for name in names]
 
 
@@ -125,9 +126,9 @@ def test_every_anchor_leads_to_one_place(tiny_copy):
 def test_every_table_figure_and_claim_of_the_scale_is_on_the_page(tiny_copy):
     page = reported()
     cells = " | ".join(page.text("td"))
-    outputs = [Path(output) for job in jobs(tiny_copy) if job.kind == "drawn" for output in job.outputs]
+    outputs = [Path(output) for job in all_jobs(tiny_copy) if job.kind == "drawn" for output in job.outputs]
     tables = [RESULTS / output for output in outputs if output.suffix == ".html" and output.stem != "report"]
-    assert [path.stem for path in tables] == ["benchmarks", "differences", "pass_at_k", "claims"]
+    assert [path.stem for path in tables] == ["benchmarks", "claims", "differences", "pass_at_k"]
     for path in tables:
         assert " | ".join(Page(path).text("td")) in cells, path
     for row in curve_ends(pd.read_csv(RESULTS / "tables/training_curves.csv")).itertuples(index=False):
@@ -158,7 +159,7 @@ def test_claims_come_first_counted_by_evidence_level_with_what_was_judged(tiny_c
 
 
 def test_text_alternatives_tell_what_the_pictures_show(tiny_copy):
-    dynamics, magnitude, measured = (str(image["alt"]) for image in reported().all("img"))
+    magnitude, measured, dynamics = (str(image["alt"]) for image in reported().all("img"))
     curves = pd.read_csv(RESULTS / "tables/training_curves.csv")
     entropy = curves[(curves["metric"] == "entropy") & (curves["method"] == "real")].sort_values("step")["value"]
     assert f"Entropy, nats per token: REAL {entropy.iloc[0]:#.3g} → {entropy.iloc[-1]:#.3g}, GSPO" in dynamics
@@ -201,7 +202,7 @@ def test_text_of_configuration_claims_and_curves_stays_text(tiny_copy):
     assert page.text("p")[0] == f"Evidence: {HOSTILE}."
     assert [item for item in page.text("li") if item.startswith(f"{HOSTILE}: ")]
     assert HOSTILE in page.text("td")
-    assert f"{HOSTILE} " in str(page.all("img")[0]["alt"])
+    assert f"{HOSTILE} " in str(page.all("img")[-1]["alt"])
 
 
 def test_what_other_targets_make_is_named_with_its_command_where_it_is_absent(tiny_copy):
@@ -214,8 +215,8 @@ def test_what_other_targets_make_is_named_with_its_command_where_it_is_absent(ti
         files = command.partition("--configfile ")[2].split()
         assert files[-1] == f"paper_configs/variants/{overlay}.yaml"
         load(files, local_file=Path("absent"))
-    assert section.count("Not run here.") == len(asides(tiny_copy)) == len(commands)
-    assert foreign_inputs(tiny_copy) == []
+    assert section.count("Not run here.") == len(asides(tiny_copy, exhibits())) == len(commands)
+    assert foreign_inputs(tiny_copy, exhibits()) == []
 
 
 def made_elsewhere() -> None:
@@ -229,7 +230,7 @@ def made_elsewhere() -> None:
     frame = pd.DataFrame({**scores, "values": ["0.987 0.973", "0.2 0.3"]})
     frame.to_csv(sweep / "tables/learning_rate_sweep.csv", index=False)
     write_readable(sweep / "tables/learning_rate_sweep", "Sweep", {"evidence": table}, "note")
-    style.save(learning_rate_sweep.draw(frame, "evidence"), sweep / "figures/learning_rate_sweep.png")
+    style.write(learning_rate_sweep.draw(frame, "evidence"), sweep / "figures/learning_rate_sweep.png")
     runs = {"staleness": 8, "learning_rate": 3e-4, "label": ["+ a", "− b"], "test": [0.75, 0.5]}
     stale = Path("results/smoke+stale")
     pd.DataFrame(runs).to_csv(stale / "tables/mechanism_runs.csv", index=False)
@@ -252,7 +253,7 @@ def test_what_other_targets_made_is_shown_with_the_folder_it_is_from(tiny_copy):
     assert "Staleness 8, learning rate 3.0e-04: + a: 0.750, − b: 0.500" in str(mechanism["alt"])
     assert png(sweep) == Path("results/smoke+learning_rate_sweep/figures/learning_rate_sweep.png").read_bytes()
     assert len(page.ids) == len(set(page.ids))
-    assert [path.name for path in foreign_inputs(tiny_copy)] == [
+    assert [path.name for path in foreign_inputs(tiny_copy, exhibits())] == [
         "learning_rate_sweep.html",
         "learning_rate_sweep.png",
         "mechanism.html",
@@ -263,13 +264,13 @@ def test_what_other_targets_made_is_shown_with_the_folder_it_is_from(tiny_copy):
 
 def test_costs_are_sums_of_what_jobs_recorded_and_of_snakemakes_benchmarks(tiny_copy):
     (RESULTS / "benchmarks").mkdir()
-    for name, seconds in (("claims", 2.5), ("benchmark_tables", 1.5)):
+    for name, seconds in (("claims", 2.5), ("benchmarks", 1.5)):
         note = {"s": seconds, "cpu_time": "NA" if name == "claims" else 1.0, "max_rss": 100}
         (RESULTS / f"benchmarks/{name}.jsonl").write_text(json.dumps(note) + "\n")
     path = RESULTS / "runs/real/seed0" / RECORD
     taken = {"wall_seconds": 1800.0, "cpu_seconds": 10.0, "cpu_seconds_children": 5.0, "peak_memory_bytes": 5e9}
     write_json(path, read_json(path) | taken | {"command": ["python", "-m", "real", "train", "--gpus", "4"]})
-    times = stage_times(tiny_copy).set_index("stage")
+    times = stage_times(tiny_copy, all_jobs(tiny_copy)).set_index("stage")
     assert list(times.loc["training, REAL"]) == ["1", "1,800", "15", "5,000", "2.0"]
     assert list(times.loc["tables, claims and figures"]) == ["2", "4", "1", "100", "0.0"]
     assert times.loc["evaluation", "jobs"] == "3"
@@ -278,7 +279,7 @@ def test_costs_are_sums_of_what_jobs_recorded_and_of_snakemakes_benchmarks(tiny_
 
 
 def test_without_gpus_there_are_no_gpu_hours(tiny_copy):
-    assert "GPU-hours" not in stage_times(tiny_copy)
+    assert "GPU-hours" not in stage_times(tiny_copy, all_jobs(tiny_copy))
 
 
 def test_provenance_names_commits_machine_versions_seeds_and_hashes(tiny_copy):
@@ -313,19 +314,19 @@ def test_a_missing_or_damaged_part_is_named_and_nothing_is_written(tiny_copy, ca
     before = REPORT.read_bytes()
     path = RESULTS / name
     path.unlink() if content is None else path.write_bytes(content)
-    assert main(["report", *CONFIG]) == 1
+    assert main(["make", "report", *CONFIG]) == 1
     assert capsys.readouterr().err.startswith(f"real: {path}: {sentence}")
     assert REPORT.read_bytes() == before
 
 
 def test_inputs_are_all_that_is_shown_and_at_protected_scales_nothing_that_would_repeat_a_run(tiny_copy):
-    inputs = own_inputs(tiny_copy)
-    assert {str(RESULTS / name) for name in ("claims.json", f"runs/real/seed0/{RECORD}")} < set(inputs)
-    assert str(REPORT) not in inputs
-    assert [path for path in inputs if not Path(path).exists()] == []
+    inputs = own_inputs(tiny_copy, exhibits()[:-1])
+    assert {"claims.json", f"runs/real/seed0/{RECORD}"} < set(inputs)
+    assert REPORT.name not in inputs
+    assert [path for path in inputs if not (RESULTS / path).exists()] == []
     scale = tiny_copy.scale.model_copy(update={"protected": True})
-    kept = own_inputs(tiny_copy.model_copy(update={"scale": scale}))
-    assert {Path(path).parent.name for path in kept} == {"tables", "figures", RESULTS.name}
+    kept = own_inputs(tiny_copy.model_copy(update={"scale": scale}), exhibits()[:-1])
+    assert {Path(path).parent.name for path in kept} == {"tables", "figures", ""}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "workflow/report").glob("*.rst")), ids=lambda path: path.stem)
@@ -341,19 +342,19 @@ def test_at_the_published_scale_the_page_says_what_the_printed_numbers_resolve(t
         (tmp_path / room).symlink_to(ROOT / room)
     monkeypatch.chdir(tmp_path)
     published = ["--config", "paper_configs/published.yaml"]
-    for verb in ("tables", "curves", "claims"):
-        assert main([verb, *published]) == 0
+    for name in ("benchmarks", "training_curves", "claims"):
+        assert main(["make", name, *published]) == 0
     figures = Path("results/published/figures")
     figures.mkdir()
     for name in ("training_dynamics", "gradient_magnitude"):
         Image.new("RGB", (2, 2)).save(figures / f"{name}.png")
-    assert main(["report", *published]) == 0
+    assert main(["make", "report", *published]) == 0
     page = Page(Path("results/published/report.html"))
     [claims] = [text for text in page.text("section") if text.startswith("Claims")]
     resolved, _, rest = claims.partition(" not resolvable ")
     assert "REAL scores higher than DAPO, mean of the six benchmarks (DeepSeek-R1-Distill-Qwen-1.5B): +6.7" in resolved
     assert "REAL scores higher than GSPO, mean of the six benchmarks (DeepSeek-R1-Distill-Qwen-1.5B): +0.7" in rest
-    assert "DAPO 0.237 → 0.468 (step 160)" in str(page.all("img")[0]["alt"]), "its line leaves the printed axis"
+    assert "DAPO 0.237 → 0.468 (step 160)" in str(page.all("img")[-1]["alt"]), "its line leaves the printed axis"
     assert re.search(r"paper_configs/reported/disco.csv sha256 [0-9a-f]{64}", " ".join(page.text("section")))
 
 

@@ -14,7 +14,7 @@ import pytest
 from fontTools.ttLib import TTFont
 from matplotlib import get_data_path
 
-from real.evidence.tables import benchmark_note, benchmark_scores
+from real.evidence.benchmarks import benchmark_note, benchmark_scores
 from tests import published
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,7 +20,7 @@ from real import config
 from real.commands.command_line import main
 from real.evidence.claims.judge import Row
 from real.evidence.claims.page import page
-from real.evidence.tables import html_page, write_readable
+from real.evidence.layout import html_page, write_readable
 from real.statistics.intervals import Interval
 from real.system.gpus import Gpu, GpuError, claim
 from real.system.yaml_files import StrictLoader
@@ -184,7 +184,7 @@ def test_no_response_of_a_model_reaches_a_table(tiny):
     for path in results.glob("evaluations/**/*.parquet"):
         answers = {"response": "=1+1<script>HOSTILE</script>", "answer": "=HOSTILE()"}
         pd.read_parquet(path).assign(**answers).to_parquet(path)
-    for verb in ("tables", "pass_at_k", "claims"):
+    for verb in ("benchmarks", "pass_at_k", "claims"):
         assert main([verb, *configured]) == 0
     written = [path for path in results.rglob("*") if path.suffix in {".csv", ".html", ".md", ".tex"}]
     assert {path.suffix for path in written} == {".csv", ".html", ".md", ".tex"}

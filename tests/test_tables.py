@@ -8,18 +8,12 @@ import pytest
 
 from real.config import load
 from real.engines.run_files import METRICS
+from real.evidence.benchmarks import benchmark_scores, write_benchmarks
+from real.evidence.differences import differences, write_differences
+from real.evidence.learning_rate_sweep import learning_rate_scores, write_learning_rate_sweep
+from real.evidence.pass_at_k import pass_at_k_scores, write_pass_at_k
 from real.evidence.printed import benchmarks
-from real.evidence.tables import (
-    benchmark_scores,
-    differences,
-    learning_rate_scores,
-    pass_at_k_scores,
-    training_curves,
-    write_benchmarks,
-    write_differences,
-    write_learning_rate_sweep,
-    write_pass_at_k,
-)
+from real.evidence.training_curves import training_curves
 from real.statistics.intervals import paired_difference, pass_at_1, pass_at_k
 from tests.made_up import record_all, with_steps, write_metrics
 
@@ -81,7 +75,7 @@ def test_scores_are_means_of_the_samples_with_their_interval(finished):
 
 def test_benchmark_tables_agree_in_all_four_formats(finished, tmp_path):
     experiment, _ = finished
-    write_benchmarks(experiment, tmp_path / "tables")
+    write_benchmarks(experiment, tmp_path)
     wide = pd.read_csv(tmp_path / "tables" / "benchmarks.csv").set_index("method")
     assert list(wide.index) == ["base", *experiment.scale.methods]
     row = benchmark_scores(experiment).set_index(["method", "benchmark"]).loc[("gspo", "mul3")]
@@ -103,7 +97,7 @@ def test_differences_are_paired_and_printed_with_their_sign(finished, tmp_path):
     expected = paired_difference([real], [gspo])
     row = scores.loc[("gspo", "mix5")]
     assert (row["value"], row["low"], row["high"]) == pytest.approx((expected.value, expected.low, expected.high))
-    write_differences(experiment, tmp_path / "tables")
+    write_differences(experiment, tmp_path)
     cell = f"{row['value']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
     for kind in ("html", "md", "tex"):
         text = (tmp_path / "tables" / f"differences.{kind}").read_text()
@@ -122,7 +116,7 @@ def test_pass_at_k_is_unbiased_per_problem_and_starts_at_pass_at_1(finished, tmp
         assert scores.loc[("dapo", k), "value"] == pytest.approx(np.mean(cells))
     first = benchmark_scores(experiment).set_index(["method", "benchmark"]).loc[("dapo", "mean"), "value"]
     assert scores.loc[("dapo", 1), "value"] == pytest.approx(first)
-    write_pass_at_k(experiment, tmp_path / "tables")
+    write_pass_at_k(experiment, tmp_path)
     assert "pass@4" in (tmp_path / "tables" / "pass_at_k.md").read_text()
 
 
@@ -147,7 +141,7 @@ def test_learning_rate_table_reads_the_last_validation_of_every_seed(finished, t
     assert scores.loc["real", "val_pass_at_1"] == pytest.approx(0.35)
     assert scores.loc["real", "values"] == "0.3000 0.4000"
     assert scores.loc["real", "learning_rate"] == experiment.scale.training.learning_rate
-    write_learning_rate_sweep(experiment, tmp_path / "tables")
+    write_learning_rate_sweep(experiment, tmp_path)
     assert "0.3000 / 0.4000" in (tmp_path / "tables" / "learning_rate_sweep.md").read_text()
 
 

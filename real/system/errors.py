@@ -1,9 +1,5 @@
 """Failures that a user can do something about."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 
 class ExpectedError(Exception):
     """Its message is one sentence per problem: what is wrong, where, what to do. The command line prints no more."""
@@ -23,14 +19,3 @@ def system_sentence(error: OSError) -> str:
         f"{where}{system_reason(error)}; make room, or mend what is in the way, and run the same command again: what "
         "is finished is kept"
     )
-
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """End the process with an expected failure's own words and exit code 1, as the command line does; for scripts."""
-    try:
-        yield
-    except ExpectedError as error:
-        sys.exit(f"real: {error}")
-    except OSError as error:
-        sys.exit(f"real: {system_sentence(error)}")

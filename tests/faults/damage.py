@@ -148,8 +148,8 @@ def reading_damage(place: Place, rng: Random, tries: int) -> Iterator[Tried]:
     """What tables, curves and claims read is cut off: they end in one sentence that names the file, and write nothing.
     An altered byte of a parquet file is refused, or changes no value that is read."""
     readers = {
-        "evaluations/*/seed0/*.parquet": ("tables", "differences", "pass_at_k", "claims"),
-        "runs/*/seed0/metrics.jsonl": ("curves", "claims"),
+        "evaluations/*/seed0/*.parquet": ("benchmarks", "differences", "pass_at_k", "claims"),
+        "runs/*/seed0/metrics.jsonl": ("training_curves", "claims"),
     }
     for number in range(tries):
         pattern = list(readers)[number % 2]
@@ -168,7 +168,7 @@ def _ends_in_a_sentence(place: Place, rng: Random, path: Path, verb: str) -> Non
     content = path.read_bytes()
     try:
         path.write_bytes(cut_off(content, rng, b""))
-        ended = command(place, verb, "--config", CONFIG)
+        ended = command(place, "make", verb, "--config", CONFIG)
     finally:
         path.write_bytes(content)
     must_be_one_sentence(ended, str(path.relative_to(place.checkout)))

@@ -28,10 +28,10 @@ from tests.faults.tries import Tried, judged
 DISK_BYTES = 96 << 20
 FULL = "No space left on device"
 TABLES = {
-    "tables": "tables/benchmarks.*",
+    "benchmarks": "tables/benchmarks.*",
     "differences": "tables/differences.*",
     "pass_at_k": "tables/pass_at_k.*",
-    "curves": "tables/training_curves.*",
+    "training_curves": "tables/training_curves.*",
     "claims": "claims.*",
 }
 
@@ -92,8 +92,8 @@ def disk_full_for_a_job(place: Place, rng: Random, tries: int) -> Iterator[Tried
 def disk_full_for_a_table(place: Place, rng: Random, tries: int) -> Iterator[Tried]:
     """The same for tables, curves and claims, whose files are written at their job's end."""
     for number in range(tries):
-        verb = list(TABLES)[number % len(TABLES)]
-        yield judged(place, f"disk full: {verb}", lambda verb=verb: _table_on_full_disk(place, rng, verb))
+        name = list(TABLES)[number % len(TABLES)]
+        yield judged(place, f"disk full: {name}", lambda name=name: _table_on_full_disk(place, rng, name))
 
 
 def disk_full_for_a_dataset(place: Place, rng: Random, tries: int) -> Iterator[Tried]:
@@ -149,18 +149,18 @@ def _job_on_full_disk(place: Place, rng: Random, job: Job) -> str:
     return f", by a limit of {limit} KiB a file"
 
 
-def _table_on_full_disk(place: Place, rng: Random, verb: str) -> str:
-    made = [path.stat().st_size for path in (place.reference / SCALE).glob(TABLES[verb])]
+def _table_on_full_disk(place: Place, rng: Random, name: str) -> str:
+    made = [path.stat().st_size for path in (place.reference / SCALE).glob(TABLES[name])]
     room = rng.randrange(0, max(1, sum(4096 * -(-size // 4096) for size in made) - 4096))
     with small_disk(place, place.results.parent) as disk:
-        place.clear(TABLES[verb])
+        place.clear(TABLES[name])
         finished = place.stamps("*")
         disk.fill(room)
-        with place.real(verb, "--config", CONFIG) as program:
+        with place.real("make", name, "--config", CONFIG) as program:
             _must_fail(place, program, FULL)
         _must_be_intact(place, finished)
         disk.free()
-        place.must_complete(place.real(verb, "--config", CONFIG))
+        place.must_complete(place.real("make", name, "--config", CONFIG))
         place.must_be_identical()
     return f" with {room} bytes left"
 

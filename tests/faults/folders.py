@@ -36,7 +36,7 @@ def _refused(place: Place, case: str, program: str) -> None:
 
     def start(before: tuple[str, ...] = ()):
         if program == "real":
-            return place.real("tables", "--config", CONFIG, before=before)
+            return place.real("make", "benchmarks", "--config", CONFIG, before=before)
         return place.snakemake(f"{SCALE}/tables/benchmarks.csv", before=before)
 
     results = place.results.parent
