@@ -17,7 +17,17 @@ from real.commands.arguments import (
     overview,
     whole,
 )
-from real.config import PAPER_EVALUATION, ArithmeticScale, ConfigError, Evaluation, changed, json_schema, load, resolve
+from real.config import (
+    PAPER_EVALUATION,
+    ArithmeticScale,
+    ConfigError,
+    Evaluation,
+    Experiment,
+    changed,
+    json_schema,
+    load,
+    resolve,
+)
 from real.system.errors import ExpectedError, system_sentence
 from real.system.interrupts import Stopped, interruptible
 
@@ -29,7 +39,7 @@ def base(arguments: argparse.Namespace) -> None:
     """train the base model, or link the one that the scale names"""
     from real.commands.start import make_base
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     seeds = experiment.trained.base.seeds if isinstance(experiment.trained, ArithmeticScale) else []
     if arguments.seed is not None and arguments.seed not in seeds:
         known = ", ".join(map(str, seeds)) or "none, because it is a published checkpoint"
@@ -41,7 +51,7 @@ def train(arguments: argparse.Namespace) -> None:
     """train one method with one seed"""
     from real.commands.start import train as train_run
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     resolve(experiment, arguments.method, arguments.seed)  # refuses what can't be
     if arguments.seed not in (seeds := experiment.trained.seeds):
         print(
@@ -56,7 +66,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     """sample and grade any checkpoint on the benchmarks"""
     from real.commands.start import evaluate as evaluate_model
 
-    experiment = load(arguments.config) if arguments.config else None
+    experiment = _experiment(arguments) if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
     evaluate_model(
         arguments.model,
@@ -68,6 +78,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         arguments.sampler,
         arguments.device,
         arguments.gpus,
+        experiment.scale.accept_code if experiment else arguments.accept_code,
     )
 
 
@@ -75,7 +86,7 @@ def tables(arguments: argparse.Namespace) -> None:
     """write the benchmark tables of a scale"""
     from real.evidence.tables import write_benchmarks
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     write_benchmarks(experiment, Path(experiment.results) / "tables")
 
 
@@ -83,7 +94,7 @@ def differences(arguments: argparse.Namespace) -> None:
     """write the table of paired differences of a scale"""
     from real.evidence.tables import write_differences
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     write_differences(experiment, Path(experiment.results) / "tables")
 
 
@@ -91,7 +102,7 @@ def pass_at_k(arguments: argparse.Namespace) -> None:
     """write the table of pass@k of a scale"""
     from real.evidence.tables import write_pass_at_k
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     write_pass_at_k(experiment, Path(experiment.results) / "tables")
 
 
@@ -99,7 +110,7 @@ def mechanism(arguments: argparse.Namespace) -> None:
     """write the table of what each part of the gradient weights does"""
     from real.evidence.mechanism import write_mechanism
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     write_mechanism(experiment, Path(experiment.results) / "tables")
 
 
@@ -107,7 +118,7 @@ def claims(arguments: argparse.Namespace) -> None:
     """judge the paper's claims by a scale's own data"""
     from real.evidence.claims.judge import write_claims
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     for row in write_claims(experiment, Path(experiment.results)):
         print(f"{row.verdict:13}{row.id}{f' ({row.reason})' if row.reason else ''}")
 
@@ -116,7 +127,7 @@ def report(arguments: argparse.Namespace) -> None:
     """put claims, tables and figures of a finished scale on one page"""
     from real.evidence.report.write import write_report
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     write_report(experiment, Path(experiment.results))
 
 
@@ -125,7 +136,7 @@ def curves(arguments: argparse.Namespace) -> None:
     from real.evidence.tables import training_curves
     from real.system.files import write_csv
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     path = Path(experiment.results) / "tables" / "training_curves.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, training_curves(experiment))
@@ -135,7 +146,7 @@ def sweep(arguments: argparse.Namespace) -> None:
     """write the table of a learning-rate sweep"""
     from real.evidence.tables import write_learning_rate_sweep
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     write_learning_rate_sweep(experiment, Path(experiment.results) / "tables")
 
 
@@ -167,7 +178,7 @@ def plan(arguments: argparse.Namespace) -> None:
     from real.planning.preflight import require
     from real.planning.text import text
 
-    experiment = load(_config_files(arguments))
+    experiment = _experiment(arguments)
     if arguments.check:
         require(experiment, arguments.gpus)
         print("ready")
@@ -179,7 +190,7 @@ def manifest(arguments: argparse.Namespace) -> None:
     """list every result of a finished scale with its hash"""
     from real.records.manifest import write_manifest
 
-    for name in write_manifest(load(arguments.config)):
+    for name in write_manifest(_experiment(arguments)):
         print(f"not there: {name}")
 
 
@@ -187,14 +198,14 @@ def status(arguments: argparse.Namespace) -> None:
     """say what is done, runs, was interrupted or waits, and time left"""
     from real.planning.status import report
 
-    print(report(load(_config_files(arguments))))
+    print(report(_experiment(arguments)))
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """say which results are missing, damaged, altered or stale"""
     from real.records.verify import report as found
 
-    text, well = found(load(_config_files(arguments)))
+    text, well = found(_experiment(arguments))
     print(text)
     return 0 if well else 1
 
@@ -228,9 +239,12 @@ def main(arguments: list[str] | None = None) -> int:
             return 130
 
 
-def _config_files(arguments: argparse.Namespace) -> list[str]:
-    """The files of --scale, then of --config."""
-    return ([f"paper_configs/{arguments.scale}.yaml"] if arguments.scale else []) + (arguments.config or [])
+def _experiment(arguments: argparse.Namespace) -> Experiment:
+    """What --scale and --config name, with the code that --accept-code adds to what its files accept."""
+    scale = getattr(arguments, "scale", None)
+    experiment = load([*([f"paper_configs/{scale}.yaml"] if scale else []), *(arguments.config or [])])
+    accepted = list(dict.fromkeys([*experiment.scale.accept_code, *arguments.accept_code]))
+    return experiment.model_copy(update={"scale": experiment.scale.model_copy(update={"accept_code": accepted})})
 
 
 # by title, in the order of use: each verb with an example

@@ -141,7 +141,7 @@ def test_samples_follow_the_tempered_nucleus(settings, checkpoint):
 
 def run(sampler, output: Path) -> None:
     settings = SETTINGS.model_copy(update={"strict_format": False})
-    evaluate(sampler, {"mix4": PROBLEMS}, settings, output, output / ".partial", processes=1)
+    evaluate(sampler, {"mix4": PROBLEMS}, settings, output, output / ".partial", processes=1, code="c0de")
 
 
 def files(folder: Path) -> dict[str, bytes]:
