@@ -1,4 +1,4 @@
-"""Other code's work: at protected scales it is resumed, used and tabulated only if the user accepts that code by name."""
+"""Other code's work: at protected scales it is resumed, used and tabulated only if the user accepts it by name."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from real.records.jobs import jobs
 from real.records.provenance import RECORD
 from real.system.code import code_digest
 from real.system.files import read_json, write_json
-from real.system.work_folder import MADE_BY, OtherRunError, WorkFolder, open_work_folder
+from real.system.work_folder import MADE_BY, OtherRunError, open_work_folder
 from tests import tiny_scale as tiny
 from tests.random_checkpoint import CODE, Counting, StopError, files, run
 from tests.test_chunks import TABLE
@@ -137,8 +137,8 @@ def test_the_note_names_every_version_with_its_commit_and_jobs(tiny_copy):
     change(names[0], earlier_code=[{"code_digest": OLDER, "benchmarks": ["add3", "mix4"]}])
     now = read_json(RESULTS / names[0] / RECORD)["code_digest"]
     assert code_note(tiny_copy, EVALUATIONS) == (
-        f"{begins}{OLDER} began {names[0]}; {now} (commit ffffffffffff) made all 3 evaluations; {names[0]}: {OLDER} for "
-        f"some or all of add3, mix4, then {now}."
+        f"{begins}{OLDER} began {names[0]}; {now} (commit ffffffffffff) made all 3 evaluations; {names[0]}: {OLDER} "
+        f"for some or all of add3, mix4, then {now}."
     )
     assert code_note(tiny_copy, RUNS) == ""
 

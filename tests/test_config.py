@@ -53,7 +53,7 @@ def changed(tmp_path):
 
 @pytest.mark.parametrize("path", SCALES, ids=lambda path: path.stem)
 def test_every_scale_states_every_key_itself(path):
-    """No scale inherits: what validation returns has the keys of the file, and those of overlays or local.yaml alone."""
+    """No scale inherits: what validation returns has the keys of the file, and those of overlays alone."""
 
     def keys(value, prefix=""):
         if isinstance(value, dict):
