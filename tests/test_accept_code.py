@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from real.commands.command_line import main
-from real.config import ConfigError, load
+from real.config import ConfigError, load, resolve
 from real.engines.torch import supervised, train
 from real.engines.torch.supervised import train_base
 from real.engines.verl import train as verl_train
-from real.engines.verl.journal import TRACKER
+from real.engines.verl.journal import TRACKER, Journal
 from real.evaluation.chunks import Chunks
 from real.records.consistent import EVALUATIONS, RUNS, code_note
 from real.records.jobs import jobs
@@ -248,6 +248,40 @@ def test_verl_goes_on_after_the_last_complete_checkpoint(tmp_path):
     tracker.write_text("4\x000")
     with pytest.raises(verl_train.VerlError, match=f"^{tracker}: is damaged, it holds no step; write the number"):
         verl_train.last_checkpoint(tmp_path)
+
+
+def test_a_run_on_verl_is_resumed_likewise(tmp_path, monkeypatch):
+    """All of it but verl itself, which goes on after the checkpoint that its tracker names."""
+    scale, methods = (ROOT / "paper_configs" / name for name in ("verl_smoke.yaml", "methods.yaml"))
+    one = resolve(load([scale], methods, Path("absent")), "real", 0)
+    steps = one.training.steps
+    work, stops = tmp_path / "work", [steps - 1, steps]
+
+    def run_verl(_, __, folder):
+        step = stops.pop(0)
+        (folder / f"checkpoints/global_step_{step}").mkdir(parents=True)
+        (folder / TRACKER).write_text(str(step))
+        Journal(folder).rewind(0)
+        if step < steps:
+            raise verl_train.VerlError
+
+    for check in ("check_version", "check_platform", "check_base"):
+        monkeypatch.setattr(verl_train, check, lambda *_: None)
+    monkeypatch.setattr(verl_train, "content_digest", lambda _: "base")
+    monkeypatch.setattr(verl_train, "merge_checkpoint", lambda _, target: target.mkdir())
+    monkeypatch.setattr(verl_train, "run_verl", run_verl)
+    places = tmp_path / "base", tmp_path / "run", work
+    with monkeypatch.context() as patch:
+        patch.setattr(verl_train, "code_digest", lambda _: OLD)
+        with pytest.raises(verl_train.VerlError):
+            verl_train.train(one, *places, protected=True)
+    with pytest.raises(OtherRunError, match=OLD):
+        verl_train.train(one, *places, protected=True)
+    commit = read_json(work / MADE_BY)["commit"]
+    assert verl_train.train(one, *places, protected=True, accepted=[OLD]) == [
+        {"code_digest": OLD, "commit": commit, "last_step": steps - 1}
+    ]
+    assert (tmp_path / "run/model").is_dir()
 
 
 def test_chunks_of_accepted_code_are_used_and_every_benchmark_names_its_code(sampler, tmp_path):
