@@ -65,8 +65,13 @@ def asking(*texts: str, benchmark: str = "aime") -> list[Problem]:
 PROBLEMS = asking("What is 3 + 4?", "Σ of 1?", "x²", "a longer question than the others", r"\frac{7}{1}")
 
 
-def run(sampler, output: Path, problems=PROBLEMS, settings=SETTINGS, benchmark="aime") -> pd.DataFrame:
-    evaluate(sampler, {benchmark: problems}, settings, output, output / ".partial", processes=1)
+CODE = "c0de" * 4
+
+
+def run(
+    sampler, output: Path, problems=PROBLEMS, settings=SETTINGS, benchmark="aime", code=CODE, **versions
+) -> pd.DataFrame:
+    evaluate(sampler, {benchmark: problems}, settings, output, output / ".partial", 1, code, **versions)
     return pd.read_parquet(output / f"{benchmark}.parquet")
 
 

@@ -49,6 +49,10 @@ def folder(tmp_path, monkeypatch):
         ([*TRAIN, "--seed", str(2**32)], "seed is 4294967296; must be 0 to 4294967295: choose one between"),
         ([*TRAIN, "--method", "ppo"], "unknown method 'ppo'; choose from real, grpo, dapo,"),
         ([*TRAIN, "--gpus", "-1"], "argument --gpus: '-1' is no whole number of 0 or more; `python -m real train"),
+        (
+            [*TRAIN, "--accept-code", "0F"],
+            "argument --accept-code: '0F' is no digest of code, 16 digits or letters a to f:",
+        ),
         (train_with("none.yaml"), "none.yaml: no such file; run from the root of the repository and check the name"),
         (train_with("paper_configs"), "paper_configs: can't be read (Is a directory); name a file that can"),
         (train_with(SWEEP), f"{SWEEP}: has no key 'scale', so it is no scale file; name a scale first, overlays after"),

@@ -11,13 +11,15 @@ TABLE = pd.DataFrame({"problem_id": ["a-0", "a-1"], "tokens": [3, 4], "response"
 
 @pytest.fixture
 def chunks(tmp_path):
-    kept = Chunks(tmp_path, "key")
+    kept = Chunks(tmp_path, "key", "a")
     kept.save("a-0", TABLE)
     return kept
 
 
 def test_a_chunk_is_read_as_it_was_written(chunks):
-    pd.testing.assert_frame_equal(chunks.load("a-0"), TABLE)
+    table, code = chunks.load("a-0")
+    pd.testing.assert_frame_equal(table, TABLE)
+    assert code == "a"
     assert chunks.load("a-1") is None
 
 

@@ -36,7 +36,7 @@ def test_rows_of_the_laptop_task_follow_the_contract(base_folder, smoke, tmp_pat
     settings, task = smoke.scale.evaluation, smoke.scale.task
     laptop = TransformersSampler(str(base_folder[1] / "base" / "model"), settings, "cpu")
     problems = problems_of(["mix4", "add3"], task)
-    evaluate(laptop, problems, settings, tmp_path / "out", tmp_path / "work", processes=1)
+    evaluate(laptop, problems, settings, tmp_path / "out", tmp_path / "work", processes=1, code="c0de")
     assert sorted(files(tmp_path / "out")) == ["add3.parquet", "evaluation.json", "mix4.parquet"]
     assert not (tmp_path / "work").exists()
     rows = pd.read_parquet(tmp_path / "out" / "mix4.parquet")

@@ -240,9 +240,13 @@ def test_the_state_of_another_version_is_deleted_with_a_sentence_or_refused_wher
     said = f"{folder}: holds the state of this run by another version ({commit}; {differs} differ)"
     with pytest.raises(OtherRunError) as refused, open_work_folder(folder, other, protected=True):
         pass
+    by_name = (
+        "accept aaaa by name (accept_code: ['aaaa'] in paper_configs/local.yaml, or --accept-code aaaa) to go on by "
+        "this code, "
+    )
     assert str(refused.value) == (
-        f"{said}, and the scale is protected; go back to that commit and configuration to go on with it, or delete the "
-        "folder to start anew"
+        f"{said}, and the scale is protected; go back to that commit and configuration to go on with it, "
+        f"{by_name if differs == 'code' else ''}or delete the folder to start anew"
     )
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == kept
     with open_work_folder(folder, RUN, protected=True) as work:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from real.config import PAPER_EVALUATION
+from real.system.names import CODE_DIGEST
 
 SCALE_HELP = "short for --config paper_configs/SCALE.yaml; --config then names overlays"
 INTRODUCTION = """\
@@ -55,6 +56,13 @@ def nonempty(text: str) -> str:
     return text
 
 
+def code_name(text: str) -> str:
+    """Converter of a flag's value that names a version of the code."""
+    if not CODE_DIGEST.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no digest of code, 16 digits or letters a to f: copy it whole")
+    return text
+
+
 def overview(groups: Mapping[str, Mapping[str, str]]) -> str:
     """All verbs by title, a line each.
 
@@ -68,7 +76,7 @@ def overview(groups: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def add_config(parser: argparse.ArgumentParser, short: bool, required: bool) -> None:
-    """--config and, where ``short``, --scale in its place."""
+    """--config and, where ``short``, --scale in its place; --accept-code."""
     parser.add_argument(
         "--config",
         nargs="+",
@@ -78,6 +86,14 @@ def add_config(parser: argparse.ArgumentParser, short: bool, required: bool) -> 
     )
     if short:
         parser.add_argument("--scale", help=SCALE_HELP)
+    parser.add_argument(
+        "--accept-code",
+        nargs="+",
+        default=[],
+        type=code_name,
+        metavar="DIGEST",
+        help="go on with, and read, what this other code did; as accept_code in paper_configs/local.yaml",
+    )
 
 
 def add_log(parser: argparse.ArgumentParser) -> None:

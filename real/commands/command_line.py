@@ -20,7 +20,17 @@ from real.commands.arguments import (
     whole,
 )
 from real.commands.log import log_to
-from real.config import PAPER_EVALUATION, ArithmeticScale, ConfigError, Evaluation, changed, json_schema, load, resolve
+from real.config import (
+    PAPER_EVALUATION,
+    ArithmeticScale,
+    ConfigError,
+    Evaluation,
+    Experiment,
+    changed,
+    json_schema,
+    load,
+    resolve,
+)
 from real.planning.plan import plan as make_plan
 from real.planning.preflight import require
 from real.planning.status import report as status_report
@@ -38,7 +48,7 @@ SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
 def base(arguments: argparse.Namespace) -> None:
     """train the base model, or link the one that the scale names"""
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     seeds = experiment.trained.base.seeds if isinstance(experiment.trained, ArithmeticScale) else []
     if arguments.seed is not None and arguments.seed not in seeds:
         known = ", ".join(map(str, seeds)) or "none, because it is a published checkpoint"
@@ -48,7 +58,7 @@ def base(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     """train one method with one seed"""
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     resolve(experiment, arguments.method, arguments.seed)  # refuses what can't be
     if arguments.seed not in (seeds := experiment.trained.seeds):
         print(
@@ -61,7 +71,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """sample and grade any checkpoint on the benchmarks"""
-    experiment = load(arguments.config) if arguments.config else None
+    experiment = _experiment(arguments) if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
     start.evaluate(
         arguments.model,
@@ -73,6 +83,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         arguments.sampler,
         arguments.device,
         arguments.gpus,
+        experiment.scale.accept_code if experiment else arguments.accept_code,
     )
 
 
@@ -81,7 +92,7 @@ def make(arguments: argparse.Namespace) -> None:
     # imported here, as below: it brings what draws, which most verbs need not wait for
     from real.commands.exhibits import make as make_exhibit
 
-    make_exhibit(arguments.name, load(arguments.config))
+    make_exhibit(arguments.name, _experiment(arguments))
 
 
 def download(arguments: argparse.Namespace) -> None:
@@ -103,7 +114,7 @@ def contamination(arguments: argparse.Namespace) -> None:
 
 def plan(arguments: argparse.Namespace) -> None:
     """say what a scale costs or, with --check, what is missing here"""
-    experiment = load(_config_files(arguments))
+    experiment = _experiment(arguments)
     if arguments.check:
         require(experiment, arguments.gpus)
         print("ready")
@@ -115,21 +126,21 @@ def manifest(arguments: argparse.Namespace) -> None:
     """list every result of a finished scale with its hash"""
     from real.commands.exhibits import all_jobs
 
-    experiment = load(arguments.config)
+    experiment = _experiment(arguments)
     for name in write_manifest(experiment, all_jobs(experiment)):
         print(f"not there: {name}")
 
 
 def status(arguments: argparse.Namespace) -> None:
     """say what is done, runs, was interrupted or waits, and time left"""
-    print(status_report(load(_config_files(arguments))))
+    print(status_report(_experiment(arguments)))
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """say which results are missing, damaged, altered or stale"""
     from real.commands.exhibits import all_jobs
 
-    experiment = load(_config_files(arguments))
+    experiment = _experiment(arguments)
     text, well = verify_report(experiment, all_jobs(experiment))
     print(text)
     return 0 if well else 1
@@ -166,9 +177,12 @@ def main(arguments: list[str] | None = None) -> int:
             return 130
 
 
-def _config_files(arguments: argparse.Namespace) -> list[str]:
-    """The files of --scale, then of --config."""
-    return ([f"paper_configs/{arguments.scale}.yaml"] if arguments.scale else []) + (arguments.config or [])
+def _experiment(arguments: argparse.Namespace) -> Experiment:
+    """What --scale and --config name, with the code that --accept-code adds to what its files accept."""
+    scale = getattr(arguments, "scale", None)
+    experiment = load([*([f"paper_configs/{scale}.yaml"] if scale else []), *(arguments.config or [])])
+    accepted = list(dict.fromkeys([*experiment.scale.accept_code, *arguments.accept_code]))
+    return experiment.model_copy(update={"scale": experiment.scale.model_copy(update={"accept_code": accepted})})
 
 
 # by title, in the order of use: each verb with an example

@@ -1,8 +1,10 @@
 """The jobs that the workflow's rules start: what each takes of this machine, what it calls, and its provenance."""
 
 import time
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -45,13 +47,13 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment, seed)
     output = results / name
     announce("the base model", output, results / "work" / name, experiment)
-    with recorded(output, base_identity(experiment, seed), base_settings(experiment, seed), experiment.files):
+    with recorded(output, base_identity(experiment, seed), base_settings(experiment, seed), experiment.files) as facts:
         if isinstance(scale, ArithmeticScale):
             from real.engines.torch.supervised import train_base
 
             base = scale.base.alone(scale.base.seed if seed is None else seed)
             with gpus(scale.base_device):
-                train_base(scale.model_copy(update={"base": base}), results, folder=name)
+                note_earlier_code(facts, train_base(scale.model_copy(update={"base": base}), results, folder=name))
         else:
             from real.models.checkpoints import link_checkpoint
 
@@ -76,12 +78,12 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
     places = (results / base_of_run(experiment, seed) / "model", output, results / job.work)
     announce(f"training of {method}, seed {seed}", *places[1:], experiment)
     made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
-    with recorded(output, *made_from, experiment.files, method=method, seed=seed):
+    with recorded(output, *made_from, experiment.files, method=method, seed=seed) as facts:
         if isinstance(run, TorchRun):
             from real.engines.torch.train import train as train_torch
 
             with gpus(run.device):
-                train_torch(run, *places, scale.protected)
+                earlier = train_torch(run, *places, scale.protected, scale.accept_code)
         else:
             from real.engines.verl.train import train as train_verl
 
@@ -89,7 +91,8 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
             own = run.cluster.ray_address is None
             with gpus(scale.device if own else "cpu", run.cluster.gpus):
                 require(experiment, granted_gpus, inputs=False)
-                train_verl(run, *places, scale.protected)
+                earlier = train_verl(run, *places, scale.protected, scale.accept_code)
+        note_earlier_code(facts, earlier)
         write_text(output / "config.yaml", yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
 
 
@@ -103,6 +106,7 @@ def evaluate(
     library: str | None = None,
     device: str | None = None,
     count: int = 1,
+    accepted: Collection[str] = (),
 ) -> None:
     """Sample and grade any checkpoint.
 
@@ -111,6 +115,7 @@ def evaluate(
         processes: that grade at once.
         library: transformers or vllm; None: that of the scale's engine. device: None: the scale's, or what is there.
         count: GPUs, each with a copy of the model.
+        accepted: digests of other code whose chunks and rows are used.
 
     Raises:
         ExpectedError: with what to do.
@@ -135,13 +140,22 @@ def evaluate(
         "evaluation": settings.model_dump(mode="json"),
     }
     made_from |= {"library": library, "device": device}
+    identity = sampled_identity(made_from)
+    versions = identity["code_digest"], scale is not None and scale.protected, accepted
     with (
-        recorded(output, sampled_identity(made_from), made_from, experiment.files if experiment else ()),
+        recorded(output, identity, made_from, experiment.files if experiment else ()) as facts,
         gpus(device, count),
         open_sampler(library, model, settings, device, count, trusted) as sampler,
     ):
         announce(f"evaluation of {model} on {', '.join(settings.benchmarks)}", output, work, experiment)
-        evaluate_with(sampler, problems, settings, output, work, processes)
+        earlier = evaluate_with(sampler, problems, settings, output, work, processes, *versions)
+        note_earlier_code(facts, earlier)
+
+
+def note_earlier_code(facts: dict[str, Any], earlier: list[dict[str, Any]]) -> None:
+    """Add to a job's record the other versions of the code that had a part in its results, if any had."""
+    if earlier:
+        facts["earlier_code"] = earlier
 
 
 def open_sampler(

@@ -18,7 +18,7 @@ from real.config.sections import (
     Training,
     Variant,
 )
-from real.system.names import EACH_ONCE, Line, Name, Seed
+from real.system.names import EACH_ONCE, CodeDigest, Line, Name, Seed
 from real.system.sentences import unknown
 from real.tasks.arithmetic import BENCHMARKS, FAMILIES, LONGEST_PROMPT, longest_solution
 from real.tasks.problems import MATH_BENCHMARKS
@@ -47,6 +47,8 @@ class Scale(Strict):
     """further methods"""
     datasets: Datasets
     figures: Figures
+    accept_code: Annotated[list[CodeDigest], EACH_ONCE] = Field(default=[])
+    """of local.yaml: digests of other code whose unfinished work is gone on with, and whose results are tabulated"""
 
     @model_validator(mode="after")
     def _folders_are_free(self) -> Self:

@@ -2,10 +2,11 @@
 
 Problems are sampled in fixed chunks. A finished chunk is on disk, so an interrupted evaluation goes on with the next
 one; a half-done chunk is done again as a whole, because the shape of a batch changes rounding. Responses are graded
-when a benchmark is complete. The rows depend on the checkpoint, the problems and the settings, and on nothing else.
+when a benchmark is complete. The rows depend on the checkpoint, the problems, the settings and the code, and on nothing
+else; what other code did is used only if the user accepts that code by name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from real.config import ConfigError, Evaluation, Task, digest
 from real.evaluation.chunks import Chunks
 from real.grading import grade_many
 from real.models.protocol import Sampler
-from real.system.code import code_digest, versions
+from real.system.code import accepting, versions
 from real.system.files import DamagedError, read_json, read_table, write_json, write_table
 from real.system.work_folder import hold
 from real.tasks.arithmetic import FAMILIES, held_out_problems
@@ -71,7 +72,10 @@ def evaluate(
     output: Path,
     work: Path,
     processes: int,
-) -> None:
+    code: str,
+    protected: bool = False,
+    accepted: Collection[str] = (),
+) -> list[dict[str, Any]]:
     """Sample and grade ``problems`` into ``output/<benchmark>.parquet``, with ``output/evaluation.json`` beside them.
 
     Interrupted, it goes on where it stopped when it is called again: finished chunks are in ``work``, and a benchmark
@@ -79,18 +83,26 @@ def evaluate(
 
     Args:
         processes: that grade at once.
+        code: digest of the code that samples and grades.
+        protected: refuse chunks of other code that is not accepted, rather than delete them.
+        accepted: digests of other code whose chunks and finished benchmarks are used.
+
+    Returns:
+        The other versions of the code that sampled or graded some of the rows: ``code_digest`` and ``benchmarks``.
 
     Raises:
-        ConfigError: a prompt that doesn't fit, or an ``output`` that another checkpoint or other settings made.
+        ConfigError: a prompt that doesn't fit, or an ``output`` that another checkpoint, other settings or other code
+            made.
         DamagedError: rows of an earlier evaluation in ``output`` that are cut off or altered.
         FolderInUseError: another process holds ``work``.
+        OtherRunError: ``work`` holds chunks of other code, and is protected.
     """
     for asked in problems.values():
         sampler.check(asked)
     with hold(work) as abandoned:
-        about = _describe(sampler, settings, output)
+        about = _describe(sampler, settings, output, {code, *accepted})
         key = digest(sampler.identity, settings.model_dump(exclude=AFTER_SAMPLING))
-        chunks = Chunks(work, key)
+        chunks = Chunks(work, key, code, protected, accepted)
         output.mkdir(parents=True, exist_ok=True)
         for benchmark, asked in problems.items():
             fingerprint = digest([asdict(problem) for problem in asked])
@@ -99,29 +111,34 @@ def evaluate(
                 require_summary(output / f"{benchmark}.parquet", known)
                 tqdm.write(f"{benchmark}: was evaluated before")
             else:
-                responses = sample_benchmark(sampler, benchmark, asked, settings, chunks)
+                responses, makers = sample_benchmark(sampler, benchmark, asked, settings, chunks)
                 rows = grade_benchmark(responses, asked, settings, processes)
                 write_table(output / f"{benchmark}.parquet", rows)
-                about["benchmarks"][benchmark] = {"digest": fingerprint, **summary(rows)}
+                about["benchmarks"][benchmark] = {
+                    "digest": fingerprint,
+                    "code": list(dict.fromkeys([*makers, code])),
+                    **summary(rows),
+                }
                 write_json(output / ABOUT, about)
             tqdm.write(_log_line(benchmark, about["benchmarks"][benchmark]))
         if abandoned():
             tqdm.write(f"{work}: is kept, because the Snakemake that started this job is gone: the next one repeats it")
         else:
             chunks.remove(problems)
+    return _by_other_code(about["benchmarks"], code)
 
 
 def sample_benchmark(
     sampler: Sampler, benchmark: str, problems: Sequence[Problem], settings: Evaluation, chunks: Chunks
-) -> pd.DataFrame:
-    """One row per (problem, sample): ``problem_id, sample, response, tokens, truncated``."""
-    parts = []
+) -> tuple[pd.DataFrame, list[str]]:
+    """One row per (problem, sample): ``problem_id, sample, response, tokens, truncated``; the code of each chunk."""
+    parts, makers = [], []
     starts = range(0, len(problems), settings.chunk_problems)
     for at, start in enumerate(tqdm(starts, benchmark, disable=None), 1):
         chunk = problems[start : start + settings.chunk_problems]
         name = f"{benchmark}-{start}-{digest([(problem.problem_id, problem.prompt) for problem in chunk])}"
-        part = chunks.load(name)
-        if part is None:
+        found = chunks.load(name)
+        if found is None:
             responses = sampler.sample(chunk, settings.samples)
             names = [problem.problem_id for problem in chunk for _ in range(settings.samples)]
             part = pd.DataFrame(
@@ -134,12 +151,14 @@ def sample_benchmark(
                 }
             )
             chunks.save(name, part)
+            found = part, chunks.code
             tqdm.write(
                 f"{benchmark}: chunk {at} of {len(starts)}, {len(part)} samples, {part['tokens'].mean():.0f} tokens on "
                 f"average, {part['truncated'].mean():.1%} truncated"
             )
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
+        parts.append(found[0])
+        makers.append(found[1])
+    return pd.concat(parts, ignore_index=True), makers
 
 
 def grade_benchmark(
@@ -176,15 +195,12 @@ def require_summary(path: Path, known: Mapping[str, Any]) -> None:
         raise DamagedError(f"{path}: doesn't hold what {ABOUT} counted; delete it and run the same command again")
 
 
-def _describe(sampler: Sampler, settings: Evaluation, output: Path) -> dict[str, Any]:
-    """What makes the rows; with the benchmarks that ``output`` has already, if the same made them."""
+def _describe(sampler: Sampler, settings: Evaluation, output: Path, codes: Collection[str]) -> dict[str, Any]:
+    """What makes the rows; with the benchmarks that ``output`` has already, if the same and one of ``codes`` did."""
     about: dict[str, Any] = {
         "sampler": sampler.identity,
         "settings": settings.model_dump(exclude={"benchmarks"}),
-        "grading": {
-            "packages": versions("math-verify", "latex2sympy2_extended", "sympy"),
-            "code": code_digest("real.grading"),
-        },
+        "grading": {"packages": versions("math-verify", "latex2sympy2_extended", "sympy")},
     }
     path, named = output / ABOUT, {"model": sampler.name}
     if not path.exists():
@@ -196,12 +212,25 @@ def _describe(sampler: Sampler, settings: Evaluation, output: Path) -> dict[str,
         for key in values
         if found.get(part, {}).get(key) != values[key]
     ]
-    if differing:
+    # the last one graded it
+    strange = {known.get("code", ["unknown"])[-1] for known in found["benchmarks"].values()} - set(codes)
+    if differing or strange:
+        by_name = "" if differing or "unknown" in strange else f", {accepting(sorted(strange))}"
         raise ConfigError(
-            f"{output}: holds an evaluation of {found.get('model')} that differs in {', '.join(differing)}; choose "
-            "another --output, or delete this one"
+            f"{output}: holds an evaluation of {found.get('model')} that differs in "
+            f"{', '.join([*differing, *(['code'] if strange else [])])}; choose another --output{by_name}, or delete "
+            "this one"
         )
     return {**named, **about, "benchmarks": found["benchmarks"]}
+
+
+def _by_other_code(benchmarks: Mapping[str, Mapping[str, Any]], code: str) -> list[dict[str, Any]]:
+    """Which benchmarks each other version of the code sampled or graded some of."""
+    makers = dict.fromkeys(maker for known in benchmarks.values() for maker in known["code"] if maker != code)
+    return [
+        {"code_digest": maker, "benchmarks": [name for name, known in benchmarks.items() if maker in known["code"]]}
+        for maker in makers
+    ]
 
 
 def _log_line(benchmark: str, counts: Mapping[str, Any]) -> str:

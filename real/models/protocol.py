@@ -28,8 +28,8 @@ class Sampler(Protocol):
 
     Attributes:
         name: of the model, as it was asked for.
-        identity: everything besides problem and settings that a response depends on (checkpoint, library, versions),
-            as JSON can hold it: responses of another identity are never mixed in.
+        identity: everything besides problem, settings and this repository's code that a response depends on
+            (checkpoint, library, versions), as JSON can hold it: responses of another identity are never mixed in.
     """
 
     name: str

@@ -13,7 +13,7 @@ from real.models.chat import ChatSampler, load_tokenizer
 from real.models.checkpoints import Checkpoint, find_checkpoint, loading, refuse_missing_weights
 from real.models.device import move, prepare_torch
 from real.models.protocol import Response, sample_seed
-from real.system.code import code_digest, versions
+from real.system.code import versions
 from real.tasks.problems import Problem
 
 
@@ -42,7 +42,6 @@ class TransformersSampler(ChatSampler):
             "device": device,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "packages": versions("torch", "transformers"),
-            "code": code_digest(__name__),
         }
 
     def sample(self, problems: Sequence[Problem], samples: int) -> list[Response]:

@@ -21,7 +21,7 @@ from real.models.batched_sampler import end_tokens, pad_token
 from real.models.chat import ChatSampler, load_tokenizer
 from real.models.checkpoints import find_checkpoint, first_line, loading, refuse_missing_weights
 from real.models.protocol import Response, sample_seed
-from real.system.code import code_digest, versions
+from real.system.code import versions
 from real.system.errors import ExpectedError
 from real.tasks.problems import Problem
 
@@ -105,7 +105,6 @@ class VllmSampler(ChatSampler):
             "device": device,
             "dtype": self.dtype,
             "packages": {"vllm": vllm.__version__, **versions("torch", "transformers")},
-            "code": code_digest(__name__),
         }
         self._runner, self._requests = asyncio.Runner(), count()
         self._engine: AsyncLLM | None = None

@@ -1,16 +1,17 @@
 """Results of one scale belong together: made by the present configuration and by one version of the code.
 
+Other versions join in only if the user accepts them by name, and then stand beside whatever is drawn from them.
 At scales that are not protected the workflow makes again what was not. At protected ones it never does, so whatever
 reads results asks here first, and a mixture is refused rather than tabulated.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from real.config import Experiment, digest
 from real.records.jobs import Job, trained_jobs
-from real.system.code import commit_of
+from real.system.code import accepting, commit_of
 from real.system.errors import ExpectedError
 from real.system.files import read_json
 
@@ -18,7 +19,9 @@ RUNS = ("base", "train")
 EVALUATIONS = (*RUNS, "evaluate")
 REMAKE = "delete its folder and run snakemake again"
 SHOWN_KEYS = 4
+SHOWN_JOBS = 2
 WORDS = {"base": "base model", "train": "runs", "evaluate": "evaluations"}
+PLURALS = {"base": "base models", "train": "runs", "evaluate": "evaluations"}
 RULES = {"base": "base", "train": "train", "evaluate": "evaluate_base evaluate"}
 _ABSENT = object()
 
@@ -30,7 +33,9 @@ class OriginError(ExpectedError):
 def require_one_origin(experiment: Experiment, kinds: Collection[str]) -> None:
     """Refuse results that another configuration made, and runs or evaluations of several versions of the code.
 
-    Code that is older than the present but the same for all is allowed; ``python -m real verify`` says so.
+    Versions that the scale accepts by name (``accept_code``) don't count, nor do those that were accepted when a job
+    went on with their work. Code that is older than the present but the same for all is allowed; ``python -m real
+    verify`` says so.
 
     Args:
         kinds: :data:`RUNS` or :data:`EVALUATIONS`, what the caller's result depends on: the workflow may be making the
@@ -40,18 +45,25 @@ def require_one_origin(experiment: Experiment, kinds: Collection[str]) -> None:
         OriginError: naming folders, differing keys and commits.
         DamagedError: a provenance.json that is damaged or lacks a key.
     """
-    results = Path(experiment.results)
-    records = {
-        job: read_record(path)
-        for job in trained_jobs(experiment)
-        if job.kind in kinds and (path := results / str(job.record)).exists()
-    }
     problems = []
     for kind in kinds:
-        of_kind = {job: record for job, record in records.items() if job.kind == kind}
-        problems += [*_other_configurations(experiment, of_kind), *_several_versions(results, of_kind)]
+        records = _records(experiment, kind)
+        problems += [*_other_configurations(experiment, records), *_several_versions(experiment, records)]
     if problems:
         raise OriginError("\n".join(problems))
+
+
+def code_note(experiment: Experiment, kinds: Collection[str]) -> str:
+    """A sentence on which code made what, for wherever results are shown; empty where it was one version throughout.
+
+    Args:
+        kinds: :data:`RUNS` or :data:`EVALUATIONS`, what is shown.
+
+    Raises:
+        DamagedError: a provenance.json that is damaged or lacks a key.
+    """
+    facts = [fact for kind in kinds for fact in _versions_of(_records(experiment, kind))]
+    return f"Several versions of the code made these results: {'; '.join(facts)}." if facts else ""
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -87,24 +99,76 @@ def _other_configurations(experiment: Experiment, records: Mapping[Job, Mapping[
     ]
 
 
-def _several_versions(results: Path, records: Mapping[Job, Mapping[str, Any]]) -> list[str]:
-    versions: dict[str, list[Job]] = {}
-    for job, record in records.items():
-        versions.setdefault(record["code_digest"], []).append(job)
-    if len(versions) <= 1:
+def _several_versions(experiment: Experiment, records: Mapping[Job, Mapping[str, Any]]) -> list[str]:
+    versions = _by_version(records)
+    accepted = {version["code_digest"] for record in records.values() for version in record.get("earlier_code", [])}
+    strange = [code for code in versions if code not in {*accepted, *experiment.scale.accept_code}]
+    if len(strange) <= 1:
         return []
     kind = next(iter(records)).kind
-    named = ", ".join(f"{_few(jobs)} by {commit_of(records[jobs[0]])}" for jobs in versions.values())
-    oldest = commit_of(records[min(records, key=lambda job: (results / str(job.record)).stat().st_mtime)])
+    named = ", ".join(f"{_few(jobs)} by {commit_of(records[jobs[0]])}: {code}" for code, jobs in versions.items())
+    written = {job: Path(experiment.results, str(job.record)).stat().st_mtime for job in records}
+    oldest = commit_of(records[min(written, key=written.__getitem__)])
+    newest = max(strange, key=lambda code: max(written[job] for job in versions[code]))
+    by_name = accepting(code for code in strange if code != newest)
     return [
-        f"{results}: its {WORDS[kind]} were made by {len(versions)} versions of the code ({named}); go back to "
-        f"{oldest} for those that remain, or make all again with `snakemake --forcerun {RULES[kind]}`"
+        f"{experiment.results}: its {WORDS[kind]} were made by {len(versions)} versions of the code ({named}); go back "
+        f"to {oldest} for those that remain, {by_name}, or make all again with `snakemake --forcerun {RULES[kind]}`"
     ]
 
 
+def _versions_of(records: Mapping[Job, Mapping[str, Any]]) -> list[str]:
+    """Which code made which jobs of one kind, and where it changed within a job; empty if it is one version."""
+    versions = _by_version(records)
+    changed = {job: record["earlier_code"] for job, record in records.items() if record.get("earlier_code")}
+    if len(versions) <= 1 and not changed:
+        return []
+    made = {code: ", ".join(job.name for job in jobs) for code, jobs in versions.items()}
+    most, jobs = max(versions.items(), key=lambda version: len(version[1]))
+    if len(jobs) > SHOWN_JOBS:
+        made[most] = f"{'the other' if len(versions) > 1 else 'all'} {len(jobs)} {PLURALS[jobs[0].kind]}"
+    began: dict[str, list[str]] = {}
+    names = {code: f"{code} ({commit_of(records[jobs[0]])})" for code, jobs in versions.items()}
+    for job, earlier in changed.items():
+        for version in earlier:
+            if (code := version["code_digest"]) not in versions:
+                began.setdefault(code, []).append(job.name)
+                names[code] = f"{code} ({version['commit']})" if "commit" in version else code
+    return [
+        *(f"{names[code]} began {', '.join(jobs)}" for code, jobs in began.items()),
+        *(f"{names[code]} made {jobs}" for code, jobs in made.items()),
+        *(f"{job.name}: {_changes(earlier, records[job]['code_digest'])}" for job, earlier in changed.items()),
+    ]
+
+
+def _changes(earlier: Iterable[Mapping[str, Any]], last: str) -> str:
+    """How the code changed within a job: ``A until step 120, then B``."""
+    parts = [
+        f"{version['code_digest']} until step {version['last_step']}"
+        if "last_step" in version
+        else f"{version['code_digest']} for some or all of {', '.join(version['benchmarks'])}"
+        for version in earlier
+    ]
+    return f"{', '.join(parts)}, then {last}"
+
+
+def _records(experiment: Experiment, kind: str) -> dict[Job, dict[str, Any]]:
+    """What the finished jobs of one kind recorded."""
+    paths = {job: Path(experiment.results, str(job.record)) for job in trained_jobs(experiment) if job.kind == kind}
+    return {job: read_record(path) for job, path in paths.items() if path.exists()}
+
+
+def _by_version(records: Mapping[Job, Mapping[str, Any]]) -> dict[str, list[Job]]:
+    """Jobs by the digest of the code that finished them."""
+    versions: dict[str, list[Job]] = {}
+    for job, record in records.items():
+        versions.setdefault(record["code_digest"], []).append(job)
+    return versions
+
+
 def _few(jobs: list[Job]) -> str:
-    more = len(jobs) - 2
-    return ", ".join(job.name for job in jobs[:2]) + (f" and {more} more" if more > 0 else "")
+    more = len(jobs) - SHOWN_JOBS
+    return ", ".join(job.name for job in jobs[:SHOWN_JOBS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

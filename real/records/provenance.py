@@ -30,7 +30,7 @@ GPU_QUERY = ("name", "memory.total", "driver_version")
 @contextmanager
 def recorded(
     folder: Path, identity: Mapping[str, str], settings: Mapping[str, Any], files: Sequence[str], **what: Any
-) -> Iterator[None]:
+) -> Iterator[dict[str, Any]]:
     """Write ``folder/provenance.json`` when the job in the block has succeeded.
 
     Args:
@@ -38,11 +38,15 @@ def recorded(
         settings: what the first is a digest of, as JSON can hold it.
         files: the configuration files that were named.
         what: further facts, such as ``method`` and ``seed``.
+
+    Yields:
+        Facts that the job learns on its way and adds, such as ``earlier_code``.
     """
     started, git = time.time(), git_state()
-    yield
+    learnt: dict[str, Any] = {}
+    yield learnt
     taken = _taken(started)
-    facts = {"config_files": list(files), **what, **identity, "git": git, **this_process(), **taken}
+    facts = {"config_files": list(files), **what, **identity, **learnt, "git": git, **this_process(), **taken}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECORD, {**facts, "config": settings})
 

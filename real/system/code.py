@@ -5,7 +5,7 @@ import hashlib
 import importlib.metadata
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
@@ -101,6 +101,16 @@ def commit_of(record: Mapping[str, Any]) -> str:
     if not commit:
         return "an unknown commit"
     return f"commit {commit[:12]}" + (" with modified files" if modified else "")
+
+
+def accepting(digests: Iterable[str]) -> str:
+    """How a user accepts what other versions of the code did, as part of a sentence."""
+    names = list(digests)
+    quoted = ", ".join(f"'{name}'" for name in names)
+    return (
+        f"accept {' and '.join(names)} by name (accept_code: [{quoted}] in paper_configs/local.yaml, or --accept-code "
+        f"{' '.join(names)})"
+    )
 
 
 def output_of(*command: str) -> str | None:

@@ -10,6 +10,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NAME_REMEDY = (
     "it names files and folders: use letters, digits, '.', '_' and '-' alone, at most 100, a letter or digit first"
 )
+# as real.system.code.code_digest names a version of the code
+CODE_DIGEST = re.compile("[0-9a-f]{16}")
 # numpy's and vLLM's generators take no larger seed
 LARGEST_SEED = 2**32 - 1
 Value = TypeVar("Value")
@@ -38,6 +40,8 @@ Name = Annotated[str, AfterValidator(_is_name), WithJsonSchema({"type": "string"
 """A name that becomes a folder or a file."""
 Line = Annotated[str, AfterValidator(_is_line), WithJsonSchema({"type": "string", "pattern": r"\S"})]
 """One line of text, not empty."""
+CodeDigest = Annotated[str, Field(pattern=f"^{CODE_DIGEST.pattern}$")]
+"""The name of a version of the code."""
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 """A seed that every generator takes."""
 EACH_ONCE = AfterValidator(_each_once)

@@ -2,17 +2,17 @@
 
 Snakemake deletes the declared outputs of a failed job; this folder is undeclared and therefore survives. Both engines
 use it: ``made_by.json`` says what its content belongs to, and content of another configuration or code is never mixed
-with this one's.
+with this one's, unless the user accepts that code by name.
 """
 
 import io
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from real.system.code import commit_of, git_state
+from real.system.code import accepting, commit_of, git_state
 from real.system.errors import ExpectedError
 from real.system.files import (
     DamagedError,
@@ -33,15 +33,22 @@ class FolderInUseError(ExpectedError):
 
 
 class OtherRunError(ExpectedError):
-    """The folder holds the state of another run, of a protected scale; the message says what differs."""
+    """The folder holds what another run or other code did, of a protected scale; the message says what differs."""
 
 
 class WorkFolder:
     """State of one job in ``folder``: ``state.pt``, and in ``previous.pt`` the one before it."""
 
-    def __init__(self, folder: Path, abandoned: Callable[[], bool] = lambda: False):
-        """Args: abandoned says whether the Snakemake that started the job is gone."""
-        self.folder, self.abandoned = folder, abandoned
+    def __init__(
+        self, folder: Path, abandoned: Callable[[], bool] = lambda: False, made_by: Mapping[str, Any] | None = None
+    ):
+        """Open it.
+
+        Args:
+            abandoned: says whether the Snakemake that started the job is gone.
+            made_by: what ``made_by.json`` is to hold once the job goes on.
+        """
+        self.folder, self.abandoned, self.made_by = folder, abandoned, made_by or {}
         self.state, self.previous = folder / "state.pt", folder / "previous.pt"
 
     def states(self) -> dict[Path, bool]:
@@ -64,6 +71,36 @@ class WorkFolder:
         if left is None:
             return None
         return torch.load(io.BytesIO(read_sealed(left) or b""), map_location="cpu", weights_only=True)
+
+    def goes_on_after(self, step: int) -> list[dict[str, Any]]:
+        """Note in ``made_by.json``, before the first step, that what is done until ``step`` is gone on with.
+
+        Args:
+            step: of the state that was found; 0: the job starts anew.
+
+        Returns:
+            The other versions of the code that did some of it, oldest first: ``code_digest``, ``commit``,
+            ``last_step``.
+        """
+        if "earlier_code" not in self.made_by:
+            return []
+        earlier: list[dict[str, Any]] = []
+        for version in self.made_by["earlier_code"]:
+            # a state may have been lost since, and versions that saved none did nothing
+            last = min(step, version.get("last_step", step))
+            if last > (earlier[-1]["last_step"] if earlier else 0):
+                earlier.append({**version, "last_step": last})
+        if earlier and earlier[-1]["code_digest"] == self.made_by["code"]:
+            earlier.pop()  # the present code again
+        kept = {name: value for name, value in self.made_by.items() if name != "earlier_code"}
+        write_json(self.folder / MADE_BY, {**kept, "earlier_code": earlier} if earlier else kept)
+        for version in earlier:
+            print(
+                f"{self.folder}: until step {version['last_step']} by other code, which is accepted: "
+                f"{version['code_digest']} ({version['commit']})",
+                flush=True,
+            )
+        return earlier
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Make ``state``, of tensors and plain values, the last one and keep the one before; one is always whole.
@@ -108,20 +145,25 @@ class WorkFolder:
 
 
 @contextmanager
-def open_work_folder(folder: Path, made_by: Mapping[str, Any], protected: bool = False) -> Iterator[WorkFolder]:
+def open_work_folder(
+    folder: Path, made_by: Mapping[str, Any], protected: bool = False, accepted: Collection[str] = ()
+) -> Iterator[WorkFolder]:
     """Create and lock ``folder`` for a job of this configuration and code.
 
+    The job calls :meth:`WorkFolder.goes_on_after` once it knows what it goes on with.
+
     Args:
-        made_by: what the state depends on by name: ``config``, a nested mapping, and digests.
+        made_by: what the state depends on by name: ``config``, a nested mapping, and digests, that of the code as
+            ``code``.
         protected: refuse a folder of another configuration or code, rather than empty it and say so.
+        accepted: digests of other code whose state is gone on with.
 
     Raises:
         FolderInUseError: another process holds it; the message names its pid.
         OtherRunError: it is protected and belongs to another run.
     """
     with hold(folder) as abandoned:
-        _claim(folder, made_by, protected)
-        yield WorkFolder(folder, abandoned)
+        yield WorkFolder(folder, abandoned, _claim(folder, made_by, protected, accepted))
 
 
 @contextmanager
@@ -148,35 +190,48 @@ def hold(folder: Path) -> Iterator[Callable[[], bool]]:
         yield abandoned
 
 
-def _claim(folder: Path, made_by: Mapping[str, Any], protected: bool) -> None:
-    """Note what the folder's content belongs to, after a look at what it belonged to."""
+def _claim(folder: Path, made_by: Mapping[str, Any], protected: bool, accepted: Collection[str]) -> Mapping[str, Any]:
+    """Note what the folder's content belongs to, after a look at what it belonged to.
+
+    Returns:
+        What ``made_by.json`` says; of accepted code what it is to say, which is written once the step is known.
+    """
     path = folder / MADE_BY
     mine = {**made_by, "commit": commit_of({"git": git_state()})}
     if not any(folder.iterdir()):
         write_json(path, mine)
-        return
+        return mine
     try:
         found = read_json(path)
     except (FileNotFoundError, DamagedError):
         found = {}
     differing = [name for name in made_by if name not in found] or _differences(found, made_by)
     if not differing:
-        return
+        return found
     origin = found.get("commit", f"an unknown commit, {MADE_BY} there can't be read")
-    what = f"{folder}: holds the state of this run by another version ({origin}; {', '.join(differing)} differ"
+    code = found.get("code") if differing == ["code"] else None
+    if code in accepted:
+        return {**mine, "earlier_code": [*found.get("earlier_code", []), {"code_digest": code, "commit": origin}]}
+    what = f"{folder}: holds the state of this run by another version ({origin}; {', '.join(differing)} differ)"
     if protected:
+        by_name = f"{accepting([code])} to go on by this code, " if code else ""
         raise OtherRunError(
-            f"{what}), and the scale is protected; go back to that commit and configuration to go on with it, or "
-            "delete the folder to start anew"
+            f"{what}, and the scale is protected; go back to that commit and configuration to go on with it, {by_name}"
+            "or delete the folder to start anew"
         )
-    print(f"{what}); it is deleted and the run starts anew", flush=True)
+    print(f"{what}; it is deleted and the run starts anew", flush=True)
+    _empty(folder)
+    write_json(path, mine)
+    return mine
+
+
+def _empty(folder: Path) -> None:
     # the old name goes last: a kill in between leaves nothing that could be read as this run's
     for content in folder.iterdir():
         if content.is_dir():
             shutil.rmtree(content)
-        elif content != path:
+        elif content.name != MADE_BY:
             content.unlink()
-    write_json(path, mine)
 
 
 def _differences(found: Mapping[str, Any], mine: Mapping[str, Any], above: str = "") -> list[str]:

@@ -64,10 +64,15 @@ def draw_solutions(
     return [encode(text) for text in texts], response, mask
 
 
-def train_base(scale: ArithmeticScale, results: Path, checkpoint_every: int = 200, folder: str = "base") -> None:
+def train_base(
+    scale: ArithmeticScale, results: Path, checkpoint_every: int = 200, folder: str = "base"
+) -> list[dict[str, Any]]:
     """Train the base model into ``results/<folder>``: ``model/``, ``metrics.jsonl`` (step, phase, loss, learning_rate).
 
     Resumes from ``results/work/<folder>`` after an interruption, with the same result.
+
+    Returns:
+        The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.
 
     Raises:
         FolderInUseError: another process holds that folder.
@@ -84,14 +89,16 @@ def train_base(scale: ArithmeticScale, results: Path, checkpoint_every: int = 20
         "config": {**config, "max_response_tokens": limit, "base_device": scale.base_device},
         "code": code_digest(__name__),
     }
-    with open_work_folder(results / "work" / folder, made_by, scale.protected) as work:
+    with open_work_folder(results / "work" / folder, made_by, scale.protected, scale.accept_code) as work:
         state = work.load()
+        earlier = work.goes_on_after(state["done"] if state else 0)
         if state is not None:
             print(f"base: resumes after step {state['done']} of {_steps(scale)}", flush=True)
         lines = train_steps(model, scale, state or {"done": 0, "lines": [], "timings": []}, work, checkpoint_every)
         save_checkpoint(model, results / folder / "model")
         write_json_lines(results / folder / "metrics.jsonl", lines)
         work.remove()
+    return earlier
 
 
 def train_steps(

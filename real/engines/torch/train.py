@@ -15,6 +15,7 @@ model in one precision here, so a second forward pass would change them by 1e-6)
 
 import random
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,14 @@ class Learner:
         return f"{self.run.method} seed {self.run.seed}"
 
 
-def train(run: TorchRun, base: Path, output: Path, work_folder: Path, protected: bool = False) -> None:
+def train(
+    run: TorchRun,
+    base: Path,
+    output: Path,
+    work_folder: Path,
+    protected: bool = False,
+    accepted: Collection[str] = (),
+) -> list[dict[str, Any]]:
     """Train one (method, seed) from the checkpoint ``base`` into ``output``.
 
     Writes ``metrics.jsonl``, ``timings.jsonl``, ``gradient_samples.parquet`` and, last, ``model/``. After an
@@ -72,6 +80,10 @@ def train(run: TorchRun, base: Path, output: Path, work_folder: Path, protected:
 
     Args:
         protected: refuse a ``work_folder`` of another configuration, code or base model, rather than start anew.
+        accepted: digests of other code whose state is gone on with.
+
+    Returns:
+        The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.
 
     Raises:
         FolderInUseError: another process holds ``work_folder``.
@@ -87,8 +99,9 @@ def train(run: TorchRun, base: Path, output: Path, work_folder: Path, protected:
         "code": code_digest(__name__),
         "base model": content_digest(base),
     }
-    with open_work_folder(work_folder, made_by, protected) as work:
+    with open_work_folder(work_folder, made_by, protected, accepted) as work:
         state = work.load()
+        earlier = work.goes_on_after(state["metrics"][-1]["step"] if state else 0)
         if state is None:
             with explained(learner.name, 0, None, f"make the base model ({base}) again: it is damaged"):
                 first = metrics_line(step=0, val_pass_at_1=validate(learner.model, run, 0))
@@ -104,6 +117,7 @@ def train(run: TorchRun, base: Path, output: Path, work_folder: Path, protected:
         write_results(output, state)
         save_checkpoint(learner.model, output / "model")
         work.remove()
+    return earlier
 
 
 def start(run: TorchRun, base: Path) -> Learner:

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from real.config import VerlRun, digest
 from real.engines.finite import NotFiniteError
@@ -25,13 +26,24 @@ from real.system.work_folder import open_work_folder
 from real.tasks.arithmetic import END_THINK
 
 
-def train(run: VerlRun, base: Path, output: Path, work_folder: Path, protected: bool = False) -> None:
+def train(
+    run: VerlRun,
+    base: Path,
+    output: Path,
+    work_folder: Path,
+    protected: bool = False,
+    accepted: Collection[str] = (),
+) -> list[dict[str, Any]]:
     """Train one (method, seed) from the checkpoint ``base`` into ``output``.
 
     Writes ``metrics.jsonl``, ``timings.jsonl``, ``gradient_samples.parquet`` and, last, ``model/``.
 
     Args:
         protected: refuse a ``work_folder`` of another configuration, code or base model, rather than start anew.
+        accepted: digests of other code whose checkpoints are gone on with.
+
+    Returns:
+        The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.
 
     Raises:
         FolderInUseError: another process holds ``work_folder``.
@@ -48,7 +60,8 @@ def train(run: VerlRun, base: Path, output: Path, work_folder: Path, protected: 
         "code": code_digest("real.engines.verl"),
         "base model": content_digest(base),
     }
-    with open_work_folder(work_folder, made_by, protected) as work:
+    with open_work_folder(work_folder, made_by, protected, accepted) as work:
+        earlier = work.goes_on_after(last_checkpoint(work_folder))
         if is_trained(work_folder, run.training.steps):
             print(f"{run.method} seed {run.seed}: all {run.training.steps} steps were done before", flush=True)
         else:
@@ -63,6 +76,25 @@ def train(run: VerlRun, base: Path, output: Path, work_folder: Path, protected: 
         shutil.rmtree(output / "model", ignore_errors=True)
         shutil.move(work_folder / "model", output / "model")
         work.remove()
+    return earlier
+
+
+def last_checkpoint(work_folder: Path) -> int:
+    """The step that verl goes on after, which it names in the tracker; 0: it starts anew.
+
+    Raises:
+        VerlError: the tracker is damaged, so that verl would end in a traceback.
+    """
+    tracker = work_folder / TRACKER
+    if not tracker.exists():
+        return 0
+    try:
+        step = int(tracker.read_text())
+    except ValueError:
+        raise VerlError(
+            f"{tracker}: is damaged, it holds no step; write the number of the last folder global_step_… into it"
+        ) from None
+    return step if tracker.with_name(f"global_step_{step}").is_dir() else 0
 
 
 def is_trained(work_folder: Path, steps: int) -> bool:
