@@ -1,1 +1,1 @@
-"""One module per figure; each is run by the rule of its name."""
+"""One module per figure, which draws it and declares it as its ``EXHIBIT``; style.py has what all share."""

@@ -1,4 +1,4 @@
-"""``python -m real``: the command line of command_line.py, and a Ctrl-C that comes while it is still being imported."""
+"""``python -m real``: the command line (real/commands), and a Ctrl-C that comes while it is still being imported."""
 
 import os
 import signal

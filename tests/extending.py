@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ def run(checkout: Path, *command: str, stdin: str | None = None) -> str:
 def extended_checkout(folder: Path) -> Path:
     """A copy of the repository with every example of the page applied, in its order."""
     checkout = copy_checkout(folder)
+    shutil.copy(ROOT / "results" / "README.md", checkout / "results")  # which the copy goes without
     for language, name, content in BLOCK.findall(PAGE):
         if language == "diff":
             run(checkout, "git", "apply", "-", stdin=content)

@@ -1,23 +1,14 @@
-"""The map of the house in CONTRIBUTING.md names every module and every folder, and nothing that is not there."""
+"""CONTRIBUTING.md names every folder of the repository, real/README.md every wing in the order of imports."""
 
-import ast
 import re
+from itertools import chain
 from pathlib import Path
+
+from tests.test_layers import PAPER, ROWS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
-
-
-def first_line(path: Path) -> str:
-    """Of the module's docstring, as a cell of a table has it."""
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
-    assert docstring, path
-    return docstring.splitlines()[0].replace("|", r"\|").replace(":func:", "")
-
-
-def test_the_map_has_every_module_by_the_first_line_of_its_docstring():
-    modules = {str(path.relative_to(ROOT)): first_line(path) for path in (ROOT / "real").rglob("*.py")}
-    assert dict(re.findall(r"^\| `(real/\S+\.py)` \| (.*) \|$", PAGE, re.M)) == modules
+HOUSE = (ROOT / "real" / "README.md").read_text()
 
 
 def test_the_map_has_every_folder_of_the_repository():
@@ -26,3 +17,16 @@ def test_the_map_has_every_folder_of_the_repository():
     folders -= {name.rstrip("/") for name in (ROOT / ".gitignore").read_text().split()}
     named = set(re.findall(r"^\| `(\w+)/` \|", PAGE, re.M))
     assert named == {name for name in folders if not name.endswith(".egg-info")}
+
+
+def test_the_house_has_a_line_per_wing_in_the_order_of_imports():
+    """The root stands among them, and the figures, which have a folder of their own."""
+    rows = re.findall(r"^\| (?:the |\[)?`?(\w+)[`/ ].*\|$", HOUSE, re.M)
+    assert [row for row in rows if row != "wing"] == list(chain.from_iterable(ROWS))
+    folders = {path.name for path in (ROOT / "real").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert set(rows) - {"wing", "root", "figures"} == folders
+
+
+def test_the_house_names_every_module_of_the_paper():
+    named = set(re.findall(r"`(\w+)\.py`", HOUSE.split("| wing |")[0]))
+    assert named >= PAPER

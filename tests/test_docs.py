@@ -15,7 +15,7 @@ from real.objectives import make_objective
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
-    *(ROOT / room / "README.md" for room in ("benchmarks", "datasets", "results")),
+    *(ROOT / room / "README.md" for room in ("benchmarks", "datasets", "real", "results")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 ROOMS = "paper_configs|real|docs|figures|workflow|datasets|tests|benchmarks"

@@ -1,5 +1,6 @@
 """docs/extending.md holds: its examples, taken from the page, are three files at most and do what it says."""
 
+import html
 import json
 import re
 import sys
@@ -16,22 +17,36 @@ import json, os
 from pathlib import Path
 import pandas as pd, torch
 from real.commands.command_line import main
+from real.commands.exhibits import exhibits
 from real.config import load, resolve
 from real.exact import token_weights
 from real.objectives import make_objective
 
 os.environ["REAL_DATASETS_MIRROR"] = "my_sets"
 CONFIG = ["--config", "paper_configs/pocket.yaml", *(f"paper_configs/variants/{o}.yaml" for o in ("rloo", "long_sums"))]
+EXPERIMENT = load(CONFIG[1:])
 RESULTS = Path("results/pocket+rloo+long_sums")
 OUTPUT = RESULTS / "evaluations/rloo/seed0"
-for verb, *options in (
-    ["download", "long_sums"],
-    ["prepare", "long_sums"],
-    ["base", *CONFIG],
-    ["train", *CONFIG, "--method", "rloo", "--seed", "0"],
-    ["evaluate", *CONFIG, "--model", f"{RESULTS}/runs/rloo/seed0/model", "--output", str(OUTPUT), "--processes", "1"],
-):
-    assert main([verb, *options]) == 0, verb
+
+
+def do(verb, *options):
+    assert main([verb, *options]) == 0, (verb, options)
+
+
+do("download", "long_sums")
+do("prepare", "long_sums")
+do("base", *CONFIG)
+for method in EXPERIMENT.scale.methods:
+    do("train", *CONFIG, "--method", method, "--seed", "0")
+for checkpoint in ("base", *(f"{method}/seed0" for method in EXPERIMENT.scale.methods)):
+    model = RESULTS / ("base" if checkpoint == "base" else f"runs/{checkpoint}") / "model"
+    output = RESULTS / "evaluations" / checkpoint
+    do("evaluate", *CONFIG, "--model", str(model), "--output", str(output), "--processes", "1")
+# the report, which shows the others, is the last of them
+for exhibit in exhibits():
+    if not exhibit.absent(EXPERIMENT):
+        do("make", exhibit.name, *CONFIG)
+do("manifest", *CONFIG)
 
 group, reward = torch.tensor([0, 0, 0, 0, 1]), torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0])
 mask = torch.tensor([[1, 1], [1, 0], [1, 1], [1, 1], [1, 1]])
@@ -66,7 +81,11 @@ def test_every_example_changes_three_files_at_most():
         "A method": [3],
         "A benchmark": [2, 2],  # the first with the entry of sources.yaml, which its script prints
         "A scale": [1, 2],
+        "A figure": [3],
     }
+    assert files_of(sections()["A figure"]) == [
+        {"figures/response_length.py", "workflow/report/response_length.rst", "results/README.md"}
+    ]
 
 
 @pytest.mark.slow
@@ -105,7 +124,26 @@ def test_the_benchmark_is_prepared_sampled_and_graded(found):
 @pytest.mark.slow
 def test_the_scales_plan_their_jobs(checkout):
     pocket = planned(checkout, "--configfile", "paper_configs/pocket.yaml", "paper_configs/variants/products.yaml")
-    assert {rule: pocket[rule] for rule in ("base", "train", "evaluate")} == {"base": 1, "train": 2, "evaluate": 2}
+    jobs = {"base": 1, "train": 2, "evaluate": 2, "response_length": 1}
+    assert {rule: pocket[rule] for rule in jobs} == jobs
     plan = run(checkout, sys.executable, "-m", "real", "plan", "--scale", "14b", "--rate", "2.5")
     assert "train real, seed 0" in plan
     assert "assumption: twice" in plan
+
+
+@pytest.mark.slow
+def test_the_figure_is_drawn_listed_and_shown_with_its_caption_and_in_words(checkout, found):
+    results = checkout / "results/pocket+rloo+long_sums"
+    pdf, png = (results / f"figures/response_length.{kind}" for kind in ("pdf", "png"))
+    assert (pdf.read_bytes()[:5], png.read_bytes()[:4]) == (b"%PDF-", b"\x89PNG")
+    manifest = json.loads((results / "manifest.json").read_text())
+    assert manifest["jobs"]["response_length"]["rule"] == "response_length"
+    files = {name for name, file in manifest["files"].items() if file["job"] == "response_length"}
+    assert files == {"figures/response_length.pdf", "figures/response_length.png"}
+    report = html.unescape((results / "report.html").read_text())
+    caption = (checkout / "workflow/report/response_length.rst").read_text().split("\n\n")[0]
+    assert " ".join(caption.split()) in report
+    first, last = (line["response_length_mean"] for line in found["metrics"][1:])
+    shown = re.search(r'<img[^>]* alt="(A line per method of tokens per response [^"]*)"', report)
+    assert shown is not None
+    assert f"RLOO {first:.3g} → {last:.3g}" in shown[1]

@@ -3,7 +3,7 @@
 Estimates come from costs.py; what a run measured replaces them (taken.py). Every amount is a range. Disk is counted
 twice: what a job holds at its peak, and what of that stays when it is done.
 
-    plan(load(["paper_configs/1.5b.yaml"]))        # rows; planning_text.py prints them
+    plan(load(["paper_configs/1.5b.yaml"]))        # rows; text.py prints them
 """
 
 from collections.abc import Sequence

@@ -31,7 +31,7 @@ class ListedJob(Strict):
     config_digest: str
     """of what it depended on of the configuration"""
     code_digest: str
-    """of its module and all that this imports"""
+    """of its module and of what this imports, as far as it can change a number"""
     made_by: str
     """commit, as far as it is known"""
 

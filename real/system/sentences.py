@@ -11,7 +11,7 @@ import yaml
 
 from real.system.errors import ExpectedError
 
-# tags of the union of scales (schema.py), which head each location
+# tags of the union of scales (real/config/schema.py), which head each location
 SCALE_KINDS = ("torch", "reported", "verl", "verl_arithmetic")
 # a value of several types (float or text) has one error per type, with the type's name after the key
 _MEMBERS = ("bool", "float", "int", "str")

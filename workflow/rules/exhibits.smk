@@ -1,4 +1,4 @@
-# Tables, figures and pages: one rule for each EXHIBIT that a module of real/evidence or of figures/ declares, by its name.
+# Tables, figures and pages: a rule for each EXHIBIT that a module of real/evidence or figures/ declares, by its name.
 
 
 for exhibit in exhibits():

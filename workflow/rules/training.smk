@@ -59,8 +59,8 @@ if trains:
         message:
             "training {wildcards.method}, seed {wildcards.seed} (log: {log})"
         shell:
-            "python -m real train --config {params.config:q} --method {wildcards.method} --seed {wildcards.seed} {params.gpus} "
-            "--log {log}"
+            "python -m real train --config {params.config:q} --method {wildcards.method} --seed {wildcards.seed} "
+            "{params.gpus} --log {log}"
 
 
 if TRAINS_BASE:

@@ -1,6 +1,6 @@
-"""The one-process engine: supervised base, batched sampler, RL loop, checkpoints. CPU or one GPU.
+"""The one-process engine: supervised base model, RL loop, checkpoints. CPU or one GPU.
 
-Read in this order: ``train.py`` (the RL loop), ``update.py`` (one optimizer update), ``sampler.py``, ``stale.py``,
-``policy.py``, ``metrics.py``, ``finite.py``, ``supervised.py``, ``work_folder.py``; ``transformers_sampler.py`` samples
-any checkpoint for the evaluation.
+Read in this order: ``train.py`` (the RL loop), ``update.py`` (one optimizer update), ``stale.py``, ``policy.py``,
+``measure.py``, ``supervised.py``; from other wings ``models/batched_sampler.py``, which draws the rollouts,
+``engines/finite.py`` and ``system/work_folder.py``.
 """
