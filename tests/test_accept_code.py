@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from real.commands.command_line import main
+from real.commands.exhibits import all_jobs
 from real.config import ConfigError, load, resolve
 from real.engines.torch import supervised, train
 from real.engines.torch.supervised import train_base
@@ -17,7 +18,6 @@ from real.engines.verl import train as verl_train
 from real.engines.verl.journal import TRACKER, Journal
 from real.evaluation.chunks import Chunks
 from real.records.consistent import EVALUATIONS, RUNS, code_note
-from real.records.jobs import jobs
 from real.records.provenance import RECORD
 from real.system.code import code_digest
 from real.system.files import read_json, write_json
@@ -110,10 +110,15 @@ def test_a_resumed_run_is_tabulated_and_the_note_says_where_its_code_changed(pro
     assert "earlier_code" not in read_json(RESULTS / REAL / RECORD)
     interrupt(monkeypatch, OLD)
     assert main([*TRAIN, "--accept-code", OLD]) == 0
-    for verb in ("curves", "tables", "claims"):
-        assert main([verb, *CONFIG]) == 0
+    shown = ("benchmarks", "differences", "pass_at_k", "training_curves", "claims", "report")
+    for name in shown:
+        assert main(["make", name, *CONFIG]) == 0
+    code = f"{REAL}: {OLD} until step 1, then {code_digest('real.engines.torch.train')}"
+    tables = [f"tables/{name}.{kind}" for name in shown[:3] for kind in ("html", "md", "tex")]
+    for page in (*tables, "claims.html", "report.html"):
+        assert code in (RESULTS / page).read_text(), page
     change(GSPO, code_digest=OLD)  # accepted as what the other one began with
-    assert main(["curves", *CONFIG]) == 0
+    assert main(["make", "training_curves", *CONFIG]) == 0
     now = code_digest("real.engines.torch.train")
     note = code_note(protected, RUNS)
     assert note.startswith("Several versions of the code made these results: ")
@@ -143,37 +148,37 @@ def test_the_note_names_every_version_with_its_commit_and_jobs(tiny_copy):
     assert code_note(tiny_copy, RUNS) == ""
 
 
-@pytest.mark.parametrize(("name", "verb"), [(GSPO, "curves"), ("evaluations/gspo/seed0", "tables")])
-def test_a_mixture_is_tabulated_only_if_all_but_one_version_are_accepted(protected, capsys, name, verb):
+@pytest.mark.parametrize(("name", "exhibit"), [(GSPO, "training_curves"), ("evaluations/gspo/seed0", "benchmarks")])
+def test_a_mixture_is_tabulated_only_if_all_but_one_version_are_accepted(protected, capsys, name, exhibit):
     now = read_json(RESULTS / name / RECORD)["code_digest"]
     change(name, code_digest=OLD, git=REVISION)
     other = RESULTS / name.replace("gspo", "real") / RECORD
     os.utime(other)  # the newest
-    assert main([verb, *CONFIG]) == 1
+    assert main(["make", exhibit, *CONFIG]) == 1
     said = capsys.readouterr().err
     assert f"{name} by commit ffffffffffff: {OLD}" in said
     assert f": {now}" in said
     assert f", {REMEDY.format(OLD)}, or make all again" in said
-    assert main([verb, *CONFIG, "--accept-code", OLDER]) == 1
+    assert main(["make", exhibit, *CONFIG, "--accept-code", OLDER]) == 1
     for accepted in (OLD, now):
-        assert main([verb, *CONFIG, "--accept-code", accepted]) == 0
+        assert main(["make", exhibit, *CONFIG, "--accept-code", accepted]) == 0
     if name == GSPO:
         change(REAL, code_digest=OLDER)
         change("base", code_digest=OLD)  # of another kind: it has its own digest anyway
-        assert main([verb, *CONFIG, "--accept-code", OLD]) == 0
-        assert main([verb, *CONFIG]) == 1
+        assert main(["make", exhibit, *CONFIG, "--accept-code", OLD]) == 0
+        assert main(["make", exhibit, *CONFIG]) == 1
     accept_in_local(OLD)
-    assert main([verb, *CONFIG]) == 0
+    assert main(["make", exhibit, *CONFIG]) == 0
 
 
 def test_an_accepted_digest_is_in_no_digest_of_what_is_made(protected):
-    before = {job.name: job.identity(protected) for job in jobs(protected)}
+    before = {job.name: job.identity(protected) for job in all_jobs(protected)}
     accept_in_local(OLD)
     accepting = load(CONFIG[1:])
     assert accepting.scale.accept_code == [OLD]
-    assert {job.name: job.identity(accepting) for job in jobs(accepting)} == before
-    assert {job.name: job.settings(accepting) for job in jobs(accepting)} == {
-        job.name: job.settings(protected) for job in jobs(protected)
+    assert {job.name: job.identity(accepting) for job in all_jobs(accepting)} == before
+    assert {job.name: job.settings(accepting) for job in all_jobs(accepting)} == {
+        job.name: job.settings(protected) for job in all_jobs(protected)
     }
 
 
@@ -364,4 +369,4 @@ def test_an_evaluation_records_the_code_that_was_accepted(protected, capsys):
     assert main([*again, "--accept-code", OLD]) == 0
     record = read_json(folder / RECORD)
     assert (record["code_digest"], record["earlier_code"]) == (now, [{"code_digest": OLD, "benchmarks": ["mix4"]}])
-    assert main(["tables", *CONFIG]) == 0
+    assert main(["make", "benchmarks", *CONFIG]) == 0

@@ -7,6 +7,7 @@ import pytest
 
 from real.commands.command_line import GROUPS, _parser, main
 from real.tasks.sources import read_sources
+from tests.tiny_scale import CONFIG, RESULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 LAPTOP_EVALUATION = ["evaluate", "--config", "paper_configs/smoke.yaml", "--model", "m", "--output", "unused"]
@@ -55,6 +56,18 @@ LAPTOP_EVALUATION = ["evaluate", "--config", "paper_configs/smoke.yaml", "--mode
             [*LAPTOP_EVALUATION, "--sampler", "vllm"],
             "vLLM is not installed in this environment; build one that has it by `make gpu-env`",
             marks=pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed here"),
+        ),
+        (
+            ["make", "benchmark", "--config", "paper_configs/published.yaml"],
+            "unknown exhibit 'benchmark'; choose from benchmarks, claims,",
+        ),
+        (
+            ["make", "differences", "--config", "paper_configs/published.yaml"],
+            "differences: the scale 'published' trains nothing; name one that does",
+        ),
+        (
+            ["sweep", "--config", "paper_configs/smoke.yaml"],
+            "learning_rate_sweep: needs its overlay: snakemake learning_rate_sweep --cores all",
         ),
         (["download", "amie"], "unknown dataset 'amie'; choose from aime, aime25,"),
         (["contamination", "amc"], "amc is a benchmark; name a training set of datasets/sources.yaml"),
@@ -105,3 +118,16 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr("real.commands.exhibits.make", interrupted)
     assert main(["make", "benchmarks", "--config", "paper_configs/published.yaml"]) == 130
     assert "run the same command again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verb", "file"), [("curves", "tables/training_curves.csv"), ("tables", "tables/benchmarks.md")]
+)
+def test_verbs_of_earlier_versions_make_what_they_made_and_stand_in_no_help(tiny_copy, capsys, verb, file):
+    before = (RESULTS / file).read_bytes()
+    (RESULTS / file).unlink()
+    assert main([verb, *CONFIG]) == 0
+    assert (RESULTS / file).read_bytes() == before
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert f"  {verb} " not in capsys.readouterr().out

@@ -35,7 +35,7 @@ DISTRIBUTION = {
 }
 # pytest puts the folders of tests on the path, so that their helpers are modules of their own
 OWN = {"real", "figures", "tests", "benchmarks", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
-ENGINE_FOLDERS = {"verl_engine", "verl"}  # in real/ and tests/: read only where verl is installed
+ENGINE_PARTS = {"verl", "vllm_sampler.py"}  # in real/ and tests/: read only where verl and vLLM are installed
 LOCKS = ["cpu", "gpu", "verl_cpu"]
 # what each lock's environment has from elsewhere: a line of its own in the Makefile, or a build by another name
 PROVIDED = {"cpu": {"torch"}, "gpu": set(), "verl_cpu": {"torch", "vllm"}}
@@ -81,7 +81,7 @@ def imported(*folders: str, engines: bool = False) -> set[str]:
     names = set()
     for folder in folders:
         for path in (ROOT / folder).rglob("*.py"):
-            if not engines and ENGINE_FOLDERS & set(path.relative_to(ROOT).parts):
+            if not engines and ENGINE_PARTS & set(path.relative_to(ROOT).parts):
                 continue
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):

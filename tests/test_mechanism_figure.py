@@ -1,9 +1,7 @@
 """The mechanism's figure: the values behind its points, bars and densities, from made-up runs (test data)."""
 
-import runpy
 from itertools import pairwise, product
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -230,20 +228,3 @@ def ticks(axis) -> list[float]:
     """Where the labels with text are."""
     labels = axis.get_xticklabels(which="both")
     return [label.get_position()[0] for label in labels if label.get_text()]
-
-
-def test_the_script_draws_from_the_files_that_its_rule_gives(tmp_path):
-    runs = runs_of([3e-4], [8], 2)
-    runs.to_csv(tmp_path / "mechanism_runs.csv", index=False)
-    paths = []
-    for number, (_, part) in enumerate(samples_of(runs).groupby("method")):
-        paths.append(str(tmp_path / f"{number}.parquet"))
-        part.to_parquet(paths[-1])
-    job = SimpleNamespace(
-        input=SimpleNamespace(table=str(tmp_path / "mechanism_runs.csv"), samples=paths),
-        output=SimpleNamespace(pdf=tmp_path / "mechanism.pdf", png=tmp_path / "mechanism.png"),
-        params=SimpleNamespace(evidence="laptop scale"),
-    )
-    runpy.run_path(str(ROOT / "figures" / "mechanism.py"), {"snakemake": job}, run_name="__main__")
-    assert (tmp_path / "mechanism.pdf").read_bytes().startswith(b"%PDF")
-    assert (tmp_path / "mechanism.png").read_bytes().startswith(b"\x89PNG")

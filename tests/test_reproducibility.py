@@ -72,7 +72,7 @@ def test_a_changed_value_is_noticed():
 
 
 def test_the_tables_hold_the_reported_numbers(made):
-    wide = pd.read_csv(made / "benchmarks.csv").set_index(["backbone", "method"])
+    wide = pd.read_csv(made / "tables" / "benchmarks.csv").set_index(["backbone", "method"])
     reported = pd.concat(pd.read_csv(REPORTED / name, comment="#") for name in ("benchmarks.csv", "disco.csv"))
     for row in reported.dropna(subset="value").itertuples():
         assert wide.loc[(row.backbone, row.method), row.benchmark] == row.value

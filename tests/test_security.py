@@ -185,7 +185,7 @@ def test_no_response_of_a_model_reaches_a_table(tiny):
         answers = {"response": "=1+1<script>HOSTILE</script>", "answer": "=HOSTILE()"}
         pd.read_parquet(path).assign(**answers).to_parquet(path)
     for verb in ("benchmarks", "pass_at_k", "claims"):
-        assert main([verb, *configured]) == 0
+        assert main(["make", verb, *configured]) == 0
     written = [path for path in results.rglob("*") if path.suffix in {".csv", ".html", ".md", ".tex"}]
     assert {path.suffix for path in written} == {".csv", ".html", ".md", ".tex"}
     assert [path for path in [*written, results / "claims.json"] if "HOSTILE" in path.read_text()] == []

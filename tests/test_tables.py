@@ -148,7 +148,7 @@ def test_learning_rate_table_reads_the_last_validation_of_every_seed(finished, t
 def test_published_tables_print_the_papers_averages(in_root, tmp_path):
     experiment = load(["paper_configs/published.yaml"], local_file=Path("absent"))
     write_benchmarks(experiment, tmp_path)
-    wide = pd.read_csv(tmp_path / "benchmarks.csv")
+    wide = pd.read_csv(tmp_path / "tables" / "benchmarks.csv")
     for (backbone, label), average in PAPER_AVERAGES.items():
         own = ~wide["provenance"].str.startswith("disco")
         row = wide[wide["backbone"].str.endswith(backbone) & (wide["label"] == label) & own].iloc[0]
@@ -156,7 +156,7 @@ def test_published_tables_print_the_papers_averages(in_root, tmp_path):
         cells = row[list(benchmarks())].astype(float)
         assert cells.mean() == pytest.approx(average, abs=0.001)
     assert not [column for column in wide if column.endswith(("_low", "_high"))], "the paper prints no interval"
-    text = (tmp_path / "benchmarks.md").read_text()
+    text = (tmp_path / "tables" / "benchmarks.md").read_text()
     assert "TRPA*" in text
     assert "not measured here" in text
     assert "AIME24" in text
@@ -166,7 +166,7 @@ def test_published_tables_print_the_papers_averages(in_root, tmp_path):
 def test_published_tables_carry_discos_rows_with_their_provenance(in_root, tmp_path):
     experiment = load(["paper_configs/published.yaml"], local_file=Path("absent"))
     write_benchmarks(experiment, tmp_path)
-    wide = pd.read_csv(tmp_path / "benchmarks.csv").set_index(["backbone", "method"])
+    wide = pd.read_csv(tmp_path / "tables" / "benchmarks.csv").set_index(["backbone", "method"])
     small, large = "DeepSeek-R1-Distill-Qwen-1.5B", "DeepSeek-R1-Distill-Qwen-7B"
     assert wide.loc[(small, "disco_log_l"), ["provenance", "mean"]].tolist() == ["disco", 0.533]
     assert wide.loc[(small, "disco_dsr_32k"), ["provenance", "response_limit"]].tolist() == ["disco_cited", "32k"]
@@ -175,7 +175,7 @@ def test_published_tables_carry_discos_rows_with_their_provenance(in_root, tmp_p
     # the paper cites these rows from DisCO, cell by cell
     for backbone, ours, theirs in ((small, "trpa", "disco_trpa"), (large, "dapo", "disco_dapo")):
         assert wide.loc[(backbone, ours), list(benchmarks())].equals(wide.loc[(backbone, theirs), list(benchmarks())])
-    text = (tmp_path / "benchmarks.md").read_text()
+    text = (tmp_path / "tables" / "benchmarks.md").read_text()
     assert "DisCO (log-L)†" in text
     assert "DSR-1.5B-Preview (32k)‡" in text
     assert "GRPO at 1.5B 0.431 here, 0.457 there; DAPO at 1.5B 0.459 here, 0.473 there" in text

@@ -106,6 +106,9 @@ def test_the_default_profile_is_loaded(checkout):
         ("gradient_magnitude", (), {"gradient_magnitude"}),
         ("benchmarks", PUBLISHED, {"benchmarks"}),
         ("claims", PUBLISHED, {"claims"}),
+        # names of earlier versions
+        ("benchmark_tables", PUBLISHED, {"benchmarks", "benchmark_tables"}),
+        ("learning_rate_figure", SWEEP, {"base", "train", "learning_rate_sweep", "learning_rate_figure"}),
         ("report", PUBLISHED, {"report", "claims", "benchmarks", "training_curves", *PAPER_FIGURES}),
         ("training_dynamics", PUBLISHED, {"training_curves", "training_dynamics"}),
         ("learning_rate_sweep", SWEEP, {"base", "train", "learning_rate_sweep"}),
@@ -113,6 +116,33 @@ def test_the_default_profile_is_loaded(checkout):
 )
 def test_named_targets_run_what_they_need(checkout, target, configuration, rules):
     assert set(planned(checkout, target, *configuration)) == rules
+
+
+@pytest.mark.slow
+def test_what_a_scale_lacks_is_said_with_what_to_do(checkout):
+    done = snakemake(checkout, "differences", "--dry-run", *PUBLISHED)
+    assert done.returncode != 0
+    assert "differences: the scale 'published' trains nothing; name one that does" in done.stdout
+
+
+@pytest.mark.slow
+def test_jobs_run_by_the_interpreter_of_snakemake_and_paths_of_config_files_are_text_to_the_shell(checkout):
+    folder = checkout / "my configs $(touch hacked); `touch hacked` 'quoted'"
+    folder.mkdir()
+    shutil.copy(checkout / "paper_configs/published.yaml", folder)
+    command = [str(Path(sys.executable).with_name("snakemake")), "gradient_magnitude", "--cores", "1"]
+    done = subprocess.run(
+        [*command, "--configfile", f"{folder.name}/published.yaml"],
+        cwd=checkout,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(checkout)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, done.stdout
+    assert (checkout / "results/published/figures/gradient_magnitude.png").exists()
+    assert not list(checkout.rglob("hacked"))
+    shutil.rmtree(checkout / "results/published")
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from real.evidence.layout import write_readable
 from real.evidence.printed import PROVENANCE, provenance_note, read_benchmarks
 from real.evidence.results import problem_rates
 from real.evidence.scores import arrays, cell, printed_table, sampling, score_row, with_mean
+from real.records.consistent import EVALUATIONS, code_note
 from real.records.jobs import BASE
 from real.statistics.intervals import pass_at_1
 from real.system.files import write_csv
@@ -43,7 +44,13 @@ def write_benchmarks(experiment: Experiment, results: Path) -> None:
     marks = scores["provenance"].map(lambda name: PROVENANCE[name][0]) if "provenance" in scores else ""
     scores["name"] = scores["label"] + marks
     sections = {backbone: printed_table(part) for backbone, part in scores.groupby("backbone", sort=False)}
-    write_readable(folder / "benchmarks", f"Benchmarks at {experiment.scale.scale} scale", sections, note)
+    write_readable(
+        folder / "benchmarks",
+        f"Benchmarks at {experiment.scale.scale} scale",
+        sections,
+        note,
+        code_note(experiment, EVALUATIONS),
+    )
 
 
 def benchmark_note(experiment: Experiment, scores: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ from real.evidence.exhibit import Exhibit, evaluations, evaluations_shown, nothi
 from real.evidence.layout import write_readable
 from real.evidence.results import problem_rates
 from real.evidence.scores import arrays, cell, label_of, printed_table, sampling, score_row, with_mean
+from real.records.consistent import EVALUATIONS, code_note
 from real.records.jobs import BASE
 from real.statistics.intervals import paired_difference
 from real.system.files import write_csv
@@ -44,7 +45,13 @@ def write_differences(experiment: Experiment, results: Path) -> None:
         "checkpoint. Each interval stands alone: among many, one in twenty misses."
     )
     sections = {experiment.scale.evidence: printed_table(scores)}
-    write_readable(folder / "differences", f"Paired differences at {experiment.scale.scale} scale", sections, note)
+    write_readable(
+        folder / "differences",
+        f"Paired differences at {experiment.scale.scale} scale",
+        sections,
+        note,
+        code_note(experiment, EVALUATIONS),
+    )
 
 
 EXHIBIT = Exhibit(

@@ -16,16 +16,17 @@ TABLE_STYLE = (
 )
 
 
-def write_readable(stem: Path, title: str, sections: dict[Any, pd.DataFrame], note: str) -> None:
-    """Write one table of several sections as ``stem``.html, .md and .tex."""
-    markdown, latex = [f"# {title}\n"], [f"% {title}. {note}\n"]
+def write_readable(stem: Path, title: str, sections: dict[Any, pd.DataFrame], *notes: str) -> None:
+    """Write one table of several sections as ``stem``.html, .md and .tex; empty notes are left out."""
+    notes = tuple(filter(None, notes))
+    markdown, latex = [f"# {title}\n"], [f"% {title}. {' '.join(notes)}\n"]
     for heading, table in sections.items():
         escaped = table.map(lambda cell: str(cell).replace("|", r"\|"))
         markdown += [f"## {heading}\n", escaped.to_markdown(index=False, disable_numparse=True), ""]
         styled = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
         latex += [f"% {heading}", styled.to_latex(hrules=True)]
-    markdown.append(f"{note}\n")
-    write_text(stem.with_suffix(".html"), html_page(title, sections, note))
+    markdown += [f"{note}\n" for note in notes]
+    write_text(stem.with_suffix(".html"), html_page(title, sections, *notes))
     write_text(stem.with_suffix(".md"), "\n".join(markdown))
     write_text(stem.with_suffix(".tex"), "\n".join(latex))
 

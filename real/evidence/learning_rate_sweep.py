@@ -10,6 +10,7 @@ from real.config import Experiment, resolve
 from real.evidence.layout import write_readable
 from real.evidence.printed import validation_problems
 from real.evidence.results import run_metrics
+from real.records.consistent import RUNS, code_note
 from real.statistics.intervals import mean_half_width
 from real.system.files import write_csv
 
@@ -60,4 +61,10 @@ def write_learning_rate_sweep(experiment: Experiment, results: Path) -> None:
         f"{scale.training.validation_samples} samples of each of {validation_problems(scale)}; "
         f"one number per seed where there are fewer than three."
     )
-    write_readable(folder / "learning_rate_sweep", "Learning-rate sweep", {scale.evidence: table}, note)
+    write_readable(
+        folder / "learning_rate_sweep",
+        "Learning-rate sweep",
+        {scale.evidence: table},
+        note,
+        code_note(experiment, RUNS),
+    )

@@ -17,6 +17,7 @@ from real.config import ConfigError, Experiment, Hypothesis, TorchRun, TorchScal
 from real.evidence.layout import write_readable
 from real.evidence.results import ResultsError, problem_rates, run_metrics
 from real.hyperparameters import COUNTERFACTUAL
+from real.records.consistent import EVALUATIONS, code_note
 from real.statistics.intervals import paired_difference, verdict
 from real.system.files import write_csv
 
@@ -77,7 +78,7 @@ def write_mechanism(experiment: Experiment, results: Path) -> None:
     labels = dict(zip(of_runs["rule"], of_runs["label"], strict=True))
     sections = {f"Staleness {staleness}": _printed(part, labels) for staleness, part in rows.groupby("staleness")}
     title = f"The paper's mechanisms at {experiment.scale.scale} scale"
-    write_readable(folder / "mechanism", title, sections, _note(experiment, rows))
+    write_readable(folder / "mechanism", title, sections, _note(experiment, rows), code_note(experiment, EVALUATIONS))
 
 
 def _scale(experiment: Experiment) -> tuple[TorchScale, Mapping[str, Hypothesis]]:

@@ -9,6 +9,7 @@ from real.evidence.exhibit import Exhibit, evaluations, evaluations_shown, nothi
 from real.evidence.layout import write_readable
 from real.evidence.results import problem_rates
 from real.evidence.scores import arrays, cell, printed_table, sampling, score_row
+from real.records.consistent import EVALUATIONS, code_note
 from real.records.jobs import BASE
 from real.statistics.intervals import pass_at_1
 from real.system.files import write_csv
@@ -38,7 +39,13 @@ def write_pass_at_k(experiment: Experiment, results: Path) -> None:
         f"Intervals cover {scores['covers'].iloc[-1]}; the base model's cover problems only."
     )
     sections = {experiment.scale.evidence: printed_table(scores)}
-    write_readable(folder / "pass_at_k", f"pass@k at {experiment.scale.scale} scale", sections, note)
+    write_readable(
+        folder / "pass_at_k",
+        f"pass@k at {experiment.scale.scale} scale",
+        sections,
+        note,
+        code_note(experiment, EVALUATIONS),
+    )
 
 
 EXHIBIT = Exhibit(

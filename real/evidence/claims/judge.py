@@ -24,6 +24,7 @@ from real.evidence.claims.page import page
 from real.evidence.claims.schema import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
 from real.evidence.printed import MEAN, benchmarks, cells, read_benchmarks
 from real.planning.needs import needs
+from real.records.consistent import EVALUATIONS, code_note
 from real.records.jobs import BASE
 from real.statistics import power
 from real.statistics.intervals import Interval, verdict
@@ -122,6 +123,8 @@ def write_claims(experiment: Experiment, folder: Path) -> list[Row]:
             "samples": scale.evaluation.samples,
             "benchmarks": scale.evaluation.benchmarks,
         }
+    if code := code_note(experiment, EVALUATIONS):
+        heading["code"] = code
     folder.mkdir(parents=True, exist_ok=True)
     estimates = {facts.label: facts.cost for facts in content.scales.values() if facts.gpu_hours_per_run}
     text = json.dumps(_plain({**heading, "rows": [asdict(row) for row in rows]}), indent=2, ensure_ascii=False)

@@ -36,7 +36,7 @@ body{font:14px/1.45 system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width
 <p>Evidence: {{ heading.evidence }}.
 {%- if heading.seeds %} Seeds {{ heading.seeds | join(", ") }}; {{ heading.samples }} samples per problem;
 benchmarks {{ heading.benchmarks | join(", ") }}.{% endif %}
-{{ summary }}</p>
+{{ summary }}{% if heading.code %} {{ heading.code }}{% endif %}</p>
 <main>
 <div class="box" role="region" tabindex="0" aria-label="claims">
 <table class="claims"><thead><tr>
@@ -93,7 +93,7 @@ def page(heading: Mapping[str, Any], rows: Sequence[Any], estimates: Mapping[str
     counts = {word: sum(row.verdict == word for row in rows) for word in dict.fromkeys(row.verdict for row in rows)}
     deviations = [f"{100 * deviation:.1f}" for deviation in power.RUN_DEVIATIONS if deviation > 0]
     return environment.from_string(PAGE).render(
-        heading={"seeds": None, **heading},
+        heading={"seeds": None, "code": None, **heading},
         style=STYLE,
         groups=[(name, list(members)) for name, members in groupby(rows, lambda row: row.backbone)],
         estimates=estimates,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from real.config import ArithmeticScale, Experiment, ReportedScale
 from real.evidence.training_curves import NONE
-from real.records.consistent import read_record
+from real.records.consistent import EVALUATIONS, code_note, read_record
 from real.records.jobs import BASE, Job, trained_jobs
 from real.records.provenance import this_process
 from real.system.code import commit_of, git_state
@@ -88,6 +88,8 @@ def origins(experiment: Experiment) -> pd.DataFrame:
     rows = [("configuration", ", ".join(experiment.files))]
     if not isinstance(scale, ReportedScale):
         rows.append(("seeds", ", ".join(map(str, scale.seeds))))
+    if code := code_note(experiment, EVALUATIONS):
+        rows.append(("versions of the code", code))
     for what, fact in FACTS.items():
         counts = Counter(map(fact, records))
         rows += [
