@@ -21,8 +21,6 @@ VERL_ENVIRONMENT = env -u CUDA_VISIBLE_DEVICES PATH="$(CURDIR)/$(VERL_BIN):$$PAT
 	PYTHONPATH="$(CURDIR):$(CURDIR)/tests/verl" VERL_PLATFORM=cpu VERL_ENGINE_DEVICE=cuda \
 	VERL_USE_EXTERNAL_MODULES=cpu_platform OMP_NUM_THREADS=1 VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind \
 	VLLM_NO_USAGE_STATS=1 RAY_USAGE_STATS_ENABLED=0 RAY_prestart_worker_first_driver=0 HF_HUB_OFFLINE=1 WANDB_MODE=offline
-# programs of this environment come first, whichever is active
-export PATH := $(CURDIR)/$(BIN):$(PATH)
 INSTALL := -m pip install --quiet --disable-pip-version-check
 PIP := $(BIN)/python $(INSTALL)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)

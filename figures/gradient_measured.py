@@ -78,11 +78,11 @@ def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: st
     axes[1, 0].set_ylabel("density of visited scores")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
-    print_evidence(figure, caption(samples, moved, evidence, limit))
+    print_evidence(figure, small_print(samples, moved, evidence, limit))
     return figure
 
 
-def caption(samples: pd.DataFrame, moved: pd.DataFrame, evidence: str, limit: float) -> str:
+def small_print(samples: pd.DataFrame, moved: pd.DataFrame, evidence: str, limit: float) -> str:
     """How many responses, which were left out, and how narrow the range is."""
     steps = ", ".join(str(step) for step in sorted(samples["step"].unique()))
     on_policy = 1 - len(moved) / len(samples)

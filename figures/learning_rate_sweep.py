@@ -1,5 +1,6 @@
 """Validation pass@1 at the last step against the learning rate, per method: what a scale's rate is judged by."""
 
+import shlex
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -67,7 +68,7 @@ def command(experiment: Experiment) -> str:
     trains = not isinstance(experiment.scale, ReportedScale)
     laptop = not trains or isinstance(experiment.scale, TorchScale)
     overlay = "learning_rate_sweep" if laptop else "learning_rate_sweep_paper"
-    config = experiment.files[0] if trains else LAPTOP
+    config = shlex.quote(experiment.files[0] if trains else LAPTOP)
     return f"snakemake learning_rate_sweep --cores all --configfile {config} {VARIANTS}/{overlay}.yaml"
 
 

@@ -88,7 +88,7 @@ def draw(runs: pd.DataFrame, samples: pd.DataFrame, evidence: str) -> Figure:
     # where a policy samples for itself, the scores of a step's first mini-batch are 0 up to rounding and hide the rest
     moved = samples[(samples["score"].abs() > ON_POLICY) & (samples["weight"] > 0)]
     draw_densities(lower, shown, moved)
-    print_evidence(figure, f"{evidence}\n{POINTS}\n{caption(shown, samples, moved)}")
+    print_evidence(figure, f"{evidence}\n{POINTS}\n{small_print(shown, samples, moved)}")
     return figure
 
 
@@ -228,7 +228,7 @@ def rule_colour(rule: str | None) -> tuple[float, float, float]:
     return hues()[list(WEIGHTS).index(rule) if rule else 7]
 
 
-def caption(shown: pd.DataFrame, samples: pd.DataFrame, moved: pd.DataFrame) -> str:
+def small_print(shown: pd.DataFrame, samples: pd.DataFrame, moved: pd.DataFrame) -> str:
     """Where the densities are from, and what they leave out."""
     steps = ", ".join(str(step) for step in sorted(samples["step"].unique()))
     return (

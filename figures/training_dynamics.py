@@ -53,7 +53,7 @@ def draw(curves: pd.DataFrame, smoothing_steps: int, prompts: int, evidence: str
             axis.set_ylim(0, PAPER_ENTROPY_LIMIT)
     handles, labels = axes[1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
-    print_evidence(figure, caption(curves, smoothing_steps, evidence))
+    print_evidence(figure, small_print(curves, smoothing_steps, evidence))
     return figure
 
 
@@ -83,7 +83,7 @@ def draw_digitised(axis: Axes, rows: pd.DataFrame, method: str, last_step: float
         )
 
 
-def caption(curves: pd.DataFrame, smoothing_steps: int, evidence: str) -> str:
+def small_print(curves: pd.DataFrame, smoothing_steps: int, evidence: str) -> str:
     """What the lines, bands and numbers are."""
     if curves["seed"].isna().all():
         return f"{evidence}; lines digitised from Figure 4 (accuracy about 1 % of the axis), smoothed by the authors"

@@ -143,7 +143,7 @@ def test_too_few_gpus_granted_stop_a_run_of_either_engine(folder):
 def test_a_seed_outside_the_scale_is_run_with_a_word_about_it(folder, monkeypatch, capsys):
     """By hand any seed is fine: its results stand beside the others and no table reads them."""
     asked = []
-    monkeypatch.setattr("real.commands.start.train", lambda experiment, *run: asked.append(run))
+    monkeypatch.setattr("real.commands.start.train_run", lambda experiment, *run: asked.append(run))
     assert main([*TRAIN, "--seed", "7"]) == 0
     assert asked == [("real", 7, None)]
     assert "seed 7 is none of the scale's (0, 1), so no table will show this run" in capsys.readouterr().err

@@ -23,7 +23,7 @@ from real.planning.costs import (
     step_seconds,
 )
 from real.planning.plan import plan
-from real.planning.text import text, three_digits
+from real.planning.text import plan_text, three_digits
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -165,7 +165,7 @@ def test_a_finished_run_replaces_its_estimate_and_needs_no_more_disk(tmp_path):
     assert row.device_hours.range == Range(2, 2)
     assert row.kept.range.high == pytest.approx(1000, abs=20_000)
     assert after.bytes_needed == pytest.approx(before.bytes_needed - 4 * 1777088000)
-    assert "2 ✓" in text(after)
+    assert "2 ✓" in plan_text(after)
 
 
 def test_a_run_in_progress_is_extrapolated_from_its_own_steps(tmp_path):
@@ -187,7 +187,7 @@ def test_a_run_in_progress_is_extrapolated_from_its_own_steps(tmp_path):
     # what it holds already needs no room
     fresh = plan(scale("single_gpu"), results=tmp_path / "fresh").bytes_needed
     assert plan(scale("single_gpu"), results=tmp_path).bytes_needed == pytest.approx(fresh - 5_000_000, abs=20_000)
-    assert "20 of 80" in text(plan(scale("single_gpu"), results=tmp_path))
+    assert "20 of 80" in plan_text(plan(scale("single_gpu"), results=tmp_path))
 
 
 def test_a_finished_evaluation_counts_its_tokens_and_snakemakes_seconds(tmp_path):
@@ -204,25 +204,25 @@ def test_a_finished_evaluation_counts_its_tokens_and_snakemakes_seconds(tmp_path
 def test_money_is_shown_at_the_rate_given_and_nowhere_else(tmp_path):
     planned = plan(scale("1.5b"), results=tmp_path)
     hours = planned.device_hours.range
-    priced = text(planned, rate=3.0)
+    priced = plan_text(planned, rate=3.0)
     assert "cost: at 3 per GPU-hour" in priced
     assert f"{three_digits(3 * hours.low)}–{three_digits(3 * hours.high)}" in priced
-    free = text(planned)
+    free = plan_text(planned)
     assert "| cost" not in free
     assert "name a price per GPU-hour with --rate" in free
 
 
 def test_every_estimate_names_its_source_and_dynamic_sampling_only_where_it_is_on(tmp_path, costs):
-    said = text(plan(scale("1.5b"), results=tmp_path))
+    said = plan_text(plan(scale("1.5b"), results=tmp_path))
     facts = costs.models["DeepSeek-R1-Distill-Qwen-1.5B"]
     for part in (*facts.steps, facts.evaluation, facts.one_response, costs.response_tokens, costs.checkpoint_bytes):
         assert part.source in said
     assert costs.dynamic_sampling.source not in said
-    assert costs.dynamic_sampling.source in text(plan(scale("1.5b", "full_dapo"), results=tmp_path))
+    assert costs.dynamic_sampling.source in plan_text(plan(scale("1.5b", "full_dapo"), results=tmp_path))
 
 
 def test_what_nobody_measured_is_said_to_be_unknown(tmp_path):
-    said = text(plan(scale("verl_smoke"), results=tmp_path))
+    said = plan_text(plan(scale("verl_smoke"), results=tmp_path))
     assert "the time of 4 jobs is unknown" in said
     assert "Estimated from" not in said
 
@@ -259,7 +259,7 @@ def test_the_exact_pass_is_a_forward_pass_of_every_mini_batch_but_the_first(cost
 
 
 def test_the_exact_passs_share_is_said_to_be_missing_from_the_estimates(tmp_path):
-    said = text(plan(scale("1.5b"), results=tmp_path)).splitlines()[-1]
+    said = plan_text(plan(scale("1.5b"), results=tmp_path)).splitlines()[-1]
     assert said.startswith("Not counted: ")
     assert "without gradients, 0.9 to 6.0 % of a step" in said
     assert said in (ROOT / "docs" / "planning.md").read_text(), "stale: paste what `python -m real plan` prints"
@@ -267,5 +267,5 @@ def test_the_exact_passs_share_is_said_to_be_missing_from_the_estimates(tmp_path
 
 @pytest.mark.parametrize("name", ["1.5b", "7b", "single_gpu", "verl_smoke"])
 def test_the_docs_show_what_the_command_prints(name, tmp_path):
-    table = text(plan(scale(name), results=tmp_path)).split("\n\nEstimated from")[0]
+    table = plan_text(plan(scale(name), results=tmp_path)).split("\n\nEstimated from")[0]
     assert table in (ROOT / "docs" / "planning.md").read_text(), "stale: paste what `python -m real plan` prints"

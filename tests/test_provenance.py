@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from real.commands.command_line import main
-from real.commands.start import evaluate
+from real.commands.start import evaluate_checkpoint
 from real.config import PAPER_EVALUATION, digest
 from real.records.made_from import evaluation_identity, run_settings
 from real.records.provenance import RECORD, parse_gpus, recorded
@@ -97,7 +97,7 @@ def test_an_evaluation_without_a_scale_is_recorded_with_its_own_settings(tiny_co
     settings = PAPER_EVALUATION.model_copy(
         update={"benchmarks": ["math"], "samples": 2, "max_response_tokens": 40, "chunk_problems": 1}
     )
-    evaluate(str(RESULTS / "base/model"), settings, None, Path("out"), None, 1, device="cpu")
+    evaluate_checkpoint(str(RESULTS / "base/model"), settings, None, Path("out"), None, 1, device="cpu")
     record = read_json(Path("out") / RECORD)
     assert record["config_files"] == []
     assert record["config"] == {

@@ -83,7 +83,8 @@ def test_the_tables_hold_the_reported_numbers(made):
         f"{value:.3f}" for value in wide[list(reported["benchmark"].unique())].to_numpy().ravel() if value == value
     ]
     for kind in ("html", "md", "tex"):
-        assert sorted(printed.findall((made / f"benchmarks.{kind}").read_text())) == sorted([*cells, *note]), kind
+        text = (made / "tables" / f"benchmarks.{kind}").read_text()
+        assert sorted(printed.findall(text)) == sorted([*cells, *note]), kind
 
 
 def test_the_training_curves_are_drawn_as_digitised(made):

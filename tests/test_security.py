@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from real import config
 from real.commands.command_line import main
-from real.evidence.claims.judge import Row
+from real.evidence.claims.judge import ClaimRow
 from real.evidence.claims.page import page
 from real.evidence.layout import html_page, write_readable
 from real.statistics.intervals import Interval
@@ -213,7 +213,7 @@ def test_text_in_a_table_page_stays_text(tmp_path, text):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_in_the_claims_page_stays_text(text):
-    row = Row(
+    row = ClaimRow(
         id="x",
         kind="claim",
         backbone=text,

@@ -16,7 +16,7 @@ from real.commands.command_line import main
 from real.config import load
 from real.engines.verl.journal import TRACKER, Journal
 from real.evaluation.chunks import SUFFIX
-from real.planning.status import Progress, outlook, report, status
+from real.planning.status import Progress, outlook, status, status_report
 from real.system.work_folder import WorkFolder
 from tests import tiny_scale as tiny
 
@@ -91,7 +91,7 @@ def train_and_kill() -> tuple[int, Progress, str]:
     try:
         until(lambda: found("runs/real/seed0").trace.done >= 4, job)
         before = found("runs/real/seed0")
-        text = report(tiny.experiment())
+        text = status_report(tiny.experiment())
     finally:
         job.kill()
         job.wait()
@@ -104,7 +104,7 @@ def test_a_finished_scale_is_done_and_nothing_of_it_is_left(tiny_copy):
     assert [one.left for one in jobs] == [0] * 6
     record = json.loads((RUN / "provenance.json").read_text())
     assert found("runs/real/seed0").taken == record["wall_seconds"]
-    assert report(tiny_copy).endswith("6 jobs: 6 done; 4 of 4 steps of training; nothing left")
+    assert status_report(tiny_copy).endswith("6 jobs: 6 done; 4 of 4 steps of training; nothing left")
 
 
 def test_a_running_job_is_shown_with_its_process_and_a_killed_one_with_the_step_that_it_goes_on_from(killed):
@@ -122,7 +122,7 @@ def test_a_running_job_is_shown_with_its_process_and_a_killed_one_with_the_step_
         sum(sum(v for k, v in line.items() if k != "step") for line in saved["timings"][: after.trace.done])
         / after.trace.done
     )
-    row = next(line for line in report(tiny.experiment()).splitlines() if "real, seed 0" in line)
+    row = next(line for line in status_report(tiny.experiment()).splitlines() if "real, seed 0" in line)
     assert f"interrupted | {after.trace.done} of 3,000" in row
 
 
@@ -145,7 +145,7 @@ def test_a_damaged_state_is_named_and_left_for_the_job(killed, damaged, then, do
     for name in damaged:
         data = (WORK / name).read_bytes()
         (WORK / name).write_bytes(data[:3000] + bytes([data[3000] ^ 1]) + data[3001:])
-    text = report(tiny.experiment())
+    text = status_report(tiny.experiment())
     for name in damaged:
         assert f"{WORK / name}: is damaged, not the bytes that were written; the job {then}" in text
     assert f"| interrupted | {done.replace('same', f'{whole} of')}" in text
@@ -180,7 +180,7 @@ def test_damage_of_a_finished_job_is_named(tiny_copy):
     record = RUN / "provenance.json"
     record.write_text("{")
     shutil.rmtree(tiny.RESULTS / "runs/gspo/seed0/model")
-    text = report(tiny_copy)
+    text = status_report(tiny_copy)
     assert f"{record}: is damaged" in text
     assert f"{tiny.RESULTS / 'runs/gspo/seed0/model'}: is missing, although its job finished" in text
     assert found("runs/gspo/seed0").state == "incomplete"

@@ -33,10 +33,10 @@ from real.config import (
 )
 from real.planning.plan import plan as make_plan
 from real.planning.preflight import require
-from real.planning.status import report as status_report
-from real.planning.text import text as planning_text
+from real.planning.status import status_report
+from real.planning.text import plan_text
 from real.records.manifest import write_manifest
-from real.records.verify import report as verify_report
+from real.records.verify import verify_report
 from real.system.errors import ExpectedError, system_sentence
 from real.system.interrupts import Stopped, interruptible
 from real.tasks import datasets
@@ -66,14 +66,14 @@ def train(arguments: argparse.Namespace) -> None:
             "this run; add it to `seeds` for that",
             file=sys.stderr,
         )
-    start.train(experiment, arguments.method, arguments.seed, arguments.gpus)
+    start.train_run(experiment, arguments.method, arguments.seed, arguments.gpus)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """sample and grade any checkpoint on the benchmarks"""
     experiment = _experiment(arguments) if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
-    start.evaluate(
+    start.evaluate_checkpoint(
         arguments.model,
         changed(experiment.trained.evaluation if experiment else PAPER_EVALUATION, given, "command line"),
         experiment,
@@ -119,7 +119,7 @@ def plan(arguments: argparse.Namespace) -> None:
         require(experiment, arguments.gpus)
         print("ready")
     else:
-        print(planning_text(make_plan(experiment), arguments.rate))
+        print(plan_text(make_plan(experiment), arguments.rate))
 
 
 def manifest(arguments: argparse.Namespace) -> None:

@@ -61,7 +61,7 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
             link_checkpoint(model.name, model.revision, output / "model", trusted)
 
 
-def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | None) -> None:
+def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int | None) -> None:
     """Train one method with one seed by the scale's engine.
 
     Args:
@@ -96,7 +96,7 @@ def train(experiment: Experiment, method: str, seed: int, granted_gpus: int | No
         write_text(output / "config.yaml", yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
 
 
-def evaluate(
+def evaluate_checkpoint(
     model: str,
     settings: Evaluation,
     experiment: Experiment | None,

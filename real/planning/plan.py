@@ -41,7 +41,7 @@ SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True)
-class Row:
+class PlannedJob:
     """One job.
 
     Attributes:
@@ -82,16 +82,16 @@ class Plan:
     """All jobs of a scale that cost something, and what their estimates come from."""
 
     experiment: Experiment
-    rows: list[Row]
+    rows: list[PlannedJob]
     costs: Costs
 
     @property
-    def total(self) -> Row:
+    def total(self) -> PlannedJob:
         """All jobs one after the other; unknown amounts are left out."""
         kept = _total([row.kept for row in self.rows])
         spare = [Range(p.range.low - k.range.low, p.range.high - k.range.high) for p, k in _disk(self.rows)]
         peak = kept and Amount(kept.range + Range(0, 0).at_least(_largest(spare)), kept.kind)
-        return Row(
+        return PlannedJob(
             "total",
             max(row.devices for row in self.rows),
             tokens=_total([row.tokens for row in self.rows]),
@@ -142,17 +142,17 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
     return Plan(experiment, rows, costs)
 
 
-def _base_row(scale: Trained, costs: Costs, job: Job) -> Row:
+def _base_row(scale: Trained, costs: Costs, job: Job) -> PlannedJob:
     """Trained at the laptop's task, otherwise downloaded: bfloat16, into the hub's cache."""
     if isinstance(scale, VerlScale):
         downloaded = Range(1, 1) * (facts_of(scale.model, costs).parameters * costs.checkpoint_bytes.merged[0])
-        return Row("base model", 0, peak=_estimate(downloaded), kept=_estimate(downloaded))
+        return PlannedJob("base model", 0, peak=_estimate(downloaded), kept=_estimate(downloaded))
     stated = costs.stated.get(scale.scale)
     name = "base model" if job.name == BASE else f"base model, seed {job.seed}"
-    return Row(name, 1, seconds=_estimate(Range(*stated.base)) if stated else None)
+    return PlannedJob(name, 1, seconds=_estimate(Range(*stated.base)) if stated else None)
 
 
-def _run_row(scale: Trained, run: TorchRun | VerlRun, costs: Costs) -> Row:
+def _run_row(scale: Trained, run: TorchRun | VerlRun, costs: Costs) -> PlannedJob:
     name, training = f"train {run.method}, seed {run.seed}", run.training
     if isinstance(scale, VerlScale) and isinstance(run, VerlRun):
         facts = facts_of(scale.model, costs)
@@ -160,7 +160,7 @@ def _run_row(scale: Trained, run: TorchRun | VerlRun, costs: Costs) -> Row:
         merged = Range(*costs.checkpoint_bytes.merged) * facts.parameters
         state = costs.checkpoint_bytes.per_parameter * facts.parameters
         kept_states = scale.cluster.keep_checkpoints
-        return Row(
+        return PlannedJob(
             name,
             max(1, scale.gpus),
             training.steps,
@@ -172,7 +172,7 @@ def _run_row(scale: Trained, run: TorchRun | VerlRun, costs: Costs) -> Row:
     stated = costs.stated.get(scale.scale)
     rollouts = training.steps * training.prompts * training.rollouts
     seconds = _estimate(Range(*stated.train) * (rollouts / stated.rollouts)) if stated else None
-    return Row(name, max(1, scale.gpus), training.steps, seconds=seconds)
+    return PlannedJob(name, max(1, scale.gpus), training.steps, seconds=seconds)
 
 
 def _run_seconds(scale: VerlScale, run: VerlRun, facts: ModelCosts, costs: Costs) -> Range:
@@ -185,11 +185,11 @@ def _run_seconds(scale: VerlScale, run: VerlRun, facts: ModelCosts, costs: Costs
     return steps + sampling_seconds(responses, training.max_response_tokens, validations, gpus, facts, costs)
 
 
-def _evaluation_row(scale: Trained, whose: str, costs: Costs) -> Row:
+def _evaluation_row(scale: Trained, whose: str, costs: Costs) -> PlannedJob:
     name, evaluation = f"evaluate {whose}", scale.evaluation
     if not isinstance(scale, VerlScale):
         stated = costs.stated.get(scale.scale)
-        return Row(name, max(1, scale.gpus), seconds=_estimate(Range(*stated.evaluate)) if stated else None)
+        return PlannedJob(name, max(1, scale.gpus), seconds=_estimate(Range(*stated.evaluate)) if stated else None)
     problems = problem_counts(evaluation.benchmarks)
     responses, batches = sum(problems) * evaluation.samples, evaluation_batches(problems, evaluation)
     limit, gpus = evaluation.max_response_tokens, scale.cluster.gpus
@@ -197,7 +197,7 @@ def _evaluation_row(scale: Trained, whose: str, costs: Costs) -> Row:
     stored = tokens * Range(*costs.response_bytes.per_token) if evaluation.keep_responses else Range(0, 0)
     seconds = sampling_seconds(responses, limit, batches, gpus, facts_of(scale.model, costs), costs)
     # finished chunks are stored once more until all of a checkpoint's benchmarks are done
-    return Row(
+    return PlannedJob(
         name,
         gpus,
         tokens=_estimate(tokens),
@@ -213,13 +213,13 @@ def problem_counts(benchmarks: Sequence[str]) -> list[int]:
     return [sources[name].rows or 0 for name in benchmarks]
 
 
-def _measured(row: Row, taken: Taken | None) -> Row:
+def _measured(row: PlannedJob, taken: Taken | None) -> PlannedJob:
     """The row with what is known of its job by now in place of estimates."""
     if taken is None:
         return row
     running = taken.steps_done is not None
     size = Amount(Range(taken.bytes, taken.bytes), "measured")
-    return Row(
+    return PlannedJob(
         row.name,
         row.devices,
         row.steps,
@@ -244,7 +244,7 @@ def _total(amounts: Sequence[Amount | None]) -> Amount | None:
     return Amount(sum((amount.range for amount in known), Range(0, 0)), kind)
 
 
-def _disk(rows: Sequence[Row]) -> list[tuple[Amount, Amount]]:
+def _disk(rows: Sequence[PlannedJob]) -> list[tuple[Amount, Amount]]:
     """(peak, kept) of the rows that have both."""
     return [(row.peak, row.kept) for row in rows if row.peak and row.kept]
 

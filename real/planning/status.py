@@ -92,7 +92,7 @@ def outlook(experiment: Experiment, output: Path) -> str:
     return f"; {one.total:,} {UNITS[job.kind]}{left}"
 
 
-def report(experiment: Experiment) -> str:
+def status_report(experiment: Experiment) -> str:
     """What :func:`status` finds, for reading: a row per base model and run, a sentence per damaged file, the total."""
     found = {one.job.name: one for one in status(experiment)}
     rows = [

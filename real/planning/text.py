@@ -6,7 +6,7 @@ import pandas as pd
 
 from real.config import VerlRun, VerlScale, resolve
 from real.planning.costs import COSTS_FILE, Range, exact_pass_share, facts_of
-from real.planning.plan import Plan, Row
+from real.planning.plan import Plan, PlannedJob
 from real.planning.taken import Amount
 
 MARKS = {"estimated": "", "extrapolated": " →", "measured": " ✓"}
@@ -16,7 +16,7 @@ PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 UNITS = ((120, 1, "s"), (7200, 60, "min"), (72 * 3600, 3600, "h"), (float("inf"), 86400, "d"))
 
 
-def text(plan: Plan, rate: float | None = None) -> str:
+def plan_text(plan: Plan, rate: float | None = None) -> str:
     """The plan for a terminal.
 
     Args:
@@ -31,7 +31,7 @@ def text(plan: Plan, rate: float | None = None) -> str:
     return "\n".join([f"{plan.experiment.name}: {scale.evidence}", "", table, "", *_notes(plan, rate, on_gpus)])
 
 
-def _cells(row: Row, device_hours: Amount | None, hours: str, rate: float | None) -> dict[str, str]:
+def _cells(row: PlannedJob, device_hours: Amount | None, hours: str, rate: float | None) -> dict[str, str]:
     steps = UNKNOWN if row.steps is None else f"{row.steps:,}"
     cells = {
         "job": row.name,

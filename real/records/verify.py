@@ -102,7 +102,7 @@ def verify(experiment: Experiment, declared: Sequence[Job]) -> tuple[list[Findin
     return sorted(findings, key=lambda finding: (KINDS.index(finding.kind), finding.path)), manifest
 
 
-def report(experiment: Experiment, declared: Sequence[Job]) -> tuple[str, bool]:
+def verify_report(experiment: Experiment, declared: Sequence[Job]) -> tuple[str, bool]:
     """What :func:`verify` finds, for reading, and whether all is well.
 
     A line per finding, one sentence per kind with the remedy, and the count.

@@ -14,7 +14,7 @@ from real.engines.run_files import METRICS, metrics_line, samples_frame
 from real.engines.torch.measure import gradient_samples, step_metrics
 from real.engines.torch.update import Batch, Gradient
 from real.engines.verl.journal import Journal, step_line, timings_line, validation_score
-from real.engines.verl.losses import Row
+from real.engines.verl.losses import RecordedRow
 from real.engines.verl.trainer import check_finite, kl_divergence
 from real.engines.verl.worker import summary
 from real.exact import token_weights
@@ -51,7 +51,7 @@ def seen_by_the_torch_engine(method: str, batch: Batch, log_ratio: torch.Tensor)
     return seen
 
 
-def rows_of_verl(seen: list[tuple[Batch, Gradient]]) -> list[list[Row]]:
+def rows_of_verl(seen: list[tuple[Batch, Gradient]]) -> list[list[RecordedRow]]:
     """The same, as a verl worker's loss records it."""
     found = []
     for part, gradient in seen:
@@ -59,7 +59,7 @@ def rows_of_verl(seen: list[tuple[Batch, Gradient]]) -> list[list[Row]]:
         columns = zip(part.group, part.reward, part.mask, score, gradient.weights, strict=True)
         found.append(
             [
-                Row(
+                RecordedRow(
                     group=int(group),
                     label=int(reward),
                     length=int(mask.sum()),
@@ -125,7 +125,7 @@ def test_both_engines_keep_the_same_gradient_samples(method, tmp_path):
 
 
 def test_a_step_without_wrong_answers_has_no_mean_of_theirs():
-    row = Row(group=0, label=1, length=5, score=0.25, weight=0.0, unweighted=5)
+    row = RecordedRow(group=0, label=1, length=5, score=0.25, weight=0.0, unweighted=5)
     rows = [row, row]
     sums = {f"update/{name}": value for name, value in summary(rows, make_objective("real")).items()}
     line = step_line(1, [0, 0], [1, 1], [5, 5], 0.5, {**sums, "actor/grad_norm": 0.0, "update/learning_rate": 0.0})

@@ -4,6 +4,7 @@ import errno
 
 from snakemake.utils import validate
 
+from real.commands.exhibits import exhibits
 from real.config import read
 from real.records.jobs import in_the_way
 
@@ -21,6 +22,12 @@ if obstacle := in_the_way(Path(RESULTS), declared):
     raise WorkflowError(
         f"{obstacle}: is no folder, but results belong below it; move it away and run the same command again"
     )
+for exhibit in exhibits()[:-1]:  # the report comes last and has none
+    caption = Path(f"workflow/report/{exhibit.name}.rst")
+    if not caption.exists():
+        raise WorkflowError(
+            f"{caption}: no such file; write the caption of the exhibit {exhibit.name} there"
+        )
 
 
 onstart:

@@ -9,7 +9,6 @@ from snakemake.exceptions import WorkflowError
 from real.commands.exhibits import all_jobs, exhibits
 from real.config import ArithmeticScale, ConfigError, TrainedScale, digest, load
 from real.planning.needs import needs
-from real.records.jobs import base_of_run
 from real.records.made_from import base_identity, evaluation_identity, run_identity
 from real.system.code import DATA, EVIDENCE, code_digest
 from real.system.files import file_digest
@@ -59,20 +58,9 @@ wildcard_constraints:
     train="|".join(TRAINING_SETS),
 
 
-def base_model_of_run(wildcards):
-    """The base model that a run starts from."""
-    return f"{RESULTS}/{base_of_run(experiment, int(wildcards.seed))}/model"
-
-
 def prepared(*names):
     """Prepared files of datasets."""
     return expand("datasets/prepared/{name}.parquet", name=names)
-
-
-def training_problems():
-    """Prepared training and validation set, where problems aren't generated."""
-    own = scale.training_set
-    return prepared(own, scale.data.validation) if own else []
 
 
 def granted(wildcards, resources):

@@ -1,6 +1,15 @@
 # The base model, and one RL run per method and seed.
 # `--log` keeps what earlier attempts at a job wrote: Snakemake deletes a log before it starts the job again.
 
+from real.records.jobs import base_of_run
+
+# prepared training and validation set, where problems aren't generated
+TRAINED_ON = (
+    prepared(scale.training_set, scale.data.validation)
+    if trains and scale.training_set
+    else []
+)
+
 if trains:
 
     rule base:
@@ -29,8 +38,11 @@ if trains:
 
     rule train:
         input:
-            base=model_for("train", base_model_of_run),
-            problems=problems_for("train", training_problems()),
+            base=model_for(
+                "train",
+                lambda wildcards: f"{RESULTS}/{base_of_run(experiment, int(wildcards.seed))}/model",
+            ),
+            problems=problems_for("train", TRAINED_ON),
         output:
             model=directory("<results>/runs/{method}/seed{seed}/model"),
             metrics="<results>/runs/{method}/seed{seed}/metrics.jsonl",

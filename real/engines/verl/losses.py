@@ -46,7 +46,7 @@ def real_surrogate(
 
 
 @dataclass(frozen=True)
-class Row:
+class RecordedRow:
     """What the update did to one rollout.
 
     Attributes:
@@ -65,7 +65,7 @@ class Row:
 
 
 class RecordedLoss:
-    """verl's ``ppo_loss``, with the KL term as a token mean over the mini-batch, keeping a :class:`Row` per rollout.
+    """verl's ``ppo_loss``, with the KL term as a token mean over the mini-batch, keeping a RecordedRow per rollout.
 
     verl averages the KL term as it does the policy loss; the paper's GRPO averages the loss by sequences and the KL by
     tokens (docs/method.md), so it is added here, by verl's own functions.
@@ -79,9 +79,9 @@ class RecordedLoss:
         self.config.__dict__["use_kl_loss"] = False
         # set by the worker where a mini-batch fits one micro-batch: log-ratios, mask, data -> (n, T) weights
         self.weigh: Callable[[Tensor, Tensor, TensorDict], Tensor] | None = None
-        self._rows: list[Row] = []
+        self._rows: list[RecordedRow] = []
 
-    def take_rows(self) -> list[Row]:
+    def take_rows(self) -> list[RecordedRow]:
         """Rows since the last call."""
         rows, self._rows = self._rows, []
         return rows
@@ -128,7 +128,7 @@ class RecordedLoss:
             (gradient,) = torch.autograd.grad(loss, leaf)
         weights = gradient * mask / self.config.global_batch_info["dp_size"]
         self._rows += [
-            Row(*values)
+            RecordedRow(*values)
             for values in zip(
                 data["group"].tolist(),
                 data["label"].tolist(),

@@ -12,6 +12,7 @@ class TaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
 
     def run(self, config: Any) -> None:
         """Train; see verl's TaskRunnerV1."""
+        # imported here: by that it is registered in this process
         import real.engines.verl.trainer  # noqa: F401
 
         super().run(config)

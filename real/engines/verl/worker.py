@@ -20,7 +20,7 @@ from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 from verl.workers.utils.padding import no_padding_2_padding
 
 from real.engines.verl.coverage import OWN_LOSSES
-from real.engines.verl.losses import RecordedLoss, Row, nested
+from real.engines.verl.losses import RecordedLoss, RecordedRow, nested
 from real.exact import token_weights
 from real.objectives import Objective, group_advantage, make_objective, sequence_score
 
@@ -148,7 +148,7 @@ def check_groups(group: list[int], rollouts: int) -> None:
         )
 
 
-def summary(rows: list[Row], objective: Objective) -> dict[str, float]:
+def summary(rows: list[RecordedRow], objective: Objective) -> dict[str, float]:
     """Sums over one mini-batch, from which step means follow exactly (real/engines/verl/journal.py)."""
     group, label = _group_and_label(rows)
     advantage = group_advantage(group, label)
@@ -164,5 +164,5 @@ def summary(rows: list[Row], objective: Objective) -> dict[str, float]:
     }
 
 
-def _group_and_label(rows: list[Row]) -> tuple[Tensor, Tensor]:
+def _group_and_label(rows: list[RecordedRow]) -> tuple[Tensor, Tensor]:
     return torch.tensor([row.group for row in rows]), torch.tensor([float(row.label) for row in rows])

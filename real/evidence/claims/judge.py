@@ -6,6 +6,7 @@ Mathematical claims are checked everywhere.
 """
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -43,7 +44,7 @@ NOT_LEARNT_FROM = {
 
 
 @dataclass(frozen=True)
-class Row:
+class ClaimRow:
     """One row of the claims table.
 
     Attributes:
@@ -72,7 +73,7 @@ class Row:
     note: str
 
 
-def judge(experiment: Experiment, content: ClaimsFile) -> list[Row]:
+def judge(experiment: Experiment, content: ClaimsFile) -> list[ClaimRow]:
     """The rows of the claims table of one scale, every claim followed by its analogue where there is one."""
     scores = (
         read_benchmarks(experiment.scale.reported.benchmarks) if isinstance(experiment.scale, ReportedScale) else None
@@ -111,7 +112,7 @@ def published_resolution(claim: Claim, facts: ScaleFacts, scores: pd.DataFrame) 
     return min(found, key=lambda result: result.difference)
 
 
-def write_claims(experiment: Experiment, folder: Path) -> list[Row]:
+def write_claims(experiment: Experiment, folder: Path) -> list[ClaimRow]:
     """Write ``claims.json`` and ``claims.html`` into a folder; returns the rows."""
     content = load_claims()
     rows = judge(experiment, content)
@@ -158,11 +159,11 @@ def _trained_otherwise(scale: VerlScale, claimed: Scale) -> list[str]:
 
 def _claim_row(
     experiment: Experiment, content: ClaimsFile, name: str, elsewhere: str, resolution: power.Resolution | None
-) -> Row:
+) -> ClaimRow:
     claim = content.claims[name]
     facts = content.scales[claim.scale]
     interval, reason = (None, elsewhere) if elsewhere else _measure(experiment, claim.measure, claim.parameters)
-    return Row(
+    return ClaimRow(
         id=name,
         kind="mathematics" if MEASURES[claim.measure].mathematical else claim.kind,
         backbone=facts.label,
@@ -181,11 +182,11 @@ def _claim_row(
     )
 
 
-def _analogue_row(experiment: Experiment, content: ClaimsFile, name: str, analogue: Analogue) -> Row:
+def _analogue_row(experiment: Experiment, content: ClaimsFile, name: str, analogue: Analogue) -> ClaimRow:
     claim, region = content.claims[name], analogue.region or content.claims[name].region
     facts = content.scales.get(experiment.scale.scale)
     interval, reason = _measure(experiment, claim.measure, {**claim.parameters, **analogue.parameters})
-    return Row(
+    return ClaimRow(
         id=f"{name}@{experiment.name}",
         kind="analogue",
         backbone=content.scales[claim.scale].label,
@@ -231,7 +232,7 @@ def _command(rule: str, files: Sequence[str], scale: Scale | None = None) -> str
     # without a limit Snakemake would start all jobs at once
     gpus = needs(scale or _read_scale(*files)).gpus
     lent = f" --resources gpu={gpus}" if gpus else ""
-    return f"snakemake {rule} claims --cores all{lent} --configfile {' '.join(files)}"
+    return f"snakemake {rule} claims --cores all{lent} --configfile {shlex.join(files)}"
 
 
 @lru_cache

@@ -86,7 +86,7 @@ def page(heading: Mapping[str, Any], rows: Sequence[Any], estimates: Mapping[str
 
     Args:
         heading: experiment, evidence and, where trained, seeds, samples, benchmarks.
-        rows: of :class:`real.evidence.claims.judge.Row`, in order; estimates: where each scale's cost comes from.
+        rows: of :class:`real.evidence.claims.judge.ClaimRow`, in order; estimates: where each scale's cost comes from.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"amount": amount, "ends": ends, "region": _region, "resolves": _resolves}

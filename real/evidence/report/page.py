@@ -164,7 +164,7 @@ href="https://arxiv.org/abs/2602.05630">Rewards as Labels, arXiv 2602.05630</a>.
 <h2>Provenance</h2>
 {{ origins | safe }}
 <p>manifest.json beside this page has the sha256 of every file of the scale. Whether all are there, unaltered and of the
-present code and configuration: <code>python -m real verify --config {{ files | join(" ") }}</code></p>
+present code and configuration: <code>python -m real verify --config {{ files }}</code></p>
 </section>
 </main>
 </body>

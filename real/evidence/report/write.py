@@ -7,6 +7,7 @@ those of workflow/report, which Snakemake's own report shows too.
 import base64
 import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ def write_report(experiment: Experiment, folder: Path, exhibits: Sequence[Exhibi
         asides=[_aside(experiment, aside) for aside in asides(experiment, exhibits)],
         times=lowered(html_tables({"What the jobs took": stage_times(experiment, jobs)}, TIMES)),
         origins=lowered(html_tables(made_from)),
-        files=experiment.files,
+        files=shlex.join(experiment.files),
     )
     write_text(folder / f"{REPORT}.html", page)
 
