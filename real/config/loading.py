@@ -227,7 +227,7 @@ def trained_by_verl(method: Method) -> bool:
         return method.objective != COUNTERFACTUAL
     if method.objective in VERL_OBJECTIVES:
         return True
-    # one that was added goes by the scores that ranks exchange, and is tried out; it alone costs torch's import
+    # imported here: one that was added goes by the scores that ranks exchange, and trying it out costs torch's import
     from real.exact import of_scores
     from real.objectives import make_objective
 

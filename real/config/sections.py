@@ -43,7 +43,7 @@ class Method(Strict):
         if self.objective in RELEASED:
             taken = RELEASED[self.objective]
         else:
-            # one added to the paper's, which is asked itself; it alone costs torch's import
+            # imported here: one added to the paper's is asked itself, and it alone costs torch's import
             from real.objectives import OBJECTIVES, make_objective
 
             if self.objective not in OBJECTIVES:
