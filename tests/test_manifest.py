@@ -266,7 +266,7 @@ def test_every_scale_declares_its_outputs_and_a_sweep_its_own_only_if_made(monke
         return {output for job in all_jobs(experiment) if job.optional == optional for output in job.outputs}
 
     published = outputs("published")
-    assert len(published) == 4 + 1 + 2 + 4 + 1
+    assert published >= {"tables/benchmarks.tex", "claims.json", "figures/training_dynamics.pdf", "report.html"}
     assert not [name for name in published if name.startswith(("base", "runs", "evaluations"))]
     hub, laptop = outputs("7b"), outputs("laptop")
     assert "base/metrics.jsonl" in laptop

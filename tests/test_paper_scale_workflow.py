@@ -14,25 +14,11 @@ import pytest
 from real.config import load
 from real.evidence.claims.measures import methods_of
 from real.evidence.claims.schema import load_claims
-from tests.test_workflow import copy_checkout, planned, snakemake
+from tests.test_workflow import copy_checkout, planned, shown_by_default, snakemake
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCERS = {"base", "train", "evaluate", "evaluate_base"}
-ONCE = {
-    "all": 1,
-    "base": 1,
-    "evaluate_base": 1,
-    "benchmarks": 1,
-    "differences": 1,
-    "pass_at_k": 1,
-    "claims": 1,
-    "training_curves": 1,
-    "training_dynamics": 1,
-    "gradient_magnitude": 1,
-    "gradient_measured": 1,
-    "report": 1,
-    "manifest": 1,
-}
+ONCE = {"all": 1, "base": 1, "evaluate_base": 1, **shown_by_default("1.5b"), "manifest": 1}
 SWEEP = {
     "base": 1,
     "train": 16,
