@@ -101,6 +101,7 @@ def test_another_clamp_makes_the_runs_of_both_trainers_stale_and_no_evaluation(c
     [
         ("real/engines/verl/trainer.py", 'TRAINER = "real_sync"', 'TRAINER = "other_sync"', {"verl run"}),
         ("real/engines/verl/reward.py", "import", "import json\nimport", {"verl run"}),
+        ("real/engines/verl/agent_loops.yaml", "name: ", "name: other_", {"verl run"}),
         ("real/engines/torch/train.py", "VALIDATION_CHUNK = 150", "VALIDATION_CHUNK = 100", {"torch run"}),
         ("real/engines/torch/policy.py", "BUCKET_ROWS = 16", "BUCKET_ROWS = 8", {"torch run", "base model"}),
         ("real/models/vllm_sampler.py", "import", "import json\nimport", {"vllm evaluation"}),

@@ -51,7 +51,10 @@ def code_digest(*modules: str, wings: Sequence[str] = NUMERIC) -> str:
     Raises:
         FileNotFoundError: a name that is no module.
     """
-    trees = {module: _tree(file) for module, file in counted_modules(*modules, wings=wings).items()}
+    counted = counted_modules(*modules, wings=wings)
+    trees = {module: _tree(file) for module, file in counted.items()}
+    for folder in (counted[name].parent for name in WHOLE & counted.keys()):
+        trees |= {str(path.relative_to(ROOT)): path.read_text() for path in folder.rglob("*.yaml")}
     return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()[:16]
 
 
