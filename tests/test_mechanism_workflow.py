@@ -50,7 +50,7 @@ def test_the_overlays_ask_for_their_runs(checkout, configuration, runs):
 def test_without_its_overlay_the_target_says_which_it_needs(checkout):
     done = snakemake(checkout, "mechanism", "--dry-run", "--cores", "1", *LAPTOP)
     assert done.returncode != 0
-    assert "mechanism needs its overlay: snakemake mechanism" in done.stdout
+    assert "mechanism: needs its overlay: snakemake mechanism" in done.stdout
 
 
 def test_table_and_figure_come_from_runs_of_stale_rollouts_and_two_base_models(checkout):
