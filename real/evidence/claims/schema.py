@@ -7,11 +7,10 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from real.config import read_checked
 from real.config.schema import Strict
+from real.evidence.claims import CLAIMS_FILE
 from real.evidence.claims.measures import MEASURES
 from real.system.names import EACH_ONCE, Line, Name
 from real.system.sentences import one_per_key, sentence, unknown
-
-CLAIMS_FILE = "paper_configs/claims.yaml"
 
 
 class Region(Strict):
