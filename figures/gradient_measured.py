@@ -59,6 +59,8 @@ def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: st
         upper.set_ylim(-0.05, 1.55)
         for name in methods:
             rows = moved[(moved["method"] == name) & (moved["reward"] == int(positive))]
+            # few responses may all lie beyond the axis, where there is no density to draw
+            rows = rows[rows["score"].abs() <= limit]
             if rows.empty:
                 continue
             sns.histplot(

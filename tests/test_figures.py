@@ -125,3 +125,14 @@ def test_methods_keep_their_colours_and_variants_take_their_methods():
     assert len({style.colour(method) for method in METHODS}) == len(METHODS)
     assert style.colour("real_lr1.5e-4") == style.colour("real")
     assert style.colour("real_bce_lr1.5e-4") == style.colour("real_bce")
+
+
+@pytest.mark.parametrize("correct", [[], [5.0], [1e-9]], ids=["none", "beyond the axis", "on-policy"])
+def test_measured_gradients_are_drawn_where_hardly_any_response_is_correct(tmp_path, smoke, correct):
+    """As a near-random model leaves them: such a density is left out, and the axis has no value to be scaled by."""
+    wrong = np.linspace(-0.2, 0.2, 100)
+    scores, rewards = [*correct, *wrong], [1] * len(correct) + [0] * len(wrong)
+    samples = pd.DataFrame({"step": 1, "method": "real", "score": scores, "reward": rewards, "weight": 0.1})
+    figure = gradient_measured.draw(samples, {"real": smoke.methods["real"].model_dump()}, "evidence")
+    assert [len(axis.lines) for axis in figure.axes[2:]] == [0, 1]
+    style.write(figure, tmp_path / "figure.png")

@@ -12,7 +12,7 @@ from verl.utils.tokenizer import hf_tokenizer
 
 from real.config import VerlRun
 from real.engines.run_files import metrics_line
-from real.engines.verl import objectives, settings
+from real.engines.verl import coverage, settings
 from real.engines.verl.hooks import VERL_VERSION, VerlError, check_version
 from real.engines.verl.train import check_base, check_platform, is_trained, train
 from real.models.checkpoints import CheckpointError
@@ -27,7 +27,7 @@ def smoke() -> VerlRun:
 
 def test_an_unknown_loss_is_refused(smoke, monkeypatch):
     """verl itself would notice at the first update, after the first rollouts."""
-    monkeypatch.setitem(objectives.OWN_LOSSES, "real", ("real_surogate", "token-mean"))
+    monkeypatch.setitem(coverage.OWN_LOSSES, "real", ("real_surogate", "token-mean"))
     with pytest.raises(VerlError, match=r"^policy loss 'real_surogate' is not registered with verl; it has .*gspo"):
         composed(smoke)
 
