@@ -289,3 +289,26 @@ def test_what_a_kill_left_of_a_finished_folder_is_deleted_and_never_read(tmp_pat
     with open_work_folder(tmp_path / "job", RUN) as work:
         assert work.load() is None
     assert not (tmp_path / "job.finished").exists()
+
+
+def refused(*_: object) -> None:
+    raise OSError("no hard links here")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_whole_state_is_there_at_every_moment_of_saving_the_next(tmp_path, monkeypatch, links):
+    work = WorkFolder(tmp_path)
+    for step in (1, 2):
+        work.save({"step": step})
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refused)
+    seen, flush = [], os.fsync
+    monkeypatch.setattr("real.system.files.os.fsync", lambda number: (seen.append(work.states()), flush(number)))
+    work.save({"step": 3})
+    both = {work.state: True, work.previous: True}
+    assert seen == [both if links else {work.previous: True}]
+    assert work.states() == both
+    assert work.load()["step"] == 3
+    work.state.unlink()
+    assert work.load()["step"] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["previous.pt"]

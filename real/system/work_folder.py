@@ -118,7 +118,7 @@ class WorkFolder:
         def write(unfinished: Path) -> None:
             unfinished.write_bytes(data)
             if self.state.exists():
-                self.state.replace(self.previous)
+                _keep_as(self.previous, self.state)
 
         write_atomically(self.state, write)
 
@@ -223,6 +223,22 @@ def _claim(folder: Path, made_by: Mapping[str, Any], protected: bool, accepted: 
     _empty(folder)
     write_json(path, mine)
     return mine
+
+
+def _keep_as(second: Path, path: Path) -> None:
+    """Give a file a second name, in place of what had it, so that a kill at any moment leaves the first one there.
+
+    Where the file system has no hard links, the file is renamed.
+    """
+    link = second.with_name(f"{second.name}.partial")
+    link.unlink(missing_ok=True)
+    try:
+        link.hardlink_to(path)
+    except OSError:
+        path.replace(second)
+        return
+    link.replace(second)
+    link.unlink(missing_ok=True)  # where both were one file already, a rename does nothing
 
 
 def _empty(folder: Path) -> None:
