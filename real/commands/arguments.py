@@ -92,7 +92,7 @@ def add_config(parser: argparse.ArgumentParser, short: bool, required: bool) -> 
         default=[],
         type=code_name,
         metavar="DIGEST",
-        help="go on with, and read, what this other code did; as accept_code in paper_configs/local.yaml",
+        help="continue and read what this other code did; the same as accept_code in paper_configs/local.yaml",
     )
 
 

@@ -48,7 +48,7 @@ class Scale(Strict):
     datasets: Datasets
     figures: Figures
     accept_code: Annotated[list[CodeDigest], EACH_ONCE] = Field(default=[])
-    """of local.yaml: digests of other code whose unfinished work is gone on with, and whose results are tabulated"""
+    """of local.yaml: digests of other code; its unfinished work is continued, and its results are tabulated"""
 
     @model_validator(mode="after")
     def _folders_are_free(self) -> Self:

@@ -73,7 +73,7 @@ class WorkFolder:
         return torch.load(io.BytesIO(read_sealed(left) or b""), map_location="cpu", weights_only=True)
 
     def goes_on_after(self, step: int) -> list[dict[str, Any]]:
-        """Note in ``made_by.json``, before the first step, that what is done until ``step`` is gone on with.
+        """Note in ``made_by.json``, before the first step, that the job continues after ``step``.
 
         Args:
             step: of the state that was found; 0: the job starts anew.
@@ -156,7 +156,7 @@ def open_work_folder(
         made_by: what the state depends on by name: ``config``, a nested mapping, and digests, that of the code as
             ``code``.
         protected: refuse a folder of another configuration or code, rather than empty it and say so.
-        accepted: digests of other code whose state is gone on with.
+        accepted: digests of other code; the job continues from what it saved.
 
     Raises:
         FolderInUseError: another process holds it; the message names its pid.

@@ -80,7 +80,7 @@ def train(
 
     Args:
         protected: refuse a ``work_folder`` of another configuration, code or base model, rather than start anew.
-        accepted: digests of other code whose state is gone on with.
+        accepted: digests of other code; the run continues from what it saved.
 
     Returns:
         The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.

@@ -40,7 +40,7 @@ def train(
 
     Args:
         protected: refuse a ``work_folder`` of another configuration, code or base model, rather than start anew.
-        accepted: digests of other code whose checkpoints are gone on with.
+        accepted: digests of other code; the run continues from its checkpoints.
 
     Returns:
         The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.
