@@ -62,7 +62,7 @@ test: env lint  ## lint, format check, tests on all cores, and the smoke DAG
 
 fuzz: env  ## several minutes of random input for objectives, grading, configuration and files; SEED=N repeats a run
 	@echo "make fuzz: SEED=$(SEED)"
-	$(BIN)/python -m pytest $(wildcard tests/test_fuzz_*.py) --hypothesis-profile=fuzz --hypothesis-seed=$(SEED)
+	$(BIN)/python -m pytest $(wildcard tests/test_fuzz_*.py tests/*/test_fuzz_*.py) --hypothesis-profile=fuzz --hypothesis-seed=$(SEED)
 
 faults: env  ## kill, damage and starve the real programs at random, 20 minutes; FAULTS=--short: 4 minutes
 	$(BIN)/python -m tests.faults $(FAULTS)

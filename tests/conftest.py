@@ -15,11 +15,10 @@ from real.engines.torch.policy import build_policy
 from real.engines.torch.supervised import train_base
 from real.models.device import prepare_torch
 from real.models.transformers_sampler import TransformersSampler
-from tests import tiny_scale as tiny
-from tests.fuzzing import EXAMPLES
-from tests.random_checkpoint import SETTINGS, write_checkpoint
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support import tiny_scale as tiny
+from tests.support.fuzzing import EXAMPLES
+from tests.support.paths import ROOT
+from tests.support.random_checkpoint import SETTINGS, write_checkpoint
 
 # continuous integration draws the same examples every time; elsewhere each run explores further
 settings.register_profile("project", deadline=None, max_examples=40, derandomize="CI" in os.environ)

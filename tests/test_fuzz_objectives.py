@@ -10,7 +10,7 @@ from torch import Tensor
 
 from real.exact import sequence_weights, surrogate, token_weights
 from real.objectives import OBJECTIVES, Objective, make_objective
-from tests.fuzzing import fuzz
+from tests.support.fuzzing import fuzz
 
 REAL_FAMILY = ("real", "real_bce", "real_product")
 NEVER_READ = (math.nan, math.inf, -math.inf, 1e30)

@@ -5,7 +5,6 @@ What takes its names from ``OBJECTIVES`` holds for any objective, one that is ad
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +15,9 @@ from real.config.paper_scale import VERL_OBJECTIVES
 from real.engines.verl.coverage import OWN_LOSSES, loss_of
 from real.exact import of_scores, sequence_weights, surrogate, token_weights
 from real.objectives import OBJECTIVES, Objective, group_advantage, make_objective, sequence_score
+from tests.support.paths import ROOT
 
-GOLDEN = json.loads((Path(__file__).parent / "data" / "golden_losses.json").read_text())
+GOLDEN = json.loads((ROOT / "tests" / "data" / "golden_losses.json").read_text())
 GOLDEN_NAME = {"real_bce": "bce_f64_targets", "real_product": "real_product_style"}
 REAL_FAMILY = ("real", "real_bce", "real_product")
 PAPER = ("real", "grpo", "dapo", "gspo", "real_bce", "real_product")

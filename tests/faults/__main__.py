@@ -22,9 +22,9 @@ from pathlib import Path
 from tests.faults.place import CONFIG, Place, last_lines
 from tests.faults.rounds import FAULTS, play
 from tests.faults.tries import Tried
-from tests.test_workflow import copy_checkout
+from tests.support.checkout import copy_checkout
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SIDE_BY_SIDE = 2
 
 

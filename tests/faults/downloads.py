@@ -9,9 +9,9 @@ from random import Random
 
 import yaml
 
-from tests.data_server import DataServer, Served, data_server, entry, raw_file
 from tests.faults.place import LostError, Place, last_lines, must, must_be_one_sentence
 from tests.faults.tries import Tried, judged, share_verdict
+from tests.support.data_server import DataServer, Served, data_server, entry, raw_file
 
 NAME = "amc"
 RAW = Path("datasets/raw")

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 # a launch takes one to three minutes on two idle cores, seven were seen on busy ones; the limit is there to end a hang
 LAUNCH_SECONDS = 900
 

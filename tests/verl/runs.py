@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from real.config import Experiment, VerlRun, load, resolve
 from real.engines.verl.settings import compose_config
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "paper_configs"
 ALL_METHODS = ROOT / "tests" / "verl" / "all_methods.yaml"
 

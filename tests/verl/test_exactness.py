@@ -11,8 +11,8 @@ from conftest import LAUNCH_SECONDS
 
 from real.config import Policy
 from real.engines.torch.policy import build_policy, save_checkpoint
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 METHODS = ["real", "real_bce", "real_product", "grpo", "dapo", "gspo"]
 
 

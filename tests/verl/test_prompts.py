@@ -26,7 +26,7 @@ from real.tasks.arithmetic import (
 )
 from real.tasks.datasets import DatasetError, prepare
 from real.tasks.sources import read_sources
-from tests.data_server import INSTRUCTION, entry, raw_file
+from tests.support.data_server import INSTRUCTION, entry, raw_file
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import torch
 import transformers
 import verl
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support.paths import ROOT
+
 LOCK = (ROOT / "requirements" / "verl_cpu.lock").read_text()
 RAY = Path(sys.executable).with_name("ray")
 

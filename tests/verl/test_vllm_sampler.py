@@ -28,8 +28,8 @@ from real.models.vllm_sampler import EngineError, VllmSampler, _interruptible
 from real.records.made_from import sampled_identity
 from real.tasks.arithmetic import TOKEN_ID, VOCABULARY, held_out_problems
 from real.tasks.problems import Problem
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = 60
 # the ends of what vLLM takes. At 0.01 the model is sampled greedily (with seed 108 the logits of the two likeliest
 # tokens differ by 0.14 or more all along the tested responses); at 2 its choices are open

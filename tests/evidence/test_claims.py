@@ -1,0 +1,331 @@
+"""The claims table: verdicts by construction, what is judged where, and the paper's own numbers."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from real.commands.command_line import main
+from real.commands.exhibits import exhibits
+from real.config import ConfigError, load
+from real.evidence.claims.judge import judge, write_claims
+from real.evidence.claims.measures import MEASURES, window_mean
+from real.evidence.claims.schema import load_claims
+from real.evidence.printed import read_benchmarks
+from real.evidence.results import ResultsError
+from real.objectives import make_objective
+from real.statistics.intervals import paired_difference
+from real.weights import largest_weight
+from tests.support.made_up import record_all, with_steps, write_metrics
+from tests.support.paths import ROOT
+
+CLAIMS = ROOT / "paper_configs" / "claims.yaml"
+PUBLISHED = ROOT / "paper_configs" / "published.yaml"
+REPORTED = ROOT / "paper_configs" / "reported"
+RATE = {"base": 0.1, "real": 0.6, "grpo": 0.6, "dapo": 0.4, "gspo": 0.8, "real_bce": 0.6, "real_product": 0.6}
+STEPS = 100
+
+
+@pytest.fixture(scope="module")
+def content():
+    return load_claims(CLAIMS)
+
+
+@pytest.fixture
+def published(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    return load([PUBLISHED], local_file=Path("absent"))
+
+
+def curves(method: str, rng: np.random.Generator) -> dict[str, list]:
+    """Made-up metrics: GRPO's entropy and validation fall, DAPO's entropy stays, REAL's reward leads."""
+    step = np.arange(STEPS + 1)
+    entropy = 0.3 * np.exp(-5 * step / STEPS) if method == "grpo" else np.full(len(step), 0.3)
+    validation = 0.4 - 0.2 * step / STEPS if method == "grpo" else 0.2 + 0.2 * step / STEPS
+    reward = np.full(len(step), 0.7 if method == "real" else 0.5)
+    frame = pd.DataFrame({"step": step, "entropy": entropy, "val_pass_at_1": validation, "reward_mean": reward})
+    frame[["entropy", "reward_mean"]] *= rng.normal(1, 0.01)
+    frame["solve_all"] = 10.0 + rng.normal(0, 5, len(step))
+    return frame.to_dict("list")
+
+
+@pytest.fixture
+def trained(smoke, tmp_path, monkeypatch):
+    """An experiment of the given scale name with made-up results, in a folder of its own."""
+
+    def make(scale_name: str, seeds: list[int]):
+        scale = smoke.scale.model_copy(update={"scale": scale_name, "seeds": seeds})
+        experiment = with_steps(smoke.model_copy(update={"name": scale_name, "scale": scale}), STEPS)
+        monkeypatch.chdir(tmp_path)
+        rng = np.random.default_rng(0)
+        difficulty = rng.uniform(-0.1, 0.1, 60)
+        for method in ("base", *scale.methods):
+            for seed in [None] if method == "base" else seeds:
+                place = Path(method) if seed is None else Path(method) / f"seed{seed}"
+                evaluations, runs = (Path(experiment.results) / kind / place for kind in ("evaluations", "runs"))
+                evaluations.mkdir(parents=True)
+                for benchmark in scale.evaluation.benchmarks:
+                    correct = rng.random((60, 8)) < (RATE[method] + difficulty)[:, None]
+                    rows = [(f"{benchmark}-{p}", bool(value)) for p in range(60) for value in correct[p]]
+                    pd.DataFrame(rows, columns=["problem_id", "correct"]).to_parquet(
+                        evaluations / f"{benchmark}.parquet"
+                    )
+                if seed is not None:
+                    write_metrics(runs, curves(method, rng))
+        record_all(experiment)
+        return experiment
+
+    return make
+
+
+def by_id(rows):
+    return {row.id: row for row in rows}
+
+
+def test_verdicts_follow_from_the_data_of_the_claims_own_scale(trained, content):
+    rows = by_id(judge(trained("1.5b", [0, 1, 2]), content))
+    expected = {
+        "real_over_dapo_1_5b": "reproduced",
+        "real_over_grpo_1_5b": "unresolved",
+        "real_over_gspo_1_5b": "contradicted",
+        "real_consistent_1_5b": "contradicted",
+        "real_over_base_1_5b": "reproduced",
+        "bce_over_dapo_1_5b": "reproduced",
+        "real_entropy_stable": "reproduced",
+        "grpo_entropy_collapses": "reproduced",
+        "dapo_entropy_explodes": "contradicted",
+        "grpo_validation_decays": "reproduced",
+        "dapo_validation_decays": "contradicted",
+        "real_validation_rises": "reproduced",
+        "real_reward_over_gspo": "reproduced",
+        "real_over_dapo_7b": "not run",
+        "real_over_gspo_aime24_1_5b": "not run",
+        "real_weights_bounded": "reproduced",
+    }
+    assert {name: rows[name].verdict for name in expected} == expected
+    assert rows["real_over_dapo_1_5b"].interval.covers == "problems and seeds"
+    assert rows["real_over_gspo_aime24_1_5b"].reason == "aime is no benchmark of this scale"
+    assert not [name for name in rows if "@" in name], "a claim's own scale needs no analogue"
+
+
+def test_the_interval_is_the_paired_difference_of_the_files(trained, content):
+    experiment = trained("1.5b", [0, 1, 2])
+    row = by_id(judge(experiment, content))["real_over_dapo_1_5b"]
+    rates = {
+        method: [
+            np.stack(
+                [
+                    pd.read_parquet(f"{experiment.results}/evaluations/{method}/seed{seed}/{benchmark}.parquet")
+                    .groupby("problem_id", sort=False)["correct"]
+                    .mean()
+                    for seed in (0, 1, 2)
+                ]
+            )
+            for benchmark in experiment.scale.evaluation.benchmarks
+        ]
+        for method in ("real", "dapo")
+    }
+    expected = paired_difference(rates["real"], rates["dapo"])
+    assert (row.interval.value, row.interval.low) == pytest.approx((expected.value, expected.low))
+
+
+@pytest.mark.parametrize("scale", ["laptop", "single_gpu"])
+def test_other_scales_judge_no_claim_of_the_paper_but_fill_their_own_rows(trained, content, scale):
+    rows = by_id(judge(trained(scale, [0, 1]), content))
+    for name, row in rows.items():
+        if row.kind == "claim":
+            assert (row.verdict, row.interval) == ("not run", None), name
+    analogues = [row for row in rows.values() if "@" in row.id]
+    assert {row.kind for row in analogues} == {"analogue"}
+    assert len(analogues) == sum(claim.analogue is not None for claim in content.claims.values())
+    assert rows[f"real_over_dapo_1_5b@{scale}"].verdict == "reproduced"
+    assert rows[f"real_over_gspo_1_5b@{scale}"].verdict == "contradicted"
+    assert rows[f"real_over_dapo_1_5b@{scale}"].source == f"analogue at {scale} scale"
+
+
+def test_what_only_an_analogue_can_judge_names_the_overlay_that_does(trained, published, content, monkeypatch):
+    rows = by_id(judge(trained("laptop", [0, 1]), content))
+    monkeypatch.chdir(ROOT)
+    commands = {row.id: row.command for row in judge(published, content)}
+    for name in ("misassignment_in_positives", "domination_in_negatives", "bounded_weights_stable"):
+        row = rows[name]
+        assert (row.kind, row.verdict) == ("analogue", "not run")
+        assert row.reason.endswith("_lr3.0e-4_k8 is no method of this scale")
+        assert commands[name] == (
+            "snakemake mechanism claims --cores all --configfile paper_configs/laptop.yaml "
+            "paper_configs/variants/stale_rollouts.yaml"
+        )
+
+
+def test_one_seed_leaves_curves_unresolved_and_says_what_benchmarks_cover(trained, content):
+    rows = by_id(judge(trained("1.5b", [4]), content))
+    assert rows["grpo_entropy_collapses"].verdict == "unresolved"
+    assert rows["grpo_entropy_collapses"].interval.covers == "nothing: one seed"
+    assert rows["real_over_dapo_1_5b"].interval.covers == "problems only"
+
+
+def test_methods_that_a_scale_leaves_out_are_not_run(trained, content):
+    experiment = trained("1.5b", [0, 1])
+    scale = experiment.scale.model_copy(update={"methods": ["real", "gspo"]})
+    rows = by_id(judge(experiment.model_copy(update={"scale": scale}), content))
+    assert rows["real_over_dapo_1_5b"].reason == "dapo is no method of this scale"
+    assert rows["real_over_gspo_1_5b"].verdict == "contradicted"
+
+
+def test_other_problems_in_one_file_are_refused(trained, content):
+    experiment = trained("1.5b", [0, 1])
+    path = Path(experiment.results) / "evaluations" / "dapo" / "seed1" / "mix4.parquet"
+    frame = pd.read_parquet(path)
+    frame.assign(problem_id="x" + frame["problem_id"]).to_parquet(path)
+    with pytest.raises(ResultsError, match="other problems"):
+        judge(experiment, content)
+
+
+def test_json_and_page_hold_every_row_and_no_infinity(trained, monkeypatch):
+    experiment = trained("laptop", [0])
+    monkeypatch.setattr("real.evidence.claims.judge.load_claims", lambda: load_claims(CLAIMS))
+    rows = write_claims(experiment, Path("written"))
+    stored = json.loads(Path("written/claims.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert [row["id"] for row in stored["rows"]] == [row.id for row in rows]
+    assert stored["seeds"] == [0]
+    page = Path("written/claims.html").read_text()
+    assert page.count("<tr class=") == len(rows) + len({row.backbone for row in rows})
+    for row in rows:
+        assert row.verdict in page
+    assert "src=" not in page
+    assert "http" not in page
+    assert experiment.scale.evidence in page
+    assert not list(Path("written").glob("*.partial"))
+
+
+def test_at_published_scale_mathematics_is_checked_and_nothing_else_is_run(published, content):
+    rows = judge(published, content)
+    assert {row.verdict for row in rows if row.kind == "claim"} == {"not run"}
+    assert {row.verdict for row in rows if row.kind == "mathematics"} == {"reproduced"}
+    assert {row.verdict for row in rows if row.kind == "analogue"} == {"not run"}
+    words = {row.id: row.resolution.word for row in rows if row.resolution}
+    assert words["real_over_gspo_1_5b"] == "not resolvable"
+    assert words["real_over_gspo_7b"] == "suggestive"
+    assert words["real_over_dapo_1_5b"] == words["bce_over_dapo_1_5b"] == "resolved"
+
+
+def test_published_values_are_those_of_the_printed_tables(published, content):
+    """Within rounding; the authors round averages from unrounded cells."""
+    for row in judge(published, content):
+        if row.resolution:
+            assert row.published == pytest.approx(row.resolution.difference, abs=0.0015), row.id
+
+
+def test_published_values_of_curves_follow_from_the_digitised_figure(content):
+    figure = pd.read_csv(REPORTED / "training_dynamics.csv", comment="#")
+
+    def read(method: str, metric: str) -> pd.DataFrame:
+        rows = figure[(figure["method"] == method) & (figure["metric"] == metric)]
+        return rows.set_index("step")[["value"]]
+
+    for name, claim in content.claims.items():
+        if not claim.measure.startswith("curve") or name == "dapo_entropy_explodes":
+            continue
+        given = claim.parameters
+        main_curve = read(given["method"], given["metric"])
+        if claim.measure == "curve_difference":
+            value = window_mean(main_curve, given["window"]) - window_mean(
+                read(given["baseline"], given["metric"]), given["window"]
+            )
+        else:
+            start, end = (window_mean(main_curve, given[window]) for window in ("start", "end"))
+            value = end / start if claim.measure == "curve_ratio" else end - start
+        tolerance = 0.0006 if claim.unit != "prompts" else 0.01
+        assert claim.published == pytest.approx(value[0], abs=tolerance), name
+
+
+def test_weights_reach_their_bound_and_clipped_objectives_have_none():
+    assert largest_weight(make_objective("real", tau=0.3), group_size=4) == pytest.approx(1.0, abs=1e-4)
+    assert largest_weight(make_objective("real", tau=0.3), group_size=4) < 1.0
+    with pytest.raises(ValueError, match="no tau"):
+        largest_weight(make_objective("grpo"))
+
+
+def test_a_weight_beyond_its_bound_would_be_found(published, content, monkeypatch):
+    """The bound is checked by the objective's own gradient: twice the loss contradicts the claim."""
+    honest = make_objective("real")
+    doubled = replace(honest, loss=lambda *batch, **given: 2 * honest.loss(*batch, **given))
+    monkeypatch.setattr("real.counterfactual.make_any_objective", lambda *_, **__: doubled)
+    interval = MEASURES["weight_supremum"].function(published, method="real")
+    assert interval.value == pytest.approx(2.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "sentence"),
+    [
+        ("claims.real_over_dapo_1_5b.regoin", {"above": 0.0}, "regoin is not a known key; did you mean 'region'?"),
+        ("claims.real_over_dapo_1_5b.measure", "benchmark_differense", "did you mean 'benchmark_difference'?"),
+        ("claims.real_over_dapo_1_5b.parameters", {"method": "real"}, "parameters.baseline is missing"),
+        ("claims.real_over_dapo_1_5b.parameters", {"metod": "real", "baseline": "dapo"}, "did you mean 'method'?"),
+        ("claims.real_entropy_stable.parameters.start", [0.0, 3.0], "start.1 is 3.0"),
+        ("claims.real_over_dapo_1_5b.scale", "2b", "unknown scale '2b'; choose from 1.5b"),
+        ("claims.real_over_dapo_1_5b.region", {}, "give above, below or both"),
+    ],
+)
+def test_a_mistake_in_the_claims_file_is_named(tmp_path, keys, value, sentence):
+    changed = yaml.safe_load(CLAIMS.read_text())
+    *parents, last = keys.split(".")
+    section = changed
+    for key in parents:
+        section = section[key]
+    section[last] = value
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump(changed))
+    with pytest.raises(ConfigError, match=re.escape(sentence)) as caught:
+        load_claims(path)
+    assert str(caught.value).startswith(f"{path}: claims")
+
+
+def test_every_claim_names_an_exhibit_that_exists(content):
+    assert {claim.rule for claim in content.claims.values()} <= {exhibit.name for exhibit in exhibits()}
+
+
+@pytest.mark.parametrize(
+    ("line", "replacement", "sentence"),
+    [
+        ("methods,gspo,GSPO,paper,8k,mean,0.519", "methods,gspo,GSPO,paper,8k,mean,0.529", "1.5B, gspo: the printed"),
+        ("GSPO,paper,8k,aime,0.377", "GSPO,paper,8k,aime24,0.377", "unknown benchmark 'aime24'"),
+        ("GSPO,paper,8k,aime,0.377", "GSPO,papers,8k,aime,0.377", "unknown provenance 'papers'"),
+        ("backbone,group", "backbone,groups", "expected the columns"),
+    ],
+)
+def test_a_mistyped_printed_number_is_found(tmp_path, line, replacement, sentence):
+    path = tmp_path / "benchmarks.csv"
+    text = (REPORTED / "benchmarks.csv").read_text()
+    assert line in text
+    path.write_text(text.replace(line, replacement, 1))
+    with pytest.raises(ConfigError, match=re.escape(sentence)) as caught:
+        read_benchmarks([str(path)])
+    assert str(path) in str(caught.value)
+
+
+def test_a_row_given_twice_is_found():
+    with pytest.raises(ConfigError, match="is given twice"):
+        read_benchmarks([str(REPORTED / "disco.csv"), str(REPORTED / "disco.csv")])
+
+
+def test_the_verb_prints_one_line_per_row(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("real.config.runs.Experiment.results", str(tmp_path))
+    assert main(["claims", "--config", "paper_configs/published.yaml"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(load_claims(CLAIMS).claims)
+    assert "reproduced   real_weights_bounded" in lines
+    assert (tmp_path / "claims.html").exists()
+
+
+def test_how_to_run_it_names_a_missing_scale_file_instead_of_a_command_that_cannot_work(published, content):
+    for row in judge(published, content):
+        files = re.findall(r"paper_configs/[^ ,]+", row.command)
+        assert files
+        assert row.command.startswith("snakemake") == all(Path(file).exists() for file in files)

@@ -1,0 +1,241 @@
+"""Preflight: each check by the facts it is given, and all of them together on this machine."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from real.commands.command_line import main
+from real.config import load
+from real.config.paper_scale import Model
+from real.planning.preflight import (
+    attention_problems,
+    check,
+    dataset_problems,
+    disk_problems,
+    gpu_problems,
+    grant_problems,
+    model_problems,
+    platform_problems,
+    ray_problems,
+    require,
+    version_problems,
+)
+from real.planning.probe import Gpu, parse_gpus, read_answers, read_free_bytes, read_imports, read_pins, visible
+from real.system.errors import ExpectedError
+from real.tasks.sources import DatasetError
+from tests.support.paths import ROOT
+
+SMI = """0, GPU-6f2a, NVIDIA H100 80GB HBM3, 81559, 81008, 9.0
+1, GPU-9b1c, Tesla V100-SXM2-32GB, 32768, 4096, 7.0
+2, GPU-77aa, NVIDIA Odd, [N/A], [N/A], [N/A]
+"""
+LOCK = Path("requirements/gpu.lock")
+
+
+def scale(name: str):
+    return load(
+        [ROOT / "paper_configs" / f"{name}.yaml"],
+        methods_file=ROOT / "paper_configs" / "methods.yaml",
+        local_file=Path("absent"),
+    )
+
+
+@pytest.fixture
+def cluster():
+    return scale("1.5b").scale.cluster
+
+
+def test_nvidia_smis_answer_is_read_by_column():
+    first, second, third = parse_gpus(SMI)
+    assert first == Gpu("0", "GPU-6f2a", "NVIDIA H100 80GB HBM3", 81559, 81008, 9.0)
+    assert (second.index, second.free, second.capability) == ("1", 4096, 7.0)
+    assert math.isnan(third.capability)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "indices"),
+    [
+        (None, ["0", "1", "2"]),
+        ("1", ["1"]),
+        ("2,0", ["0", "2"]),
+        ("GPU-9b", ["1"]),
+        ("", []),
+        ("7", []),
+        ("MIG-3f", ["0", "1", "2"]),
+    ],
+)
+def test_only_the_gpus_that_the_job_may_use_are_judged(chosen, indices):
+    assert [gpu.index for gpu in visible(parse_gpus(SMI), chosen)] == indices
+    assert visible(None, chosen) is None
+
+
+def test_missing_full_and_old_gpus_are_each_one_sentence(cluster):
+    problems = gpu_problems(parse_gpus(SMI)[:2], cluster)
+    assert [problem.split(",")[0] for problem in problems] == [
+        "cluster.gpus_per_node is 8",
+        "GPU 1 (Tesla V100-SXM2-32GB) has 4.0 of 32.0 GiB free",
+        "GPU 1 (Tesla V100-SXM2-32GB) has compute capability 7.0",
+    ]
+    assert "vLLM takes 27.2 (cluster.vllm_memory 0.85)" in problems[1]
+
+
+def test_enough_free_gpus_are_no_problem_and_no_driver_is_one(cluster):
+    assert gpu_problems(parse_gpus(SMI)[:1] * 8, cluster) == []
+    assert gpu_problems(parse_gpus(SMI)[2:] * 8, cluster) == []
+    assert len(gpu_problems(None, cluster)) == 1
+    elsewhere = cluster.model_copy(update={"ray_address": "10.0.0.1:6379"})
+    assert gpu_problems(None, elsewhere) == []
+    assert gpu_problems([], elsewhere) == []
+
+
+def test_float32_needs_no_new_gpu_and_the_torch_engine_one_of_any_kind(cluster):
+    old = Gpu("0", "GPU-1", "old", 100, 100, 7.0)
+    single = cluster.model_copy(update={"gpus_per_node": 1, "precision": "float32"})
+    assert gpu_problems([old], single) == []
+    assert gpu_problems([old], None) == []
+    assert len(gpu_problems([], None)) == 1
+
+
+def test_fewer_gpus_than_requested_are_refused_and_outside_the_workflow_nothing_is():
+    assert grant_problems(8, None) == grant_problems(8, 8) == grant_problems(0, 0) == []
+    (problem,) = grant_problems(8, 4)
+    assert "granted 4 of the 8" in problem
+    assert "--resources gpu=8" in problem
+
+
+def test_disk_is_compared_with_the_need():
+    assert disk_problems(needed=99e9, free=99e9) == []
+    assert disk_problems(needed=99e9, free=74.4e9)[0].startswith("results/: 99 GB are needed at most, one job after")
+
+
+def test_free_bytes_of_a_folder_that_is_still_to_come(tmp_path):
+    assert read_free_bytes(tmp_path / "results" / "1.5b") > 0
+
+
+def test_a_model_folder_needs_config_and_weights(tmp_path):
+    def unasked(model):
+        raise AssertionError("a folder needs no hub")
+
+    model = Model(name=str(tmp_path), revision=None)
+    assert "holds no config.json and no weights" in model_problems(model, unasked)[0]
+    (tmp_path / "config.json").write_text("{}")
+    assert "holds no weights" in model_problems(model, unasked)[0]
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert model_problems(model, unasked) == []
+    absent = Model(name=str(tmp_path / "absent"), revision=None)
+    assert "is no such folder" in model_problems(absent, unasked)[0]
+
+
+def test_a_hub_id_is_asked_for_at_the_hub():
+    model = Model(name="organisation/name", revision="abc")
+    assert model_problems(model, lambda asked: None) == []
+    assert model_problems(model, lambda asked: f"lacks {asked.revision}") == ["model.name: organisation/name lacks abc"]
+
+
+def test_each_dataset_is_loaded_once_and_reported_by_itself():
+    asked = []
+
+    def load_one(name):
+        asked.append(name)
+        if name != "aime":
+            raise DatasetError(f"{name}: is damaged")
+
+    assert dataset_problems(["math", "aime", "aime", "amc"], load_one) == ["math: is damaged", "amc: is damaged"]
+    assert asked == ["math", "aime", "amc"]
+
+
+def test_a_prepared_dataset_that_was_never_made_says_how_to_make_it(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "sources.yaml").write_text((ROOT / "datasets" / "sources.yaml").read_text())
+    (problem,) = dataset_problems(["aime"])
+    assert "prepare it with `snakemake datasets/prepared/aime.parquet --cores 1`" in problem
+
+
+def test_versions_are_compared_with_the_lock_and_verl_with_the_engine(tmp_path):
+    lock = tmp_path / "gpu.lock"
+    lock.write_text(
+        "torch==2.11.0 \\\n    --hash=sha256:aa\nvllm==0.24.0\nTransferQueue==0.1.11\n"
+        "numpy==2.3.5 ; python_version < '3.12'\nnumpy==2.3.6 ; python_version >= '3.12'\nsix==1.0\n"
+    )
+    pins = read_pins(lock)
+    assert pins["numpy"] == {"2.3.5", "2.3.6"}
+    good = {"verl": "0.9.1", "torch": "2.11.0+cu130", "vllm": "0.24.0", "transferqueue": "0.1.11", "numpy": "2.3.6"}
+    assert version_problems(good, pins, LOCK, "gpu-env") == []
+    other = {**good, "verl": "0.9.0", "vllm": "0.25.0", "numpy": "2.4.0"}
+    problems = version_problems(other, pins, LOCK, "gpu-env")
+    assert [problem.split(", but")[0] for problem in problems] == [
+        "verl is installed at 0.9.0",
+        "vllm is installed at 0.25.0",
+        "numpy is installed at 2.4.0",
+    ]
+    assert "needs 2.3.5 or 2.3.6 (requirements/gpu.lock)" in problems[2]
+    del good["torch"]
+    assert version_problems(good, pins, LOCK, "gpu-env")[0].startswith("torch is not installed, but the engine needs")
+
+
+def test_without_a_lock_verl_alone_is_checked(tmp_path):
+    assert read_pins(tmp_path / "absent.lock") == {}
+    assert version_problems({"verl": "0.9.1"}, {}, LOCK, "gpu-env") == []
+    assert "needs 0.9.1" in version_problems({}, {}, LOCK, "gpu-env")[0]
+
+
+def test_ray_is_asked_where_the_config_names_a_cluster():
+    asked = []
+
+    def silent(host, port):
+        asked.append((host, port))
+        return False
+
+    for address in (None, "auto", "local"):
+        assert ray_problems(address, silent) == []
+    assert asked == []
+    assert "no Ray answers at ray://10.0.0.1:10001" in ray_problems("ray://10.0.0.1:10001", silent)[0]
+    assert asked == [("10.0.0.1", 10001)]
+    assert ray_problems("10.0.0.1:6379", lambda host, port: True) == []
+    assert "is no host:port" in ray_problems("headnode", silent)[0]
+
+
+def test_a_port_answers_only_while_somebody_listens():
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert read_answers("127.0.0.1", port)
+    assert not read_answers("127.0.0.1", port)
+
+
+def test_flash_attention_is_imported_only_where_it_is_asked_for():
+    def absent(module):
+        return f"No module named {module!r}"
+
+    assert attention_problems("sdpa", absent) == []
+    assert attention_problems("flash_attention_2", lambda module: None) == []
+    assert "(No module named 'flash_attn')" in attention_problems("flash_attention_2", absent)[0]
+    assert read_imports("json") is None
+    assert read_imports("no_such_module") == "ModuleNotFoundError: No module named 'no_such_module'"
+
+
+def test_a_cpu_is_refused_outside_the_platform_of_the_tests():
+    assert platform_problems("cpu", "cpu") == platform_problems("cuda", None) == []
+    assert len(platform_problems("cpu", None)) == 1
+
+
+def test_all_problems_come_at_once(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    problems = check(scale("verl_smoke"), granted_gpus=0)
+    assert any(problem.startswith("cluster.device cpu runs only") for problem in problems)
+    with pytest.raises(ExpectedError) as raised:
+        require(scale("verl_smoke"))
+    assert str(raised.value).splitlines() == problems
+
+
+def test_the_command_says_ready_or_lists_the_problems(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    assert main(["plan", "--scale", "smoke", "--check", "--gpus", "0"]) == 0
+    assert capsys.readouterr().out == "ready\n"
+    assert main(["plan", "--scale", "verl_smoke", "--check"]) == 1
+    assert "VERL_PLATFORM=cpu" in capsys.readouterr().err

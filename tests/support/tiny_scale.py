@@ -1,0 +1,58 @@
+"""A finished scale of a few steps, made by the real jobs in this process: seconds, not the smoke scale's minute."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from real.commands.command_line import main
+from real.commands.exhibits import exhibits
+from real.config import Experiment, load
+from tests.support.paths import ROOT
+
+OVERLAY = "tiny.yaml"
+CONFIG = ["--config", "paper_configs/smoke.yaml", OVERLAY]
+RESULTS = Path("results/smoke+tiny")
+METHODS = ("real", "gspo")
+# exhibits that show others, in this order
+AFTER_OTHERS = ("training_dynamics", "report")
+CHANGES = {
+    "seeds": [0],
+    "task": {"test_problems": 2, "validation_problems": 1},
+    "training": {"steps": 2, "prompts": 4, "mini_batch_prompts": 2, "rollouts": 4, "gradient_sample_steps": [1, 2]},
+    "evaluation": {"samples": 2, "benchmarks": ["add3", "mix4"]},
+}
+
+
+def experiment() -> Experiment:
+    """The scale, read from the current folder."""
+    return load(CONFIG[1:])
+
+
+def enter(folder: Path) -> None:
+    """Make a folder one that the command line can be used in: the caller changes into it."""
+    for room in ("paper_configs", "datasets", "workflow"):
+        (folder / room).symlink_to(ROOT / room)
+    write_overlay(folder)
+
+
+def write_overlay(folder: Path, methods: Sequence[str] = METHODS) -> None:
+    """Write the scale's overlay, with the methods that are to be trained."""
+    phase = yaml.safe_load((ROOT / "paper_configs" / "smoke.yaml").read_text())["base"]["phases"][0] | {"steps": 20}
+    (folder / OVERLAY).write_text(yaml.safe_dump({**CHANGES, "methods": list(methods), "base": {"phases": [phase]}}))
+
+
+def finish() -> None:
+    """Run every job of the scale in the current folder."""
+    model = ["--model", str(RESULTS / "base/model"), "--output", str(RESULTS / "evaluations/base")]
+    work = ["--work", str(RESULTS / "work/evaluations"), "--processes", "1"]
+    commands = [["base"], ["evaluate", *model, *work]]
+    for method in METHODS:
+        model = ["--model", str(RESULTS / f"runs/{method}/seed0/model")]
+        output = ["--output", str(RESULTS / f"evaluations/{method}/seed0")]
+        commands += [["train", "--method", method, "--seed", "0"], ["evaluate", *model, *output, *work]]
+    names = [exhibit.name for exhibit in exhibits() if not exhibit.absent(experiment())]
+    first = [name for name in names if name not in AFTER_OTHERS]
+    commands += [*(["make", name] for name in (*first, *AFTER_OTHERS)), ["manifest"]]
+    for verb, *options in commands:
+        assert main([verb, *options, *CONFIG]) == 0, verb

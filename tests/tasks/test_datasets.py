@@ -1,0 +1,165 @@
+"""Prepared datasets: what every kind of raw answer becomes, and that nothing altered is ever loaded."""
+
+import math
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from real.config import ConfigError
+from real.tasks.datasets import DatasetError, ground_truth_texts, load_problems, prepare
+from real.tasks.problems import Problem
+from real.tasks.sources import Source, fetch, read_sources
+from tests.support.data_server import INSTRUCTION, entry, raw_file
+from tests.support.paths import ROOT
+
+MIRROR = os.environ.get("REAL_DATASETS_MIRROR")
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Write a raw file and sources.yaml for it; returns its source."""
+
+    def write(texts: list[str], answers: list, name: str = "amc", **changes) -> Source:
+        tmp_path.joinpath("raw").mkdir(exist_ok=True)
+        content = raw_file(tmp_path / "raw" / f"{name}.parquet", texts, answers)
+        stated = entry(content, ["http://unused"], **{"rows": len(texts), **changes})
+        tmp_path.joinpath("sources.yaml").write_text(yaml.safe_dump({name: stated}))
+        return read_sources(tmp_path / "sources.yaml")[name]
+
+    return write
+
+
+def prepared(source: Source, folder: Path) -> list[Problem]:
+    prepare(source, folder / "raw", folder / "prepared")
+    return load_problems(source.name, folder / "prepared", folder / "sources.yaml")
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([142.0, -2.0, 12.5], [("142",), ("-2",), ("12.5",)]),
+        ([70, -3, 0], [("70",), ("-3",), ("0",)]),
+        (["025", " \\frac{1}{2}\n", "x"], [("025",), ("\\frac{1}{2}",), ("x",)]),
+        ([["9.6\n"], ["a\n", " b"], ["$2$"]], [("9.6",), ("a", "b"), ("$2$",)]),
+    ],
+    ids=["doubles", "integers", "text", "lists"],
+)
+def test_every_kind_of_answer_becomes_text(raw, tmp_path, answers, expected):
+    problems = prepared(raw(["first", "second", "third"], answers), tmp_path)
+    assert [problem.ground_truths for problem in problems] == expected
+    assert problems[2] == Problem(
+        "amc-2", "amc", ({"role": "user", "content": f"third {INSTRUCTION}"},), expected[2], "test"
+    )
+
+
+@given(st.integers(-(10**15), 10**15))
+def test_a_whole_number_reads_the_same_as_double_integer_and_text(number):
+    assert ground_truth_texts(number) == ground_truth_texts(float(number)) == ground_truth_texts(f" {number}\n")
+    assert ground_truth_texts([number, str(number)]) == (str(number), str(number))
+
+
+@pytest.mark.parametrize("answer", ["", " \n", None, math.nan, math.inf, [], [""], True, {"a": 1}])
+def test_what_is_no_answer_gives_no_text(answer):
+    assert ground_truth_texts(answer) == ()
+
+
+def test_a_row_without_an_answer_is_an_error_or_is_left_out_as_the_source_says(raw, tmp_path):
+    texts, answers = ["first", "second", "third"], ["1", " ", "3"]
+    with pytest.raises(DatasetError, match=r"^amc: row 1 has no usable answer, found ' '; correct the entry in "):
+        prepared(raw(texts, answers), tmp_path)
+    assert not (tmp_path / "prepared").exists()
+    problems = prepared(raw(texts, answers, unanswered="drop"), tmp_path)
+    assert [(problem.problem_id, problem.ground_truths) for problem in problems] == [
+        ("amc-0", ("1",)),
+        ("amc-2", ("3",)),
+    ]
+
+
+def test_another_row_count_other_columns_and_no_parquet_are_named(raw, tmp_path):
+    with pytest.raises(DatasetError, match=r"raw/amc.parquet: has 1 rows, not 2; correct the entry"):
+        prepared(raw(["first"], ["1"], rows=2), tmp_path)
+    path = tmp_path / "raw" / "amc.parquet"
+    for content, sentence in [
+        (pa.table({"question": ["first"]}), "has no column prompt, reward_model, only question"),
+        (pa.table({"prompt": ["first"], "reward_model": ["1"]}), "row 0 holds no chat messages with a reward_model"),
+        (
+            pa.table({"prompt": [[{"role": "user", "content": " "}]], "reward_model": [{"ground_truth": "1"}]}),
+            "empty pr",
+        ),
+    ]:
+        pq.write_table(content, path)
+        with pytest.raises(DatasetError, match=sentence):
+            prepare(Source(name="amc", **entry(path.read_bytes(), ["https://a.org/u"])), path.parent, tmp_path)
+    path.write_bytes(b"no parquet")
+    with pytest.raises(DatasetError, match=r"amc.parquet: is no parquet file"):
+        prepare(Source(name="amc", **entry(b"no parquet", ["https://a.org/u"])), path.parent, tmp_path)
+
+
+def test_a_missing_or_altered_raw_file_is_not_prepared(raw, tmp_path):
+    source = raw(["first"], ["1"])
+    path = tmp_path / "raw" / "amc.parquet"
+    path.write_bytes(path.read_bytes().replace(b"first", b"fir5t"))
+    with pytest.raises(DatasetError, match=f"^{path}: has sha256 .*, not sha256 {source.sha256} .*; delete the file"):
+        prepare(source, path.parent, tmp_path)
+    path.unlink()
+    with pytest.raises(DatasetError, match="no such file; fetch it with `python -m real download amc`"):
+        prepare(source, path.parent, tmp_path)
+
+
+def test_a_prepared_file_that_was_altered_in_any_way_is_not_loaded(raw, tmp_path):
+    source = raw(["first", "second"], ["1", "2"])
+    prepared(source, tmp_path)
+    path, sources = tmp_path / "prepared" / "amc.parquet", tmp_path / "sources.yaml"
+    whole, content = pq.read_table(path), path.read_bytes()
+    remedy = f"; delete it and prepare it again with `snakemake {path} --cores 1`"
+
+    def sentence() -> str:
+        with pytest.raises(DatasetError) as caught:
+            load_problems("amc", path.parent, sources)
+        return str(caught.value)
+
+    path.write_bytes(content[:-40])
+    assert sentence() == f"{path}: is damaged{remedy}"
+    records = whole.to_pylist()
+    records[1]["ground_truths"] = ["3"]
+    pq.write_table(pa.Table.from_pylist(records, whole.schema), path)
+    assert sentence() == f"{path}: was altered since it was prepared{remedy}"
+    pq.write_table(whole.slice(0, 1), path)
+    assert sentence() == f"{path}: was altered since it was prepared{remedy}"
+    pq.write_table(whole.replace_schema_metadata(None), path)
+    assert sentence() == f"{path}: was not made from the file with sha256 {source.sha256}{remedy}"
+    path.unlink()
+    assert sentence() == f"{path}: no such file; prepare it with `snakemake {path} --cores 1`"
+    path.write_bytes(content)
+    assert len(load_problems("amc", path.parent, sources)) == 2
+    raw(["first", "third"], ["1", "3"])  # sources.yaml describes another file now
+    assert f"{path}: was not made from the file with sha256 " in sentence()
+
+
+def test_an_unknown_dataset_is_named():
+    with pytest.raises(ConfigError, match="unknown dataset 'add3'"):
+        load_problems("add3", sources_file=ROOT / "datasets" / "sources.yaml")
+
+
+@pytest.mark.skipif(not MIRROR, reason="REAL_DATASETS_MIRROR names no folder with the real files")
+def test_the_real_files_hold_what_the_sources_state(tmp_path):
+    sources_file = ROOT / "datasets" / "sources.yaml"
+    first = {}
+    for name, source in read_sources(sources_file).items():
+        if name == "deepscaler" and not Path(MIRROR, source.file).exists():
+            continue
+        fetch(source, tmp_path, Path(MIRROR))
+        prepare(source, tmp_path, tmp_path / "prepared")
+        problems = load_problems(name, tmp_path / "prepared", sources_file)
+        assert len(problems) == source.rows
+        assert len({problem.problem_id for problem in problems}) == len(problems)
+        assert {(problem.benchmark, problem.split) for problem in problems} == {(name, source.split)}
+        assert all(problem.prompt[-1]["content"].endswith(INSTRUCTION) for problem in problems)
+        first[name] = problems[0].ground_truths
+    assert (first["aime"], first["aime25"], first["amc"], first["minerva"]) == (("204",), ("70",), ("142",), ("9.6",))
