@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.style import colour, print_evidence, save, use_style
-from real.config import Experiment, ReportedScale, TorchScale
+from real.config import Experiment
 from real.evidence.exhibit import (
     LAPTOP,
     VARIANTS,
@@ -65,16 +65,15 @@ def make(experiment: Experiment, results: Path) -> None:
 
 def command(experiment: Experiment) -> str:
     """What makes the learning-rate sweep of a scale; of one that trains nothing, the laptop's."""
-    trains = not isinstance(experiment.scale, ReportedScale)
-    laptop = not trains or isinstance(experiment.scale, TorchScale)
-    overlay = "learning_rate_sweep" if laptop else "learning_rate_sweep_paper"
-    config = shlex.quote(experiment.files[0] if trains else LAPTOP)
+    scale = experiment.scale
+    overlay = "learning_rate_sweep_paper" if scale.verl_cluster else "learning_rate_sweep"
+    config = shlex.quote(experiment.files[0] if scale.trains else LAPTOP)
     return f"snakemake learning_rate_sweep --cores all --configfile {config} {VARIANTS}/{overlay}.yaml"
 
 
 def _absent(experiment: Experiment) -> str:
-    trains = not isinstance(experiment.scale, ReportedScale)
-    return "" if trains and experiment.scale.variants else f"needs its overlay: {command(experiment)}"
+    varied = any(parent != name for name, parent in experiment.parents.items())
+    return "" if experiment.scale.trains and varied else f"needs its overlay: {command(experiment)}"
 
 
 EXHIBIT = Exhibit(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from figures.gradient_measured import ON_POLICY, read_samples
 from figures.style import hues, print_evidence, save, use_style
-from real.config import Experiment, TorchScale
+from real.config import Experiment
 from real.evidence.exhibit import (
     LAPTOP,
     VARIANTS,
@@ -266,14 +266,12 @@ def command(_: Experiment) -> str:
 
 
 def _absent(experiment: Experiment) -> str:
-    scale = experiment.scale
-    return "" if isinstance(scale, TorchScale) and scale.mechanism else f"needs its overlay: {command(experiment)}"
+    return "" if experiment.scale.hypotheses else f"needs its overlay: {command(experiment)}"
 
 
 def _settings(experiment: Experiment) -> list[Any]:
-    scale = experiment.scale
-    hypotheses = scale.mechanism.model_dump() if isinstance(scale, TorchScale) and scale.mechanism else None
-    return [*evaluations_shown(experiment), hypotheses, evidence_line(scale)]
+    hypotheses = {name: hypothesis.model_dump() for name, hypothesis in experiment.scale.hypotheses.items()}
+    return [*evaluations_shown(experiment), hypotheses, evidence_line(experiment.scale)]
 
 
 EXHIBIT = Exhibit(

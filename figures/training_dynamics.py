@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.style import ABLATIONS, colour, line_style, print_evidence, save, use_style
-from real.config import Experiment, ReportedScale
+from real.config import Experiment
 from real.evidence.exhibit import Exhibit, figure_files
 from real.evidence.printed import evidence_line
 from real.evidence.training_curves import METRICS, curve_ends
@@ -115,7 +115,7 @@ def make(experiment: Experiment, results: Path) -> None:
 def _settings(experiment: Experiment) -> tuple[int, int, str]:
     """smoothing_steps, prompts and evidence, as :func:`draw` takes them."""
     scale = experiment.scale
-    prompts = scale.reported.prompts if isinstance(scale, ReportedScale) else scale.training.prompts
+    prompts = scale.printed.prompts if scale.printed else experiment.trained.training.prompts
     return scale.figures.smoothing_steps, prompts, evidence_line(scale)
 
 

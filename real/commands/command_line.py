@@ -22,7 +22,6 @@ from real.commands.arguments import (
 from real.commands.log import log_to
 from real.config import (
     PAPER_EVALUATION,
-    ArithmeticScale,
     ConfigError,
     Evaluation,
     Experiment,
@@ -49,7 +48,8 @@ SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 def base(arguments: argparse.Namespace) -> None:
     """train the base model, or link the one that the scale names"""
     experiment = _experiment(arguments)
-    seeds = experiment.trained.base.seeds if isinstance(experiment.trained, ArithmeticScale) else []
+    own = experiment.trained.own_base
+    seeds = own.seeds if own else []
     if arguments.seed is not None and arguments.seed not in seeds:
         known = ", ".join(map(str, seeds)) or "none, because it is a published checkpoint"
         raise ConfigError(f"--seed is {arguments.seed}, but seeds of the base model are {known}; leave it out")

@@ -14,7 +14,6 @@ from real.config import (
     Evaluation,
     Experiment,
     TorchRun,
-    TorchScale,
     resolve,
 )
 from real.models.protocol import Sampler
@@ -44,10 +43,11 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
     Raises:
         ExpectedError: with what to do.
     """
-    scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment, seed)
+    scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment.trained, seed)
     output = results / name
     announce("the base model", output, results / "work" / name, experiment)
-    with recorded(output, base_identity(experiment, seed), base_settings(experiment, seed), experiment.files) as facts:
+    with recorded(output, base_identity(scale, seed), base_settings(scale, seed), experiment.files) as facts:
+        # isinstance: the two kinds of scale share no section that a base model is made from
         if isinstance(scale, ArithmeticScale):
             from real.engines.torch.supervised import train_base
 
@@ -75,7 +75,7 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
         raise PreflightError("\n".join(problems))
     results, job = Path(experiment.results), run_job(method, seed)
     output = results / job.name
-    places = (results / base_of_run(experiment, seed) / "model", output, results / job.work)
+    places = (results / base_of_run(scale, seed) / "model", output, results / job.work)
     announce(f"training of {method}, seed {seed}", *places[1:], experiment)
     made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
     with recorded(output, *made_from, experiment.files, method=method, seed=seed) as facts:
@@ -127,16 +127,16 @@ def evaluate_checkpoint(
 
     scale = experiment.trained if experiment else None
     work = work or output / ".partial"
-    problems = problems_of(settings.benchmarks, scale.task if isinstance(scale, ArithmeticScale) else None)
+    problems = problems_of(settings.benchmarks, scale.own_task if scale else None)
     device = device or (scale.device if scale else default_device())
     library = library or (LIBRARIES[scale.engine] if scale else "transformers")
     if count < 1:
         raise ConfigError(f"--gpus is {count}; give 1 or more")
     if count > 1 and library == "transformers":
         raise ConfigError(f"--gpus is {count}, but transformers samples on one; give --sampler vllm")
-    trusted = scale is not None and not isinstance(scale, TorchScale) and scale.cluster.trust_remote_code
+    trusted = bool(scale and scale.verl_cluster and scale.verl_cluster.trust_remote_code)
     made_from = {
-        **(evaluation_settings(experiment) if experiment else {}),
+        **(evaluation_settings(scale) if scale else {}),
         "evaluation": settings.model_dump(mode="json"),
     }
     made_from |= {"library": library, "device": device}

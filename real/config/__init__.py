@@ -7,10 +7,10 @@ Every scale file states every key: no default, no inheritance. An unknown key, a
 text is an error of one sentence that names file and key. ``python -m real schema`` writes the JSON schema.
 """
 
-from real.config.crossing import Crossed, Hypothesis, TorchTraining
+from real.config.crossing import Hypothesis, TorchTraining
 from real.config.loading import changed, digest, load, read, read_checked, resolve
 from real.config.paper_scale import Cluster, VerlTraining
-from real.config.runs import Experiment, Run, TorchRun, VerlRun
+from real.config.runs import Experiment, Run, TorchRun, Trained, VerlRun
 from real.config.schema import (
     ArithmeticScale,
     ReportedScale,
@@ -28,7 +28,6 @@ __all__ = [
     "ArithmeticScale",
     "Cluster",
     "ConfigError",
-    "Crossed",
     "Evaluation",
     "Experiment",
     "Hypothesis",
@@ -41,6 +40,7 @@ __all__ = [
     "TorchRun",
     "TorchScale",
     "TorchTraining",
+    "Trained",
     "TrainedScale",
     "Training",
     "VerlArithmeticScale",

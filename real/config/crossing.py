@@ -31,24 +31,6 @@ class Cross(Strict):
     """values of training.staleness; none: the scale's"""
 
 
-class Crossed(Strict):
-    """What one method of a grid is made of."""
-
-    method: Name
-    """the method that was crossed"""
-    learning_rate: float
-    """its learning rate"""
-    staleness: int | None
-    """its staleness; none: the scale's"""
-
-    @property
-    def name(self) -> str:
-        """``constant_ratio_lr3.0e-4_k8``, as tables and folders name it."""
-        digits, exponent = f"{self.learning_rate:.1e}".split("e")
-        rate = f"{self.method}_lr{digits}e{int(exponent)}"
-        return rate if self.staleness is None else f"{rate}_k{self.staleness}"
-
-
 class Hypothesis(Strict):
     """One comparison, written down before the runs."""
 
@@ -75,29 +57,32 @@ class Mechanism(Strict):
     """comparisons by name, in the order of the table"""
 
 
-def crossed(grid: list[Cross]) -> dict[str, Crossed]:
-    """All methods of a grid by name.
+def crossed(grid: list[Cross], variants: dict[str, Variant]) -> dict[str, tuple[str, Variant]]:
+    """All methods of a grid by name: what each was crossed from, and the variant that it is.
+
+    Args:
+        variants: of the scale, any of which may be crossed.
 
     Raises:
         ValueError: two of the same name.
     """
-    found: dict[str, Crossed] = {}
+    found: dict[str, tuple[str, Variant]] = {}
     for cross in grid:
         lags: Sequence[int | None] = cross.staleness or [None]
         for staleness, rate, method in product(lags, cross.learning_rate, cross.methods):
-            one = Crossed(method=method, learning_rate=rate, staleness=staleness)
-            if one.name in found:
-                raise ValueError(
-                    f"grid has {one.name} twice (rates are told apart by two digits); leave out one of them"
-                )
-            found[one.name] = one
+            name = _name(method, rate, staleness)
+            if name in found:
+                raise ValueError(f"grid has {name} twice (rates are told apart by two digits); leave out one of them")
+            changes: dict[str, bool | float | int] = {"learning_rate": rate}
+            if staleness is not None:
+                changes["staleness"] = staleness
+            parent = variants.get(method, Variant(method=method))
+            found[name] = method, parent.model_copy(update={"training": {**parent.training, **changes}})
     return found
 
 
-def crossed_variant(one: Crossed, variants: dict[str, Variant]) -> Variant:
-    """The method of a grid as a variant of what it was crossed from."""
-    parent = variants.get(one.method, Variant(method=one.method))
-    changes: dict[str, bool | float | int] = {"learning_rate": one.learning_rate}
-    if one.staleness is not None:
-        changes["staleness"] = one.staleness
-    return parent.model_copy(update={"training": {**parent.training, **changes}})
+def _name(method: str, learning_rate: float, staleness: int | None) -> str:
+    """``constant_ratio_lr3.0e-4_k8``, as tables and folders name it."""
+    digits, exponent = f"{learning_rate:.1e}".split("e")
+    rate = f"{method}_lr{digits}e{int(exponent)}"
+    return rate if staleness is None else f"{rate}_k{staleness}"

@@ -2,25 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from real.config.crossing import Crossed, crossed, crossed_variant
-from real.config.paper_scale import VERL_OBJECTIVES
+from real.config.crossing import TorchTraining, crossed
+from real.config.paper_scale import VERL_OBJECTIVES, VerlTraining
 from real.config.runs import Experiment, TorchRun, VerlRun
 from real.config.schema import (
     FORMAT_VERSION,
     KEYS_OF_SOME,
     SCALE,
-    OnCluster,
     Scale,
-    TorchScale,
-    TrainedScale,
-    VerlScale,
     known_keys,
 )
 from real.config.sections import Evaluation, Method, Training, Variant
@@ -47,22 +44,39 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
     paths = [Path(file) for file in files]
     contents = _contents([*paths, local_file] if local_file.exists() else paths)
     scale = _check(SCALE, _merged(contents), partial(_stating, contents), elsewhere=KEYS_OF_SOME)
-    known = _check(TypeAdapter(dict[Name, Method]), read_yaml(methods_file), str(methods_file), if_missing="add it")
-    for name in scale.variants.keys() & known.keys():
+    shared = _check(TypeAdapter(dict[Name, Method]), read_yaml(methods_file), str(methods_file), if_missing="add it")
+    for name in scale.variants.keys() & shared.keys():
         source = _stating(contents, ("variants", name))
         raise ConfigError(f"{source}: variants.{name} has the name of a method of {methods_file}; choose another name")
-    # those that no method list names too, so that a mistake in them is found now
-    resolved = {name: _variant(name, scale, known, contents) for name in scale.variants}
-    grid = crossed(scale.grid) if isinstance(scale, TrainedScale) else {}
-    if grid:
-        scale = _with_grid(scale, grid, known | resolved, contents)
-        resolved = {name: _variant(name, scale, known, contents) for name in scale.variants}
-    methods = {name: _method(name, known | resolved, contents) for name in scale.methods}
-    if isinstance(scale, OnCluster):
-        _refuse_untrainable(methods, contents)
+    training, grid = (scale.training, crossed(scale.grid, scale.variants)) if scale.trains else (None, {})
+    known = {name: _Declared(method, training, name) for name, method in shared.items()}
+    variants = {name: (variant.method, variant) for name, variant in scale.variants.items()}
+    # those that no method list names are checked too, so that a mistake in them is found now
+    declared = known | {name: _variant(name, *parts, known, contents) for name, parts in variants.items()}
+    for parent, _ in grid.values():
+        if parent not in declared:
+            raise ConfigError(f"{_stating(contents, ('grid',))}: grid: {unknown('method', parent, declared)}")
+    declared |= {name: _variant(name, *parts, known, contents) for name, parts in grid.items()}
+    named = {name: _named(name, declared, contents) for name in grid or scale.methods}
+    if scale.verl_cluster:
+        _refuse_untrainable(named, contents)
     return Experiment(
-        name=_name(scale, paths), files=[str(path) for path in paths], scale=scale, methods=methods, crossed=grid
+        name=_name(scale, paths),
+        files=[str(path) for path in paths],
+        scale=scale,
+        methods={name: one.settings for name, one in named.items()},
+        training={name: one.training for name, one in named.items() if one.training},
+        parents={name: one.parent for name, one in named.items()},
     )
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A method as its file declares it: its settings, its section `training`, and what it is a variant of."""
+
+    settings: Method
+    training: TorchTraining | VerlTraining | None
+    parent: str
 
 
 def read(files: Sequence[str | Path]) -> dict[str, Any]:
@@ -85,21 +99,17 @@ def resolve(experiment: Experiment, method: str, seed: int) -> TorchRun | VerlRu
         raise ConfigError(unknown("method", method, experiment.methods))
     if not 0 <= seed <= LARGEST_SEED:
         raise ConfigError(f"seed is {seed}; must be 0 to {LARGEST_SEED}: choose one between")
-    training: Any = scale.training
-    if method in scale.variants:
-        training = _merged_training(training, scale.variants[method], f"variants.{method}")
     common: dict[str, Any] = {
         "experiment": experiment.name,
         "method": method,
         "seed": seed,
         "settings": experiment.methods[method],
-        "training": training,
+        "training": experiment.training[method],
     }
-    if isinstance(scale, TorchScale):
+    if scale.engine == "torch":
         return TorchRun(**common, device=scale.device, task=scale.task, policy=scale.policy)
-    if isinstance(scale, VerlScale):
-        return VerlRun(**common, model=scale.model, data=scale.data, task=None, cluster=scale.cluster)
-    return VerlRun(**common, model=None, data=None, task=scale.task, cluster=scale.cluster)
+    common |= {"model": scale.published_model, "data": scale.published_data, "task": scale.own_task}
+    return VerlRun(**common, cluster=scale.cluster)
 
 
 def changed(settings: Evaluation, changes: dict[str, Any], source: str) -> Evaluation:
@@ -196,28 +206,19 @@ def _at(content: Any, place: Place) -> Any:
     return content
 
 
-def _with_grid(scale: Any, grid: dict[str, Crossed], known: dict[str, Method], contents: Contents) -> Any:
-    """The scale whose methods are those of its grid, declared as variants."""
-    for one in grid.values():
-        if one.method not in known:
-            raise ConfigError(f"{_stating(contents, ('grid',))}: grid: {unknown('method', one.method, known)}")
-    variants = {name: crossed_variant(one, scale.variants) for name, one in grid.items()}
-    return scale.model_copy(update={"methods": list(grid), "variants": {**scale.variants, **variants}})
+def _named(name: str, declared: Mapping[str, _Declared], contents: Contents) -> _Declared:
+    if name not in declared:
+        raise ConfigError(f"{_stating(contents, ('methods',))}: methods: {unknown('method', name, declared)}")
+    return declared[name]
 
 
-def _method(name: str, known: dict[str, Method], contents: Contents) -> Method:
-    if name not in known:
-        raise ConfigError(f"{_stating(contents, ('methods',))}: methods: {unknown('method', name, known)}")
-    return known[name]
-
-
-def _refuse_untrainable(methods: dict[str, Method], contents: Contents) -> None:
+def _refuse_untrainable(methods: Mapping[str, _Declared], contents: Contents) -> None:
     """verl trains neither the diagnostic objective nor those that need more than scores and that it hasn't itself."""
     for name, method in methods.items():
-        if not trained_by_verl(method):
+        if not trained_by_verl(method.settings):
             raise ConfigError(
-                f"{_stating(contents, ('methods',))}: methods: {name} has the objective {method.objective!r}, which "
-                "the torch engine alone trains; remove it"
+                f"{_stating(contents, ('methods',))}: methods: {name} has the objective "
+                f"{method.settings.objective!r}, which the torch engine alone trains; remove it"
             )
 
 
@@ -234,21 +235,20 @@ def trained_by_verl(method: Method) -> bool:
     return of_scores(make_objective(method.objective, **method.hyperparameters))
 
 
-def _variant(name: str, scale: Scale, known: dict[str, Method], contents: Contents) -> Method:
+def _variant(name: str, parent: str, variant: Variant, known: Mapping[str, _Declared], contents: Contents) -> _Declared:
     """The method that a variant declares, with its keys of ``training`` checked too."""
-    variant = scale.variants[name]
     source = f"{_stating(contents, ('variants', name))}: variants.{name}"
     if variant.method not in known:
         raise ConfigError(f"{source}: {unknown('method', variant.method, known)}")
-    base = known[variant.method].model_dump()
-    base["hyperparameters"] |= variant.hyperparameters
-    base["label"] = variant.label or base["label"]
-    if isinstance(scale, TrainedScale):
-        _merged_training(scale.training, variant, source)
-    return _check(TypeAdapter(Method), base, source)
+    base = known[variant.method]
+    settings = base.settings.model_dump()
+    settings["hyperparameters"] |= variant.hyperparameters
+    settings["label"] = variant.label or settings["label"]
+    training = base.training and _merged_training(base.training, variant, source)
+    return _Declared(_check(TypeAdapter(Method), settings, source), training, parent)
 
 
-def _merged_training(training: Training, variant: Variant, source: str) -> Training:
+def _merged_training(training: Training, variant: Variant, source: str) -> Any:
     content = {**training.model_dump(), **variant.training}
     elsewhere = {key.removeprefix("training."): who for key, who in KEYS_OF_SOME.items() if "." in key}
     return _check(TypeAdapter(type(training)), content, f"{source}.training", elsewhere=elsewhere)

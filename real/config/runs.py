@@ -2,16 +2,22 @@
 
 from typing import Literal
 
-from real.config.crossing import Crossed, TorchTraining
+from real.config.crossing import TorchTraining
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
 from real.config.schema import AnyScale, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.config.sections import Method, Policy, Strict, Task
 from real.system.sentences import ConfigError
 from real.tasks.arithmetic import LONGEST_PROMPT
 
+# a scale that trains, as far as readers tell them apart
+Trained = TorchScale | VerlScale | VerlArithmeticScale
+
 
 class Experiment(Strict):
-    """A scale with its overlays and the methods it names."""
+    """A scale with its overlays and the methods it names.
+
+    The methods are one list, whether methods.yaml, ``variants`` or ``grid`` declares them.
+    """
 
     name: str
     """scale, or scale+overlay: the results folder"""
@@ -19,9 +25,11 @@ class Experiment(Strict):
     """the YAML files it was read from"""
     scale: AnyScale
     methods: dict[str, Method]
-    """resolved methods by name"""
-    crossed: dict[str, Crossed]
-    """what the methods of a grid are made of, by name"""
+    """resolved methods by name, in the order of tables"""
+    training: dict[str, TorchTraining | VerlTraining]
+    """the section `training` of each method; empty where nothing is trained"""
+    parents: dict[str, str]
+    """the method that each is a variant of, or was crossed from; of others their own name"""
 
     @property
     def results(self) -> str:
@@ -29,7 +37,7 @@ class Experiment(Strict):
         return f"results/{self.name}"
 
     @property
-    def trained(self) -> TorchScale | VerlScale | VerlArithmeticScale:
+    def trained(self) -> Trained:
         """The scale of an experiment that trains.
 
         Raises:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
-from real.config.crossing import Cross, Mechanism, TorchTraining, crossed
+from real.config.crossing import Cross, Hypothesis, Mechanism, TorchTraining, crossed
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
 from real.config.sections import (
     Base,
@@ -20,7 +20,7 @@ from real.config.sections import (
 )
 from real.system.names import EACH_ONCE, CodeDigest, Line, Name, Seed
 from real.system.sentences import unknown
-from real.tasks.arithmetic import BENCHMARKS, FAMILIES, LONGEST_PROMPT, longest_solution
+from real.tasks.arithmetic import FAMILIES, LONGEST_PROMPT, longest_solution
 from real.tasks.problems import MATH_BENCHMARKS
 
 FORMAT_VERSION = 1
@@ -50,6 +50,62 @@ class Scale(Strict):
     accept_code: Annotated[list[CodeDigest], EACH_ONCE] = Field(default=[])
     """of local.yaml: digests of other code; its unfinished work is continued, and its results are tabulated"""
 
+    # what only some scales have, as readers ask for it; sections of the file have the names above
+    @property
+    def trains(self) -> bool:
+        """Whether it trains and evaluates, rather than showing printed numbers."""
+        return self.printed is None
+
+    @property
+    def printed(self) -> Reported | None:
+        """The printed numbers that it shows."""
+        return None
+
+    @property
+    def run_seeds(self) -> list[int]:
+        """Seeds of the runs of each method."""
+        return []
+
+    @property
+    def evaluated_on(self) -> list[str]:
+        """Benchmarks that its checkpoints are evaluated on."""
+        return []
+
+    @property
+    def own_task(self) -> Task | None:
+        """The generated task that it trains on, in place of published prompts."""
+        return None
+
+    @property
+    def own_base(self) -> Base | None:
+        """How it trains the base models that RL starts from, in place of a published checkpoint."""
+        return None
+
+    @property
+    def published_model(self) -> Model | None:
+        """The published checkpoint that RL starts from."""
+        return None
+
+    @property
+    def published_data(self) -> Data | None:
+        """The published prompts that it trains and validates on."""
+        return None
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one run, over all nodes."""
+        return 0
+
+    @property
+    def verl_cluster(self) -> Cluster | None:
+        """What the verl engine runs on; None of another engine."""
+        return None
+
+    @property
+    def hypotheses(self) -> dict[str, Hypothesis]:
+        """What the runs of its grid are to judge."""
+        return {}
+
     @model_validator(mode="after")
     def _folders_are_free(self) -> Self:
         if self.scale in TAKEN_SCALES:
@@ -67,6 +123,10 @@ class ReportedScale(Scale):
     """nothing is trained"""
     reported: Reported
 
+    @property
+    def printed(self) -> Reported:
+        return self.reported
+
 
 class TrainedScale(Scale):
     """A scale that trains and evaluates; what is common to the engines."""
@@ -79,13 +139,16 @@ class TrainedScale(Scale):
     """of overlays: methods crossed with learning rates, in place of `methods`"""
 
     @property
-    def training_set(self) -> str | None:
-        """Dataset of the training prompts; None where they are generated."""
-        return None
+    def run_seeds(self) -> list[int]:
+        return self.seeds
+
+    @property
+    def evaluated_on(self) -> list[str]:
+        return self.evaluation.benchmarks
 
     @model_validator(mode="after")
     def _grid_names_each_once(self) -> Self:
-        crossed(self.grid)
+        crossed(self.grid, self.variants)
         return self
 
 
@@ -102,9 +165,12 @@ class ArithmeticScale(TrainedScale):
         return "cpu"
 
     @property
-    def validation(self) -> str:
-        """What is validated on while training, for captions."""
-        return f"{len(BENCHMARKS) * self.task.validation_problems} problems"
+    def own_task(self) -> Task:
+        return self.task
+
+    @property
+    def own_base(self) -> Base:
+        return self.base
 
     @model_validator(mode="after")
     def _responses_fit(self) -> Self:
@@ -138,13 +204,16 @@ class TorchScale(ArithmeticScale):
 
     @property
     def gpus(self) -> int:
-        """GPUs of one run."""
         return int(self.device == "cuda")
+
+    @property
+    def hypotheses(self) -> dict[str, Hypothesis]:
+        return self.mechanism.hypotheses if self.mechanism else {}
 
     @model_validator(mode="after")
     def _hypotheses_are_tried(self) -> Self:
         tried = {method for cross in self.grid for method in cross.methods}
-        for name, hypothesis in (self.mechanism.hypotheses if self.mechanism else {}).items():
+        for name, hypothesis in self.hypotheses.items():
             for side in ("better", "worse"):
                 if (method := getattr(hypothesis, side)) not in tried:
                     raise ValueError(f"mechanism.hypotheses.{name}.{side}: {unknown('method', method, tried)}")
@@ -160,13 +229,16 @@ class OnCluster(TrainedScale):
     cluster: Cluster
 
     @property
+    def verl_cluster(self) -> Cluster:
+        return self.cluster
+
+    @property
     def device(self) -> Literal["cpu", "cuda"]:
         """Where tensors live."""
         return self.cluster.device
 
     @property
     def gpus(self) -> int:
-        """GPUs of one run, over all nodes."""
         return self.cluster.gpus if self.device == "cuda" else 0
 
     @model_validator(mode="after")
@@ -190,13 +262,12 @@ class VerlScale(OnCluster):
     data: Data
 
     @property
-    def training_set(self) -> str:
-        return self.data.train
+    def published_model(self) -> Model:
+        return self.model
 
     @property
-    def validation(self) -> str:
-        """Name of the test set that is validated on while training."""
-        return self.data.validation
+    def published_data(self) -> Data:
+        return self.data
 
     @model_validator(mode="after")
     def _rows_fit(self) -> Self:

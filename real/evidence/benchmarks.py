@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from real.config import Experiment, ReportedScale
+from real.config import Experiment
 from real.evidence.exhibit import Exhibit, evaluations, evaluations_shown, printed_benchmarks, table_files
 from real.evidence.layout import write_readable
 from real.evidence.printed import PROVENANCE, provenance_note, read_benchmarks
@@ -22,10 +22,10 @@ def benchmark_scores(experiment: Experiment) -> pd.DataFrame:
     Columns: backbone, group, method, label, benchmark, value, and, where samples exist, low, high, seeds, problems,
     samples, covers; where they are printed elsewhere, provenance and response_limit.
     """
-    if isinstance(experiment.scale, ReportedScale):
-        return read_benchmarks(experiment.scale.reported.benchmarks)
+    if printed := experiment.scale.printed:
+        return read_benchmarks(printed.benchmarks)
     rows = []
-    for method in (BASE, *experiment.scale.methods):
+    for method in (BASE, *experiment.methods):
         rates = arrays(problem_rates(experiment, method))
         rows += [
             score_row(experiment, method, benchmark, pass_at_1(part), part) for benchmark, part in with_mean(rates)
@@ -55,7 +55,7 @@ def write_benchmarks(experiment: Experiment, results: Path) -> None:
 
 def benchmark_note(experiment: Experiment, scores: pd.DataFrame) -> str:
     """The sentence under the table: what was sampled, what the intervals cover."""
-    if isinstance(experiment.scale, ReportedScale):
+    if experiment.scale.printed:
         return f"{experiment.scale.evidence}. {provenance_note(scores)}"
     return (
         f"pass@1 at the last step [95 % interval]; {sampling(experiment, scores)}. Intervals cover "

@@ -20,10 +20,10 @@ def differences(experiment: Experiment) -> pd.DataFrame:
 
     Columns: method (the other), label, benchmark, value, low, high, seeds, problems, samples, covers.
     """
-    scale = experiment.trained
-    first = arrays(problem_rates(experiment, scale.methods[0]))
+    own, *others = experiment.methods
+    first = arrays(problem_rates(experiment, own))
     rows = []
-    for method in (BASE, *scale.methods[1:]):
+    for method in (BASE, *others):
         other = arrays(problem_rates(experiment, method))
         for (benchmark, a), (_, b) in zip(with_mean(first), with_mean(other), strict=True):
             rows.append(score_row(experiment, method, benchmark, paired_difference(a, b), a))
@@ -36,7 +36,7 @@ def write_differences(experiment: Experiment, results: Path) -> None:
     folder = results / "tables"
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "differences.csv", scores)
-    first = label_of(experiment, experiment.trained.methods[0])
+    first = label_of(experiment, next(iter(experiment.methods)))
     scores["cell"] = [cell(row, "+.3f") for row in scores.itertuples()]
     scores["name"] = f"{first} − " + scores["label"]
     note = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from real.config import ConfigError, Experiment, ReportedScale, digest
+from real.config import ConfigError, Experiment, digest
 from real.records.jobs import Job, trained_jobs
 from real.system.code import EVIDENCE, code_digest
 from real.system.errors import system_reason
@@ -113,26 +113,25 @@ def methods_shown(experiment: Experiment) -> dict[str, Any]:
 
 def runs_shown(experiment: Experiment) -> list[Any]:
     """Which runs are shown, and how they are called."""
-    scale = experiment.scale
     labels = {name: method.label for name, method in experiment.methods.items()}
-    return [labels, scale.methods, [] if isinstance(scale, ReportedScale) else scale.seeds]
+    return [labels, list(labels), experiment.scale.run_seeds]
 
 
 def evaluations_shown(experiment: Experiment) -> list[Any]:
     """What is shown of evaluations."""
     scale = experiment.scale
-    benchmarks = [] if isinstance(scale, ReportedScale) else scale.evaluation.benchmarks
-    return [*runs_shown(experiment), benchmarks, scale.evidence]
+    return [*runs_shown(experiment), scale.evaluated_on, scale.evidence]
 
 
 def printed_benchmarks(experiment: Experiment) -> list[str]:
     """Tables of the papers, at the scale that shows them."""
-    return experiment.scale.reported.benchmarks if isinstance(experiment.scale, ReportedScale) else []
+    printed = experiment.scale.printed
+    return printed.benchmarks if printed else []
 
 
 def nothing_is_trained(experiment: Experiment) -> str:
     """Why a scale of printed numbers lacks what only measured results can give."""
-    if not isinstance(experiment.scale, ReportedScale):
+    if experiment.scale.trains:
         return ""
     return f"the scale '{experiment.scale.scale}' trains nothing; name one that does, for example {LAPTOP}"
 

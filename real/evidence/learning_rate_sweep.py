@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from real.config import Experiment, resolve
+from real.config import Experiment
 from real.evidence.layout import write_readable
 from real.evidence.printed import validation_problems
 from real.evidence.results import run_metrics
@@ -22,16 +22,13 @@ def learning_rate_scores(experiment: Experiment) -> pd.DataFrame:
     """
     scale = experiment.trained
     rows: list[dict[str, Any]] = []
-    for method in scale.methods:
-        finals = []
-        for seed in scale.seeds:
-            finals.append(run_metrics(experiment, method, seed)["val_pass_at_1"].iloc[-1])
-        variant = scale.variants.get(method)
+    for method, settings in experiment.methods.items():
+        finals = [run_metrics(experiment, method, seed)["val_pass_at_1"].iloc[-1] for seed in scale.seeds]
         rows.append(
             {
-                "method": variant.method if variant else method,
-                "label": experiment.methods[method].label,
-                "learning_rate": resolve(experiment, method, scale.seeds[0]).training.learning_rate,
+                "method": experiment.parents[method],
+                "label": settings.label,
+                "learning_rate": experiment.training[method].learning_rate,
                 "val_pass_at_1": float(np.mean(finals)),
                 "half_width": mean_half_width(np.array(finals)) if len(finals) > 1 else float("nan"),
                 "seeds": len(finals),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from real.config import ConfigError, Experiment, Hypothesis, TorchRun, TorchScale, resolve
+from real.config import ConfigError, Experiment, Hypothesis, TorchTraining
 from real.evidence.layout import write_readable
 from real.evidence.results import ResultsError, problem_rates, run_metrics
 from real.hyperparameters import COUNTERFACTUAL
@@ -78,24 +78,25 @@ def write_mechanism(experiment: Experiment, results: Path) -> None:
     labels = dict(zip(of_runs["rule"], of_runs["label"], strict=True))
     sections = {f"Staleness {staleness}": _printed(part, labels) for staleness, part in rows.groupby("staleness")}
     title = f"The paper's mechanisms at {experiment.scale.scale} scale"
-    write_readable(folder / "mechanism", title, sections, _note(experiment, rows), code_note(experiment, EVALUATIONS))
+    write_readable(
+        folder / "mechanism", title, sections, _note(experiment, of_runs, rows), code_note(experiment, EVALUATIONS)
+    )
 
 
-def _scale(experiment: Experiment) -> tuple[TorchScale, Mapping[str, Hypothesis]]:
-    """The scale and its hypotheses, for those that have both a grid and hypotheses."""
-    scale = experiment.scale
-    if not isinstance(scale, TorchScale) or not experiment.crossed or scale.mechanism is None:
+def _hypotheses(experiment: Experiment) -> Mapping[str, Hypothesis]:
+    """What the grid's runs are to judge; a scale with hypotheses has a grid that tries them."""
+    if not experiment.scale.hypotheses:
         raise ConfigError(
             f"{', '.join(experiment.files)}: mechanisms need the sections `grid` and `mechanism`, which an overlay "
             f"gives; name one after the scale, for example paper_configs/laptop.yaml {OVERLAY}"
         )
-    return scale, scale.mechanism.hypotheses
+    return experiment.scale.hypotheses
 
 
 def _test_rates(experiment: Experiment) -> Rates:
     """Rates of the test problems, the same ones in the same order for all methods."""
-    _scale(experiment)
-    frames = {method: problem_rates(experiment, method) for method in experiment.crossed}
+    _hypotheses(experiment)
+    frames = {method: problem_rates(experiment, method) for method in experiment.methods}
     first, *others = frames
     for method in others:
         for benchmark, frame in frames[method].items():
@@ -108,27 +109,27 @@ def _test_rates(experiment: Experiment) -> Rates:
 
 
 def _runs(experiment: Experiment, rates: Rates) -> pd.DataFrame:
-    scale, _ = _scale(experiment)
+    scale = experiment.trained
+    assert scale.own_base is not None  # the torch engine, which alone has hypotheses, trains it
     rows: list[dict[str, Any]] = []
-    for method, crossed in experiment.crossed.items():
-        settings = experiment.methods[method]
+    for method, settings in experiment.methods.items():
+        training = experiment.training[method]
+        assert isinstance(training, TorchTraining)
         weights = settings.hyperparameters if settings.objective == COUNTERFACTUAL else {}
         test_S = np.mean([part.mean(axis=1) for part in rates[method]], axis=0)
         for seed, test in zip(scale.seeds, test_S, strict=True):
-            run = resolve(experiment, method, seed)
-            assert isinstance(run, TorchRun)
             rows.append(
                 {
                     "method": method,
-                    "rule": crossed.method,
+                    "rule": experiment.parents[method],
                     "label": settings.label,
                     "objective": settings.objective,
                     "positives": weights.get("positives", settings.objective),
                     "negatives": weights.get("negatives", settings.objective),
-                    "learning_rate": run.training.learning_rate,
-                    "staleness": run.training.staleness,
+                    "learning_rate": training.learning_rate,
+                    "staleness": training.staleness,
                     "seed": seed,
-                    "base_seed": scale.base.seed_of(seed),
+                    "base_seed": scale.own_base.seed_of(seed),
                     "validation": run_metrics(experiment, method, seed)["val_pass_at_1"].iloc[-1],
                     "test": test,
                 }
@@ -137,7 +138,7 @@ def _runs(experiment: Experiment, rates: Rates) -> pd.DataFrame:
 
 
 def _comparisons(experiment: Experiment, of_runs: pd.DataFrame, rates: Rates) -> pd.DataFrame:
-    _, hypotheses = _scale(experiment)
+    hypotheses = _hypotheses(experiment)
     keys = ["staleness", "rule", "learning_rate", "method"]
     validation = of_runs.groupby(keys)["validation"].mean().round(DIGITS).reset_index("method")
     rows = []
@@ -226,10 +227,10 @@ def _printed(rows: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     )
 
 
-def _note(experiment: Experiment, rows: pd.DataFrame) -> str:
-    scale, _ = _scale(experiment)
+def _note(experiment: Experiment, of_runs: pd.DataFrame, rows: pd.DataFrame) -> str:
+    scale = experiment.trained
     evaluation, seeds = scale.evaluation, scale.seeds
-    bases = list(dict.fromkeys(scale.base.seed_of(seed) for seed in seeds))
+    bases = list(dict.fromkeys(of_runs["base_seed"]))
     started = f"{len(bases)} base model{'s' if len(bases) > 1 else ''} (of seed {', '.join(map(str, bases))})"
     return (
         f"{scale.evidence}; step {scale.training.steps}. Difference: pass@1 on test problems of the rule named first "

@@ -19,7 +19,7 @@ def pass_at_k_scores(experiment: Experiment) -> pd.DataFrame:
     """One row per (method, k): mean of the benchmarks' unbiased pass@k for k = 1, 2, 4, … up to the samples."""
     samples = experiment.trained.evaluation.samples
     rows = []
-    for method in (BASE, *experiment.scale.methods):
+    for method in (BASE, *experiment.methods):
         for k in (2**power for power in range(samples.bit_length())):
             rates = list(arrays(problem_rates(experiment, method, k)).values())
             rows.append({**score_row(experiment, method, f"pass@{k}", pass_at_1(rates), rates), "k": k})

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from real.config import ArithmeticScale, ConfigError, VerlScale
+from real.config import ConfigError, TrainedScale
 from real.config.schema import Scale
 from real.system.files import read_csv
+from real.tasks.arithmetic import BENCHMARKS
 from real.tasks.problems import MATH_BENCHMARKS
 from real.tasks.sources import SOURCES_FILE, Source, benchmark_sources
 
@@ -42,17 +43,19 @@ def benchmark_label(name: str) -> str:
     return known[name].label if name in known else name
 
 
-def validation_problems(scale: ArithmeticScale | VerlScale) -> str:
+def validation_problems(scale: TrainedScale) -> str:
     """What a scale validates on while training, for captions: ``300 problems``, or ``30 problems of AIME24``."""
-    if isinstance(scale, ArithmeticScale):
-        return scale.validation
-    source = _known()[scale.validation]
+    if task := scale.own_task:
+        return f"{len(BENCHMARKS) * task.validation_problems} problems"
+    assert scale.published_data is not None  # a scale that trains has one of the two
+    source = _known()[scale.published_data.validation]
     return f"{source.rows} problems of {source.label}"
 
 
 def evidence_line(scale: Scale) -> str:
     """What is printed on figures of training: evidence level and, where something was trained, seeds and samples."""
-    if not isinstance(scale, (ArithmeticScale, VerlScale)):
+    # isinstance, so that a type checker knows what it trains with
+    if not isinstance(scale, TrainedScale):
         return scale.evidence
     training, seeds = scale.training, ", ".join(map(str, scale.seeds))
     return (

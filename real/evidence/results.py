@@ -31,7 +31,7 @@ def problem_rates(experiment: Experiment, method: str, k: int = 1) -> dict[str, 
     """
     scale = experiment.trained
     seeds = {BASE: None} if method == BASE else {f"seed{seed}": seed for seed in scale.seeds}
-    jobs = {name: evaluation_job(experiment, method, seed) for name, seed in seeds.items()}
+    jobs = {name: evaluation_job(scale.evaluated_on, method, seed) for name, seed in seeds.items()}
     _require_finished(experiment, jobs.values(), EVALUATIONS)
     places = {name: Path(experiment.results) / job.name for name, job in jobs.items()}
     rates = {}

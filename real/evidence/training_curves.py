@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from real.config import Experiment, ReportedScale
+from real.config import Experiment
 from real.evidence.exhibit import Exhibit, metrics, runs_shown
 from real.evidence.results import run_metrics
 from real.system.files import read_csv, write_csv
@@ -20,16 +20,15 @@ NONE = "–"
 
 def training_curves(experiment: Experiment) -> pd.DataFrame:
     """Tidy curves of all runs: metric, method, label, seed (empty at the published scale), step, value."""
-    if isinstance(experiment.scale, ReportedScale):
-        path = Path(experiment.scale.reported.training_dynamics)
+    if printed := experiment.scale.printed:
+        path = Path(printed.training_dynamics)
         return read_csv(path, remedy="restore it from the repository", comment="#")
     parts = []
-    for method in experiment.scale.methods:
-        for seed in experiment.scale.seeds:
+    for method, settings in experiment.methods.items():
+        for seed in experiment.scale.run_seeds:
             measured = run_metrics(experiment, method, seed)
             tidy = measured.melt("step", list(METRICS), var_name="metric").dropna(subset=["value"])
-            label = experiment.methods[method].label
-            parts.append(tidy.assign(method=method, label=label, seed=seed))
+            parts.append(tidy.assign(method=method, label=settings.label, seed=seed))
     return pd.concat(parts)[["metric", "method", "label", "seed", "step", "value"]]
 
 
@@ -69,7 +68,8 @@ def write_training_curves(experiment: Experiment, results: Path) -> None:
 
 def printed_curves(experiment: Experiment) -> list[str]:
     """The paper's digitised curves, at the scale that shows them."""
-    return [experiment.scale.reported.training_dynamics] if isinstance(experiment.scale, ReportedScale) else []
+    printed = experiment.scale.printed
+    return [printed.training_dynamics] if printed else []
 
 
 EXHIBIT = Exhibit(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from real.config import TorchScale, VerlArithmeticScale, VerlScale
 from real.config.schema import Scale
 
 MB_PER_GPU = 64_000
@@ -32,11 +31,10 @@ def needs(scale: Scale, one_node: bool = False) -> Needs:
     The figures for GPUs are asked for, not measured: per GPU, cores for sampler, trainer and graders, and host memory
     for offloaded weights, optimizer state and vLLM's copy.
     """
-    if isinstance(scale, TorchScale):
-        return Needs(gpus=int(scale.device == "cuda"), threads=1, memory_mb=1_500, minutes=60)
-    if not isinstance(scale, VerlScale | VerlArithmeticScale):
-        return Needs(gpus=0, threads=1, memory_mb=1_500, minutes=60)
-    if scale.cluster.device == "cpu":
+    cluster = scale.verl_cluster
+    if cluster is None:
+        return Needs(gpus=scale.gpus, threads=1, memory_mb=1_500, minutes=60)
+    if cluster.device == "cpu":
         return Needs(gpus=0, threads=2, memory_mb=6_000, minutes=60)
-    gpus = scale.cluster.gpus_per_node if one_node else scale.cluster.gpus
+    gpus = cluster.gpus_per_node if one_node else cluster.gpus
     return Needs(gpus, threads=CORES_PER_GPU * gpus, memory_mb=MB_PER_GPU * gpus, minutes=2 * 24 * 60)

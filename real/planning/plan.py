@@ -127,10 +127,10 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
     """
     scale, costs = experiment.trained, costs or load_costs()
     folder = results or Path(experiment.results)
-    runs = [resolve(experiment, method, seed) for method in scale.methods for seed in scale.seeds]
+    runs = [resolve(experiment, method, seed) for method in experiment.methods for seed in scale.seeds]
     benchmarks = scale.evaluation.benchmarks
     rows = [
-        *(_measured(_base_row(scale, costs, job), base_taken(folder / job.name)) for job in base_jobs(experiment)),
+        *(_measured(_base_row(scale, costs, job), base_taken(folder / job.name)) for job in base_jobs(scale)),
         _measured(_evaluation_row(scale, BASE, costs), evaluation_taken(folder, Path(BASE), benchmarks)),
     ]
     for run in runs:

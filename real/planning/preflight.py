@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from real.config import Cluster, Experiment, TorchScale, VerlScale
+from real.config import Cluster, Experiment
 from real.config.paper_scale import Model
 from real.engines.verl.hooks import VERL_VERSION
 from real.planning.plan import plan
@@ -63,16 +63,16 @@ def check(experiment: Experiment, granted_gpus: int | None = None, inputs: bool 
     problems = grant_problems(scale.gpus, granted_gpus)
     if scale.device == "cuda":
         gpus = visible(read_gpus(), os.environ.get(VISIBLE_VARIABLE))
-        problems += gpu_problems(gpus, None if isinstance(scale, TorchScale) else scale.cluster)
+        problems += gpu_problems(gpus, scale.verl_cluster)
     try:
         problems += disk_problems(plan(experiment).bytes_needed, read_free_bytes(Path(experiment.results)))
     except ExpectedError as error:
         problems.append(str(error))
-    if not isinstance(scale, TorchScale):
-        problems += engine_problems(scale.cluster)
-    if inputs and isinstance(scale, VerlScale):
-        problems += model_problems(scale.model, read_hub)
-        problems += dataset_problems([scale.data.train, scale.data.validation, *scale.evaluation.benchmarks])
+    if scale.verl_cluster:
+        problems += engine_problems(scale.verl_cluster)
+    if inputs and scale.published_model and (data := scale.published_data):
+        problems += model_problems(scale.published_model, read_hub)
+        problems += dataset_problems([data.train, data.validation, *scale.evaluated_on])
     return problems
 
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from real.config import ArithmeticScale, Experiment
+from real.config import Experiment
 from real.planning.costs import Range, evaluation_batches
 from real.planning.plan import problem_counts
 from real.planning.progress import SAVED, Trace, of_chunks, of_steps
@@ -157,9 +157,9 @@ def _total(experiment: Experiment, job: Job) -> int | None:
     if job.kind == "train":
         return scale.training.steps
     if job.kind == "base":
-        return sum(phase.steps for phase in scale.base.phases) if isinstance(scale, ArithmeticScale) else None
+        return sum(phase.steps for phase in scale.own_base.phases) if scale.own_base else None
     names = scale.evaluation.benchmarks
-    counts = [scale.task.test_problems] * len(names) if isinstance(scale, ArithmeticScale) else problem_counts(names)
+    counts = [scale.own_task.test_problems] * len(names) if scale.own_task else problem_counts(names)
     return evaluation_batches(counts, scale.evaluation)
 
 

@@ -69,6 +69,7 @@ def _notes(plan: Plan, rate: float | None, on_gpus: bool) -> list[str]:
 def _not_counted(plan: Plan) -> str:
     scale = plan.experiment.trained
     forward_pass = ""
+    # isinstance: its section `training` cuts a step into updates over the cluster
     if isinstance(scale, VerlScale):
         percent = exact_pass_share(scale.training, scale.cluster.gradient_checkpointing, plan.costs) * 100
         forward_pass = (
@@ -93,7 +94,7 @@ def estimate_sources(plan: Plan) -> list[str]:
         f"{fact.max_response_tokens:,} tokens: {fact.source}"
         for fact in facts.steps
     ]
-    runs = [resolve(plan.experiment, method, scale.seeds[0]) for method in scale.methods]
+    runs = [resolve(plan.experiment, method, scale.seeds[0]) for method in plan.experiment.methods]
     dynamic = any(isinstance(run, VerlRun) and run.training.dynamic_sampling for run in runs)
     slow, fast = facts.one_response.tokens_per_second
     return [

@@ -5,7 +5,8 @@ At scales that are not protected the workflow makes again what was not. At prote
 reads results asks here first, and a mixture is refused rather than tabulated.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from real.records.jobs import Job, trained_jobs
 from real.system.code import accepting, commit_of
 from real.system.errors import ExpectedError
 from real.system.files import read_json
+from real.system.sentences import differing
 
 RUNS = ("base", "train")
 EVALUATIONS = (*RUNS, "evaluate")
@@ -23,7 +25,6 @@ SHOWN_JOBS = 2
 WORDS = {"base": "base model", "train": "runs", "evaluate": "evaluations"}
 PLURALS = {"base": "base models", "train": "runs", "evaluate": "evaluations"}
 RULES = {"base": "base", "train": "train", "evaluate": "evaluate_base evaluate"}
-_ABSENT = object()
 
 
 class OriginError(ExpectedError):
@@ -76,12 +77,11 @@ def read_record(path: Path) -> dict[str, Any]:
     return read_json(path, keys=("config", "config_digest", "code_digest", "git"), remedy=REMAKE)
 
 
-def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """The first few dotted keys whose values differ, each with both values; ``-`` where there is none."""
-    old, new = dict(_flat(before)), dict(_flat(now))
-    keys = [key for key in dict.fromkeys([*old, *new]) if old.get(key, _ABSENT) != new.get(key, _ABSENT)]
-    shown = [f"{key} was {old.get(key, '-')}, is {new.get(key, '-')}" for key in keys[:SHOWN_KEYS]]
-    more = len(keys) - SHOWN_KEYS
+    found = differing(before, now)
+    shown = [f"{key} was {old}, is {new}" for key, (old, new) in islice(found.items(), SHOWN_KEYS)]
+    more = len(found) - SHOWN_KEYS
     return "; ".join([*shown, f"and {more} keys more"] if more > 0 else shown) or "no key of it is known"
 
 
@@ -90,7 +90,7 @@ def _other_configurations(experiment: Experiment, records: Mapping[Job, Mapping[
     for job, record in records.items():
         settings = job.settings(experiment)
         if record["config_digest"] != digest(settings):
-            differences.setdefault(differing(record["config"], settings), []).append(job)
+            differences.setdefault(changes(record["config"], settings), []).append(job)
     return [
         f"{experiment.results}: {_few(jobs)} {'were' if len(jobs) > 1 else 'was'} made by another configuration "
         f"({difference}); give the change a name of its own as an overlay (paper_configs/variants), undo it, or make "
@@ -169,11 +169,3 @@ def _by_version(records: Mapping[Job, Mapping[str, Any]]) -> dict[str, list[Job]
 def _few(jobs: list[Job]) -> str:
     more = len(jobs) - SHOWN_JOBS
     return ", ".join(job.name for job in jobs[:SHOWN_JOBS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

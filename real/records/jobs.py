@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from real.config import ArithmeticScale, Experiment, ReportedScale
+from real.config import Experiment, Trained
 from real.records.made_from import (
     base_identity,
     base_settings,
@@ -71,9 +71,9 @@ class Job:
         if self.drawn_from is not None:
             return self.drawn_from(experiment)
         if self.kind == "base":
-            return base_identity(experiment, self.seed)
+            return base_identity(experiment.trained, self.seed)
         if self.kind == "evaluate":
-            return evaluation_identity(experiment)
+            return evaluation_identity(experiment.trained)
         return run_identity(experiment, *self._run)
 
     def settings(self, experiment: Experiment) -> dict[str, Any]:
@@ -81,9 +81,9 @@ class Job:
         if self.kind == "drawn":
             return {}
         if self.kind == "base":
-            return base_settings(experiment, self.seed)
+            return base_settings(experiment.trained, self.seed)
         if self.kind == "evaluate":
-            return evaluation_settings(experiment)
+            return evaluation_settings(experiment.trained)
         return run_settings(experiment, *self._run)
 
     @property
@@ -95,41 +95,38 @@ class Job:
 
 def trained_jobs(experiment: Experiment) -> list[Job]:
     """The base model, the runs and the evaluations; none at a scale that trains nothing."""
-    scale = experiment.scale
-    if isinstance(scale, ReportedScale):
+    if not experiment.scale.trains:
         return []
-    runs = list(product(scale.methods, experiment.trained.seeds))
+    scale = experiment.trained
+    runs, benchmarks = list(product(experiment.methods, scale.seeds)), scale.evaluated_on
     return [
-        *base_jobs(experiment),
+        *base_jobs(scale),
         *(run_job(method, seed) for method, seed in runs),
-        evaluation_job(experiment, BASE, None),
-        *(evaluation_job(experiment, method, seed) for method, seed in runs),
+        evaluation_job(benchmarks, BASE, None),
+        *(evaluation_job(benchmarks, method, seed) for method, seed in runs),
     ]
 
 
-def base_jobs(experiment: Experiment) -> list[Job]:
+def base_jobs(scale: Trained) -> list[Job]:
     """The base model, and the further ones of a scale that trains several."""
-    scale = experiment.trained
-    if not isinstance(scale, ArithmeticScale):
+    if scale.own_base is None:
         return [Job("base", BASE, _below(BASE, MODEL, RECORD))]
-    folders = {seed: base_folder(experiment, seed) for seed in scale.base.seeds}
+    folders = {seed: base_folder(scale, seed) for seed in scale.own_base.seeds}
     return [
         Job("base", folder, _below(folder, MODEL, "metrics.jsonl", RECORD), seed=seed)
         for seed, folder in folders.items()
     ]
 
 
-def base_folder(experiment: Experiment, seed: int | None) -> str:
+def base_folder(scale: Trained, seed: int | None) -> str:
     """Folder of the base model of one of base.seeds; None: of the first, or of the only one."""
-    scale = experiment.trained
-    first = seed is None or not isinstance(scale, ArithmeticScale) or seed == scale.base.seed
+    first = seed is None or scale.own_base is None or seed == scale.own_base.seed
     return BASE if first else f"{BASE}-seed{seed}"
 
 
-def base_of_run(experiment: Experiment, run_seed: int) -> str:
+def base_of_run(scale: Trained, run_seed: int) -> str:
     """Folder of the base model that RL seed ``run_seed`` starts from."""
-    scale = experiment.trained
-    return base_folder(experiment, scale.base.seed_of(run_seed) if isinstance(scale, ArithmeticScale) else None)
+    return base_folder(scale, scale.own_base.seed_of(run_seed) if scale.own_base else None)
 
 
 def run_job(method: str, seed: int) -> Job:
@@ -139,10 +136,10 @@ def run_job(method: str, seed: int) -> Job:
     return Job("train", name, _below(name, *files), method, seed)
 
 
-def evaluation_job(experiment: Experiment, method: str, seed: int | None) -> Job:
+def evaluation_job(benchmarks: Iterable[str], method: str, seed: int | None) -> Job:
     """The evaluation of one run, or of the base model."""
     name = f"evaluations/{method}" + ("" if seed is None else f"/seed{seed}")
-    files = [f"{benchmark}.parquet" for benchmark in experiment.trained.evaluation.benchmarks]
+    files = [f"{benchmark}.parquet" for benchmark in benchmarks]
     return Job("evaluate", name, _below(name, *files, "evaluation.json", RECORD), method, seed)
 
 

@@ -7,7 +7,7 @@ present code and configuration later, also at protected scales, whose finished r
 from collections.abc import Mapping
 from typing import Any
 
-from real.config import ArithmeticScale, Experiment, TorchScale, digest, resolve
+from real.config import Experiment, Trained, VerlScale, digest, resolve
 from real.system.code import code_digest
 
 TRAINERS = {"torch": "real.engines.torch.train", "verl": "real.engines.verl"}
@@ -15,17 +15,14 @@ SAMPLERS = {"transformers": "real.models.transformers_sampler", "vllm": "real.mo
 LIBRARIES = {"torch": "transformers", "verl": "vllm"}
 
 
-def base_settings(experiment: Experiment, seed: int | None = None) -> dict[str, Any]:
+def base_settings(scale: Trained, seed: int | None = None) -> dict[str, Any]:
     """What a base model depends on of the configuration, as JSON can hold it.
 
     Args:
         seed: one of base.seeds; None: the first, or the only one of a published checkpoint.
-
-    Raises:
-        ConfigError: a scale that trains nothing.
     """
-    scale = experiment.trained
-    if not isinstance(scale, ArithmeticScale):
+    # isinstance: it has neither task, policy nor base
+    if isinstance(scale, VerlScale):
         return {"model": scale.model.model_dump(mode="json")}
     return {
         "task": scale.task.model_dump(mode="json"),
@@ -47,28 +44,22 @@ def run_settings(experiment: Experiment, method: str, seed: int) -> dict[str, An
     return resolve(experiment, method, seed).model_dump(mode="json")
 
 
-def evaluation_settings(experiment: Experiment) -> dict[str, Any]:
-    """What every evaluation of a scale depends on of the configuration.
-
-    Raises:
-        ConfigError: a scale that evaluates nothing.
-    """
-    scale = experiment.trained
+def evaluation_settings(scale: Trained) -> dict[str, Any]:
+    """What every evaluation of a scale depends on of the configuration."""
+    task, cluster = scale.own_task, scale.verl_cluster
     return {
         "evaluation": scale.evaluation.model_dump(mode="json"),
         "library": LIBRARIES[scale.engine],
         "device": scale.device,
-        "task": scale.task.model_dump(mode="json") if isinstance(scale, ArithmeticScale) else None,
-        "cluster": None if isinstance(scale, TorchScale) else scale.cluster.model_dump(mode="json"),
+        "task": task and task.model_dump(mode="json"),
+        "cluster": cluster and cluster.model_dump(mode="json"),
     }
 
 
-def base_identity(experiment: Experiment, seed: int | None = None) -> dict[str, str]:
+def base_identity(scale: Trained, seed: int | None = None) -> dict[str, str]:
     """``config_digest`` and ``code_digest`` of a base model, as :func:`base_settings` takes it."""
-    trained = isinstance(experiment.trained, ArithmeticScale)
-    return identity(
-        base_settings(experiment, seed), "real.engines.torch.supervised" if trained else "real.models.checkpoints"
-    )
+    made_by = "real.engines.torch.supervised" if scale.own_base else "real.models.checkpoints"
+    return identity(base_settings(scale, seed), made_by)
 
 
 def run_identity(experiment: Experiment, method: str, seed: int) -> dict[str, str]:
@@ -76,9 +67,9 @@ def run_identity(experiment: Experiment, method: str, seed: int) -> dict[str, st
     return identity(run_settings(experiment, method, seed), TRAINERS[experiment.trained.engine])
 
 
-def evaluation_identity(experiment: Experiment) -> dict[str, str]:
+def evaluation_identity(scale: Trained) -> dict[str, str]:
     """``config_digest`` and ``code_digest`` of every evaluation of a scale."""
-    return sampled_identity(evaluation_settings(experiment))
+    return sampled_identity(evaluation_settings(scale))
 
 
 def sampled_identity(settings: Mapping[str, Any]) -> dict[str, str]:

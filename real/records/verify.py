@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from real.config import Experiment
 from real.models.checkpoints import digest_of_hashes
-from real.records.consistent import differing, read_record
+from real.records.consistent import changes, read_record
 from real.records.jobs import BASE, MODEL, Job, run_job, workflow_owns
 from real.records.manifest import MANIFEST, Manifest, progress, read_manifest
 from real.system.errors import ExpectedError
@@ -200,7 +200,7 @@ def _keys(experiment: Experiment, job: Job) -> str:
     if job.record is None:
         return ""
     try:
-        return f" ({differing(read_record(Path(experiment.results) / job.record)['config'], job.settings(experiment))})"
+        return f" ({changes(read_record(Path(experiment.results) / job.record)['config'], job.settings(experiment))})"
     except (OSError, DamagedError):  # reported as such
         return ""
 

@@ -4,7 +4,7 @@ import datetime
 import difflib
 import math
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -159,3 +159,18 @@ def _plain_number(text: str, kind: str) -> str | None:
 def _did_you_mean(name: Any, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) and len(name) < 100 else []
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Dotted keys whose values differ, in the order of the files, with both values; ``-`` where there is none."""
+    old, new = dict(_flat(before)), dict(_flat(now))
+    both = {key: (old.get(key, "-"), new.get(key, "-")) for key in [*old, *new]}
+    return {key: values for key, values in both.items() if values[0] != values[1]}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

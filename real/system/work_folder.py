@@ -24,6 +24,7 @@ from real.system.files import (
     write_json_lines,
 )
 from real.system.locks import HeldError, exclusive, watch_snakemake
+from real.system.sentences import differing
 
 MADE_BY = "made_by.json"
 
@@ -205,14 +206,17 @@ def _claim(folder: Path, made_by: Mapping[str, Any], protected: bool, accepted: 
         found = read_json(path)
     except (FileNotFoundError, DamagedError):
         found = {}
-    differing = [name for name in made_by if name not in found] or _differences(found, made_by)
-    if not differing:
+    # what else the file holds, such as the commit, tells nobody's work apart
+    changed = [name for name in made_by if name not in found] or sorted(
+        differing({name: found[name] for name in made_by}, made_by)
+    )
+    if not changed:
         return found
     origin = found.get("commit", f"an unknown commit, {MADE_BY} there can't be read")
-    code = found.get("code") if differing == ["code"] else None
+    code = found.get("code") if changed == ["code"] else None
     if code in accepted:
         return {**mine, "earlier_code": [*found.get("earlier_code", []), {"code_digest": code, "commit": origin}]}
-    what = f"{folder}: holds the state of this run by another version ({origin}; {', '.join(differing)} differ)"
+    what = f"{folder}: holds the state of this run by another version ({origin}; {', '.join(changed)} differ)"
     if protected:
         by_name = f"{accepting([code])} to go on by this code, " if code else ""
         raise OtherRunError(
@@ -248,18 +252,6 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(content)
         elif content.name != MADE_BY:
             content.unlink()
-
-
-def _differences(found: Mapping[str, Any], mine: Mapping[str, Any], above: str = "") -> list[str]:
-    """Dotted names of what differs, as far down as both are mappings."""
-    names = []
-    for key in mine.keys() | (found.keys() if above else set()):
-        theirs, ours = found.get(key), mine.get(key)
-        if isinstance(theirs, dict) and isinstance(ours, dict):
-            names += _differences(theirs, ours, f"{above}{key}.")
-        elif theirs != ours:
-            names.append(f"{above}{key}")
-    return sorted(names)
 
 
 def _finished(folder: Path) -> Path:

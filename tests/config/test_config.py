@@ -238,7 +238,8 @@ def test_a_grid_crosses_its_methods_with_every_learning_rate_and_staleness(tmp_p
     overlay.write_text(yaml.safe_dump({"grid": grid, "variants": {"slow": slow}}))
     experiment = read(LAPTOP, overlay)
     names = [f"{m}_lr{r}_k{k}" for k in (0, 8) for r in ("7.5e-5", "3.0e-4") for m in ("real", "slow")]
-    assert experiment.scale.methods == list(experiment.methods) == list(experiment.crossed) == [*names, "grpo_lr1.0e-3"]
+    assert list(experiment.methods) == [*names, "grpo_lr1.0e-3"]
+    assert list(experiment.parents.values()) == [*["real", "slow"] * 4, "grpo"]
     run = resolve(experiment, "slow_lr3.0e-4_k8", 0)
     assert (run.training.learning_rate, run.training.staleness, run.training.warmup_steps) == (3.0e-4, 8, 9)
     assert (run.settings.label, run.settings.hyperparameters["tau"]) == ("slow REAL", 2.0)
@@ -254,10 +255,12 @@ def test_a_run_starts_from_the_base_model_of_its_seed(tmp_path):
     overlay = tmp_path / "bases.yaml"
     overlay.write_text(yaml.safe_dump({"base": {"further_seeds": [5, 3]}}))
     experiment, alone = read(LAPTOP, overlay), read(LAPTOP)
-    assert [base_of_run(experiment, seed) for seed in range(4)] == ["base", "base-seed5", "base-seed3", "base"]
-    assert {base_of_run(alone, seed) for seed in range(4)} == {"base"}
-    assert base_identity(experiment) == base_identity(alone), "further base models change nothing of the first"
-    digests = {base_identity(experiment, seed)["config_digest"] for seed in (0, 5, 3)}
+    assert [base_of_run(experiment.trained, seed) for seed in range(4)] == ["base", "base-seed5", "base-seed3", "base"]
+    assert {base_of_run(alone.trained, seed) for seed in range(4)} == {"base"}
+    assert base_identity(experiment.trained) == base_identity(alone.trained), (
+        "further base models change nothing of the first"
+    )
+    digests = {base_identity(experiment.trained, seed)["config_digest"] for seed in (0, 5, 3)}
     assert len(digests) == 3
-    jobs = [(job.name, job.rule, job.seed) for job in base_jobs(experiment)]
+    jobs = [(job.name, job.rule, job.seed) for job in base_jobs(experiment.trained)]
     assert jobs == [("base", "base", 0), ("base-seed5", "further_base", 5), ("base-seed3", "further_base", 3)]

@@ -312,7 +312,7 @@ def test_rules_that_never_ran_at_one_staleness_are_named_instead_of_an_empty_tab
         for staleness, method in enumerate([*RULES, "grpo"])
     ]
     experiment = experiment_of(tmp_path, grid=grid)
-    for method, seed in product(experiment.crossed, experiment.scale.seeds):
+    for method, seed in product(experiment.methods, experiment.scale.seeds):
         write_run(experiment, method, seed, 0.5, {benchmark: constant(0.5) for benchmark in BENCHMARKS})
     record_all(experiment)
     with pytest.raises(ConfigError, match="rules of no hypothesis were run at one staleness; give both in one item"):

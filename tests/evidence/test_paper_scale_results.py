@@ -225,9 +225,9 @@ def test_provenance_keeps_the_identity_that_the_rule_tracks(finished, tmp_path):
     assert main(["base", "--config", *files]) == 0
     folder = Path("results/1.5b+mine/base")
     stored = json.loads((folder / "provenance.json").read_text())
-    identity = base_identity(load(files, local_file=Path("absent")))
+    identity = base_identity(load(files, local_file=Path("absent")).trained)
     assert {key: stored[key] for key in identity} == identity
-    assert stored["config_digest"] != base_identity(read("1.5b"))["config_digest"]
+    assert stored["config_digest"] != base_identity(read("1.5b").trained)["config_digest"]
     assert {path.name for path in folder.iterdir()} == {"model", "provenance.json"}
 
 
@@ -240,7 +240,7 @@ def test_identities_follow_what_made_the_result_and_nothing_else(monkeypatch):
     edited = experiment.model_copy(update={"scale": shorter})
     assert run_identity(edited, "real", 0)["config_digest"] != run_identity(experiment, "real", 0)["config_digest"]
     assert run_identity(experiment, "real", 0)["config_digest"] != run_identity(experiment, "grpo", 0)["config_digest"]
-    assert base_identity(edited) == base_identity(experiment)
-    assert evaluation_identity(edited) == evaluation_identity(experiment)
+    assert base_identity(edited.trained) == base_identity(experiment.trained)
+    assert evaluation_identity(edited.trained) == evaluation_identity(experiment.trained)
     assert run_identity(experiment, "real", 0)["code_digest"] != run_identity(read("laptop"), "real", 0)["code_digest"]
-    assert base_identity(read("7b"))["config_digest"] != base_identity(experiment)["config_digest"]
+    assert base_identity(read("7b").trained)["config_digest"] != base_identity(experiment.trained)["config_digest"]

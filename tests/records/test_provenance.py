@@ -64,7 +64,7 @@ def test_the_record_holds_the_resolved_configuration_of_the_one_run(tiny_copy):
     assert record["config"] == yaml.safe_load((RESULTS / "runs/gspo/seed0/config.yaml").read_text())
     assert (
         read_json(RESULTS / "evaluations/base" / RECORD)["config_digest"]
-        == (evaluation_identity(tiny_copy)["config_digest"])
+        == (evaluation_identity(tiny_copy.trained)["config_digest"])
     )
 
 
@@ -112,8 +112,8 @@ def test_flags_make_an_evaluation_another_one_than_the_scales(tiny_copy):
     assert main(["evaluate", *CONFIG, *model]) == 0
     record = read_json(Path("out") / RECORD)
     assert record["config"]["evaluation"]["samples"] == 1
-    assert record["config_digest"] != evaluation_identity(tiny_copy)["config_digest"]
-    assert record["code_digest"] == evaluation_identity(tiny_copy)["code_digest"]
+    assert record["config_digest"] != evaluation_identity(tiny_copy.trained)["config_digest"]
+    assert record["code_digest"] == evaluation_identity(tiny_copy.trained)["code_digest"]
 
 
 def test_gpus_are_recorded_with_their_driver():

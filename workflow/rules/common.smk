@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from real.commands.exhibits import all_jobs, exhibits
-from real.config import ArithmeticScale, ConfigError, TrainedScale, digest, load
+from real.config import ConfigError, digest, load
 from real.planning.needs import needs
 from real.records.made_from import base_identity, evaluation_identity, run_identity
 from real.system.code import DATA, EVIDENCE, code_digest
@@ -36,17 +36,17 @@ scale = experiment.scale
 # the environment wins; and through it, not through params, so that another mirror reruns nothing
 if scale.datasets.mirror:
     os.environ.setdefault(MIRROR_VARIABLE, scale.datasets.mirror)
-trains = isinstance(scale, TrainedScale)
-TRAINS_BASE = isinstance(scale, ArithmeticScale)
+trains = scale.trains
+TRAINS_BASE = scale.own_base is not None
 RESULTS = experiment.results
-BENCHMARKS = scale.evaluation.benchmarks if trains else []
+BENCHMARKS = scale.evaluated_on
 DATASETS = [name for name in BENCHMARKS if name in sources]
 TEST_SETS = [name for name, source in sources.items() if source.split == "test"]
 TRAINING_SETS = [name for name, source in sources.items() if source.split == "train"]
 NEEDS = needs(scale)
 # vLLM's own data parallelism, by which evaluations sample, stays on one machine
 EVALUATION_NEEDS = needs(scale, one_node=True)
-CLUSTER = scale.cluster if trains and scale.engine == "verl" else None
+CLUSTER = scale.verl_cluster
 ENGINE_ENV = "../envs/gpu.yaml" if CLUSTER and NEEDS.gpus else "../envs/real.yaml"
 
 

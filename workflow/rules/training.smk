@@ -5,8 +5,8 @@ from real.records.jobs import base_of_run
 
 # prepared training and validation set, where problems aren't generated
 TRAINED_ON = (
-    prepared(scale.training_set, scale.data.validation)
-    if trains and scale.training_set
+    prepared(scale.published_data.train, scale.published_data.validation)
+    if scale.published_data
     else []
 )
 
@@ -29,7 +29,7 @@ if trains:
             mem_mb=1500,
         params:
             config=CONFIG_FILES,
-            made_from=made_from(base_identity(experiment)),
+            made_from=made_from(base_identity(scale)),
             seed="",
         message:
             "making the base model (log: {log})"
@@ -40,7 +40,7 @@ if trains:
         input:
             base=model_for(
                 "train",
-                lambda wildcards: f"{RESULTS}/{base_of_run(experiment, int(wildcards.seed))}/model",
+                lambda wildcards: f"{RESULTS}/{base_of_run(scale, int(wildcards.seed))}/model",
             ),
             problems=problems_for("train", TRAINED_ON),
         output:
@@ -89,7 +89,7 @@ if TRAINS_BASE:
         params:
             config=CONFIG_FILES,
             made_from=lambda wildcards: made_from(
-                base_identity(experiment, int(wildcards.base_seed))
+                base_identity(scale, int(wildcards.base_seed))
             ),
             seed="--seed {base_seed}",
         message:

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from real.config import Experiment, ReportedScale, load
-from real.config.schema import Scale, VerlScale
+from real.config import Experiment, load
+from real.config.schema import Scale
 from real.evidence.claims.measures import MEASURES, NotMeasuredError, methods_of
 from real.evidence.claims.page import page
 from real.evidence.claims.schema import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
@@ -75,15 +75,14 @@ class ClaimRow:
 
 def judge(experiment: Experiment, content: ClaimsFile) -> list[ClaimRow]:
     """The rows of the claims table of one scale, every claim followed by its analogue where there is one."""
-    scores = (
-        read_benchmarks(experiment.scale.reported.benchmarks) if isinstance(experiment.scale, ReportedScale) else None
-    )
+    printed = experiment.scale.printed
+    scores = read_benchmarks(printed.benchmarks) if printed else None
     rows = []
     for name, claim in tqdm(content.claims.items(), "claims", disable=None):
         resolution = None if scores is None else published_resolution(claim, content.scales[claim.scale], scores)
         elsewhere = _judged_elsewhere(experiment.scale, claim, content.scales[claim.scale])
         rows.append(_claim_row(experiment, content, name, elsewhere, resolution))
-        if elsewhere and claim.analogue and not isinstance(experiment.scale, ReportedScale):
+        if elsewhere and claim.analogue and experiment.scale.trains:
             rows.append(_analogue_row(experiment, content, name, claim.analogue))
     return rows
 
@@ -118,11 +117,12 @@ def write_claims(experiment: Experiment, folder: Path) -> list[ClaimRow]:
     rows = judge(experiment, content)
     scale = experiment.scale
     heading: dict[str, Any] = {"experiment": experiment.name, "scale": scale.scale, "evidence": scale.evidence}
-    if not isinstance(scale, ReportedScale):
+    if scale.trains:
+        evaluation = experiment.trained.evaluation
         heading |= {
-            "seeds": scale.seeds,
-            "samples": scale.evaluation.samples,
-            "benchmarks": scale.evaluation.benchmarks,
+            "seeds": scale.run_seeds,
+            "samples": evaluation.samples,
+            "benchmarks": evaluation.benchmarks,
         }
     if code := code_note(experiment, EVALUATIONS):
         heading["code"] = code
@@ -138,16 +138,16 @@ def _judged_elsewhere(scale: Scale, claim: Claim, facts: ScaleFacts) -> str:
     """Why data of this scale do not judge a claim; empty where they do."""
     if MEASURES[claim.measure].mathematical:
         return ""
-    if isinstance(scale, ReportedScale):
+    if not scale.trains:
         return "nothing is trained at this scale"
     if claim.scale != scale.scale:
         return OTHER_SCALE
-    if isinstance(scale, VerlScale) and (changed := _trained_otherwise(scale, _read_scale(facts.config))):
+    if scale.published_model and (changed := _trained_otherwise(scale, _read_scale(facts.config))):
         return f"these runs are trained otherwise than the claim's: {', '.join(changed)} not as in {facts.config}"
     return ""
 
 
-def _trained_otherwise(scale: VerlScale, claimed: Scale) -> list[str]:
+def _trained_otherwise(scale: Scale, claimed: Scale) -> list[str]:
     """The keys by which a scale trains another policy than the scale that a claim is about."""
     return [
         f"{section}.{key}"

@@ -204,7 +204,7 @@ def _curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:
 
 
 def _trained(experiment: Experiment, method: str) -> str:
-    if method not in (BASE, *experiment.scale.methods):
+    if method not in (BASE, *experiment.methods):
         raise NotMeasuredError(f"{method} is no method of this scale")
     return method
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from real.config import ArithmeticScale, Experiment, ReportedScale
+from real.config import Experiment
 from real.evidence.training_curves import NONE
 from real.records.consistent import EVALUATIONS, code_note, read_record
 from real.records.jobs import BASE, Job, trained_jobs
@@ -86,8 +86,8 @@ def origins(experiment: Experiment) -> pd.DataFrame:
     results, scale = Path(experiment.results), experiment.scale
     records = [read_record(path) for job in trained_jobs(experiment) if (path := results / str(job.record)).exists()]
     rows = [("configuration", ", ".join(experiment.files))]
-    if not isinstance(scale, ReportedScale):
-        rows.append(("seeds", ", ".join(map(str, scale.seeds))))
+    if scale.trains:
+        rows.append(("seeds", ", ".join(map(str, scale.run_seeds))))
     if code := code_note(experiment, EVALUATIONS):
         rows.append(("versions of the code", code))
     for what, fact in FACTS.items():
@@ -133,13 +133,13 @@ def data_hashes(experiment: Experiment) -> pd.DataFrame:
 
 def _data(experiment: Experiment) -> Iterator[tuple[str, str]]:
     scale = experiment.scale
-    if isinstance(scale, ReportedScale):
-        for file in (*scale.reported.benchmarks, scale.reported.training_dynamics):
+    if printed := scale.printed:
+        for file in (*printed.benchmarks, printed.training_dynamics):
             yield file, f"sha256 {file_digest(Path(file))}"
         return
     sources = read_sources()
-    used = [scale.training_set, *([] if isinstance(scale, ArithmeticScale) else [scale.validation])]
-    for name in dict.fromkeys([*used, *scale.evaluation.benchmarks]):
+    used = [scale.published_data.train, scale.published_data.validation] if scale.published_data else []
+    for name in dict.fromkeys([*used, *scale.evaluated_on]):
         if name in sources:
             yield sources[name].label, sources[name].identity
     about = Path(experiment.results, "evaluations", BASE, "evaluation.json")
