@@ -50,61 +50,65 @@ class Scale(Strict):
     accept_code: Annotated[list[CodeDigest], EACH_ONCE] = Field(default=[])
     """of local.yaml: digests of other code; its unfinished work is continued, and its results are tabulated"""
 
-    # what only some scales have, as readers ask for it; sections of the file have the names above
+    # sections that only some kinds of scale have, for readers that serve all kinds: None where there is none
+    @property
+    def printed(self) -> Reported | None:
+        """The printed numbers that it shows."""
+        return getattr(self, "reported", None)
+
+    @property
+    def own_task(self) -> Task | None:
+        """The generated task that it trains on, in place of published prompts."""
+        return getattr(self, "task", None)
+
+    @property
+    def own_base(self) -> Base | None:
+        """How it trains the base models that RL starts from, in place of a published checkpoint."""
+        return getattr(self, "base", None)
+
+    @property
+    def published_model(self) -> Model | None:
+        """The published checkpoint that RL starts from."""
+        return getattr(self, "model", None)
+
+    @property
+    def published_data(self) -> Data | None:
+        """The published prompts that it trains and validates on."""
+        return getattr(self, "data", None)
+
+    @property
+    def verl_cluster(self) -> Cluster | None:
+        """What the verl engine runs on."""
+        return getattr(self, "cluster", None)
+
+    @property
+    def hypotheses(self) -> dict[str, Hypothesis]:
+        """What the runs of its grid are to judge."""
+        mechanism: Mechanism | None = getattr(self, "mechanism", None)
+        return mechanism.hypotheses if mechanism else {}
+
     @property
     def trains(self) -> bool:
         """Whether it trains and evaluates, rather than showing printed numbers."""
         return self.printed is None
 
     @property
-    def printed(self) -> Reported | None:
-        """The printed numbers that it shows."""
-        return None
-
-    @property
     def run_seeds(self) -> list[int]:
         """Seeds of the runs of each method."""
-        return []
+        return getattr(self, "seeds", [])
 
     @property
     def evaluated_on(self) -> list[str]:
         """Benchmarks that its checkpoints are evaluated on."""
-        return []
-
-    @property
-    def own_task(self) -> Task | None:
-        """The generated task that it trains on, in place of published prompts."""
-        return None
-
-    @property
-    def own_base(self) -> Base | None:
-        """How it trains the base models that RL starts from, in place of a published checkpoint."""
-        return None
-
-    @property
-    def published_model(self) -> Model | None:
-        """The published checkpoint that RL starts from."""
-        return None
-
-    @property
-    def published_data(self) -> Data | None:
-        """The published prompts that it trains and validates on."""
-        return None
+        evaluation: Evaluation | None = getattr(self, "evaluation", None)
+        return evaluation.benchmarks if evaluation else []
 
     @property
     def gpus(self) -> int:
         """GPUs of one run, over all nodes."""
-        return 0
-
-    @property
-    def verl_cluster(self) -> Cluster | None:
-        """What the verl engine runs on; None of another engine."""
-        return None
-
-    @property
-    def hypotheses(self) -> dict[str, Hypothesis]:
-        """What the runs of its grid are to judge."""
-        return {}
+        if getattr(self, "device", None) != "cuda":
+            return 0
+        return self.verl_cluster.gpus if self.verl_cluster else 1
 
     @model_validator(mode="after")
     def _folders_are_free(self) -> Self:
@@ -123,10 +127,6 @@ class ReportedScale(Scale):
     """nothing is trained"""
     reported: Reported
 
-    @property
-    def printed(self) -> Reported:
-        return self.reported
-
 
 class TrainedScale(Scale):
     """A scale that trains and evaluates; what is common to the engines."""
@@ -137,14 +137,6 @@ class TrainedScale(Scale):
     evaluation: Evaluation
     grid: list[Cross] = Field(default=[])
     """of overlays: methods crossed with learning rates, in place of `methods`"""
-
-    @property
-    def run_seeds(self) -> list[int]:
-        return self.seeds
-
-    @property
-    def evaluated_on(self) -> list[str]:
-        return self.evaluation.benchmarks
 
     @model_validator(mode="after")
     def _grid_names_each_once(self) -> Self:
@@ -163,14 +155,6 @@ class ArithmeticScale(TrainedScale):
     def base_device(self) -> Literal["cpu", "cuda"]:
         """Where the base model is trained."""
         return "cpu"
-
-    @property
-    def own_task(self) -> Task:
-        return self.task
-
-    @property
-    def own_base(self) -> Base:
-        return self.base
 
     @model_validator(mode="after")
     def _responses_fit(self) -> Self:
@@ -202,14 +186,6 @@ class TorchScale(ArithmeticScale):
     def base_device(self) -> Literal["cpu", "cuda"]:
         return self.device
 
-    @property
-    def gpus(self) -> int:
-        return int(self.device == "cuda")
-
-    @property
-    def hypotheses(self) -> dict[str, Hypothesis]:
-        return self.mechanism.hypotheses if self.mechanism else {}
-
     @model_validator(mode="after")
     def _hypotheses_are_tried(self) -> Self:
         tried = {method for cross in self.grid for method in cross.methods}
@@ -229,17 +205,9 @@ class OnCluster(TrainedScale):
     cluster: Cluster
 
     @property
-    def verl_cluster(self) -> Cluster:
-        return self.cluster
-
-    @property
     def device(self) -> Literal["cpu", "cuda"]:
         """Where tensors live."""
         return self.cluster.device
-
-    @property
-    def gpus(self) -> int:
-        return self.cluster.gpus if self.device == "cuda" else 0
 
     @model_validator(mode="after")
     def _vllm_takes_the_temperatures(self) -> Self:
@@ -260,14 +228,6 @@ class VerlScale(OnCluster):
 
     model: Model
     data: Data
-
-    @property
-    def published_model(self) -> Model:
-        return self.model
-
-    @property
-    def published_data(self) -> Data:
-        return self.data
 
     @model_validator(mode="after")
     def _rows_fit(self) -> Self:
