@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from real.config import Experiment
+from real.config import Experiment, Trained
 from real.planning.costs import Range, evaluation_batches
 from real.planning.plan import problem_counts
 from real.planning.progress import SAVED, Trace, of_chunks, of_steps
@@ -117,7 +117,7 @@ def _progress(experiment: Experiment, job: Job) -> Progress:
 
 def _look(experiment: Experiment, job: Job) -> Progress:
     results = Path(experiment.results)
-    work, total = results / job.work, _total(experiment, job)
+    work, total = results / job.work, _total(experiment.trained, job)
     try:
         pid, notes = holder(work), []
     except DamagedError as error:
@@ -151,9 +151,8 @@ def _finished(results: Path, job: Job, total: int | None, notes: Sequence[str]) 
     return Progress(job, "incomplete" if missing else "done", total, trace, taken=taken)
 
 
-def _total(experiment: Experiment, job: Job) -> int | None:
+def _total(scale: Trained, job: Job) -> int | None:
     """Steps of a training, chunks of an evaluation; None of a base model that is only linked."""
-    scale = experiment.trained
     if job.kind == "train":
         return scale.training.steps
     if job.kind == "base":

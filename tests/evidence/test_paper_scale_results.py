@@ -22,7 +22,7 @@ from real.evidence.training_curves import training_curves
 from real.planning.needs import Needs, needs
 from real.records.made_from import base_identity, evaluation_identity, run_identity
 from real.statistics.intervals import paired_difference
-from tests.support.made_up import record_all, with_samples, with_steps, write_metrics
+from tests.support.made_up import record_all, with_samples, with_steps, with_training, write_metrics
 from tests.support.paths import ROOT
 
 LABELS = ["AIME24", "AIME25", "MATH500", "AMC23", "Minerva", "OlympiadBench"]
@@ -45,7 +45,7 @@ def finished(tmp_path, monkeypatch):
     def make(*names: str, steps: int = 2):
         experiment, rng = with_samples(with_steps(read(*names), steps), SAMPLES), np.random.default_rng(0)
         results, rates = Path(experiment.results), {}
-        for method in ("base", *experiment.scale.methods):
+        for method in ("base", *list(experiment.methods)):
             folder = results / "evaluations" / method / ("" if method == "base" else "seed0")
             folder.mkdir(parents=True)
             for benchmark in experiment.scale.evaluation.benchmarks:
@@ -53,7 +53,7 @@ def finished(tmp_path, monkeypatch):
                 rates[method, benchmark] = correct.mean(axis=1)
                 rows = [(f"{benchmark}-{p}", bool(value)) for p in range(PROBLEMS) for value in correct[p]]
                 pd.DataFrame(rows, columns=["problem_id", "correct"]).to_parquet(folder / f"{benchmark}.parquet")
-        for place, method in enumerate(experiment.scale.methods):
+        for place, method in enumerate(list(experiment.methods)):
             folder = results / "runs" / method / "seed0"
             ends = {"entropy": (0.5, 0.4), "reward_mean": (0.3, 0.35), "solve_all": (2, 3)}
             metrics = {name: [None, *np.linspace(*pair, steps).tolist()] for name, pair in ends.items()}
@@ -80,7 +80,7 @@ def test_benchmark_table_has_the_six_printed_columns_and_their_means(finished):
     assert header == ["method", *LABELS, "mean"]
     assert [row[0] for row in rows] == ["Base model", "REAL", "GRPO", "DAPO", "GSPO"]
     wide = pd.read_csv("tables/benchmarks.csv").set_index("method")
-    for method in ("base", *experiment.scale.methods):
+    for method in ("base", *list(experiment.methods)):
         values = [rates[method, benchmark].mean() for benchmark in benchmarks()]
         assert wide.loc[method, [*benchmarks(), "mean"]].tolist() == pytest.approx([*values, np.mean(values)])
     for text in texts(Path("tables/benchmarks")):
@@ -186,7 +186,7 @@ def test_the_sweep_is_judged_on_the_named_validation_set(finished):
     assert "| method   | 5.0e-07   | 1.0e-06   | 2.0e-06   | 4.0e-06   |" in text
     assert "step 2, seeds 0; 8 samples of each of 30 problems of AIME24" in text
     scores = pd.read_csv("tables/learning_rate_sweep.csv")
-    expected = 0.2 + 0.05 * experiment.scale.methods.index("grpo_lr5.0e-7")
+    expected = 0.2 + 0.05 * list(experiment.methods).index("grpo_lr5.0e-7")
     assert scores.set_index(["method", "learning_rate"]).loc[("grpo", 5.0e-7), "val_pass_at_1"] == pytest.approx(
         expected
     )
@@ -234,10 +234,7 @@ def test_provenance_keeps_the_identity_that_the_rule_tracks(finished, tmp_path):
 def test_identities_follow_what_made_the_result_and_nothing_else(monkeypatch):
     monkeypatch.chdir(ROOT)
     experiment = read("1.5b")
-    shorter = experiment.scale.model_copy(
-        update={"training": experiment.scale.training.model_copy(update={"steps": 1401})}
-    )
-    edited = experiment.model_copy(update={"scale": shorter})
+    edited = with_training(experiment, steps=1401)
     assert run_identity(edited, "real", 0)["config_digest"] != run_identity(experiment, "real", 0)["config_digest"]
     assert run_identity(experiment, "real", 0)["config_digest"] != run_identity(experiment, "grpo", 0)["config_digest"]
     assert base_identity(edited.trained) == base_identity(experiment.trained)

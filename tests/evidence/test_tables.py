@@ -39,7 +39,7 @@ def finished(smoke, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     rates = {}
-    for method in ("base", *smoke.scale.methods):
+    for method in ("base", *smoke.methods):
         for seed in [None] if method == "base" else smoke.scale.seeds:
             folder = Path("results/smoke/evaluations") / method / ("" if seed is None else f"seed{seed}")
             folder.mkdir(parents=True)
@@ -49,7 +49,7 @@ def finished(smoke, tmp_path, monkeypatch):
                 rows = [(f"{benchmark}-test-{p}", s, bool(correct[p, s])) for p in range(8) for s in range(4)]
                 frame = pd.DataFrame(rows, columns=["problem_id", "sample", "correct"])
                 frame.to_parquet(folder / f"{benchmark}.parquet")
-    for method in smoke.scale.methods:
+    for method in smoke.methods:
         for seed in smoke.scale.seeds:
             folder = Path("results/smoke/runs") / method / f"seed{seed}"
             columns = {key: [0.0, 1.0, 2.0] for key in METRICS}
@@ -77,7 +77,7 @@ def test_benchmark_tables_agree_in_all_four_formats(finished, tmp_path):
     experiment, _ = finished
     write_benchmarks(experiment, tmp_path)
     wide = pd.read_csv(tmp_path / "tables" / "benchmarks.csv").set_index("method")
-    assert list(wide.index) == ["base", *experiment.scale.methods]
+    assert list(wide.index) == ["base", *experiment.methods]
     row = benchmark_scores(experiment).set_index(["method", "benchmark"]).loc[("gspo", "mul3")]
     assert (row["low"], row["high"]) == (wide.loc["gspo", "mul3_low"], wide.loc["gspo", "mul3_high"])
     cell = f"{wide.loc['gspo', 'mul3']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
@@ -92,7 +92,7 @@ def test_benchmark_tables_agree_in_all_four_formats(finished, tmp_path):
 def test_differences_are_paired_and_printed_with_their_sign(finished, tmp_path):
     experiment, rates = finished
     scores = differences(experiment).set_index(["method", "benchmark"])
-    assert list(dict.fromkeys(scores.index.get_level_values("method"))) == ["base", *experiment.scale.methods[1:]]
+    assert list(dict.fromkeys(scores.index.get_level_values("method"))) == ["base", *list(experiment.methods)[1:]]
     real, gspo = (np.stack([rates[name, seed, "mix5"] for seed in (0, 1)]) for name in ("real", "gspo"))
     expected = paired_difference([real], [gspo])
     row = scores.loc[("gspo", "mix5")]

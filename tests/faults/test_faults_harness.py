@@ -38,7 +38,7 @@ def place(tmp_path):
 def test_the_scale_that_is_harmed_states_every_key_that_the_package_asks_for_today():
     """`make faults` is too long for the fast tests; a key added since would otherwise stop it in CI alone."""
     experiment = load([CONFIG])
-    for method in experiment.scale.methods:
+    for method in experiment.methods:
         assert resolve(experiment, method, 0).training.checkpoint_every == 2  # kills.py counts on it
 
 

@@ -24,6 +24,7 @@ from real.planning.costs import (
 )
 from real.planning.plan import plan
 from real.planning.text import plan_text, three_digits
+from tests.support.made_up import with_training
 from tests.support.paths import ROOT
 
 
@@ -131,9 +132,7 @@ def test_a_local_folder_is_recognised_by_its_size(tmp_path, costs, facts):
 def test_the_laptops_runs_scale_with_their_rollouts(tmp_path):
     experiment = scale("laptop")
     assert rows(experiment, tmp_path)["train gspo, seed 2"].seconds.range == Range(20, 50)
-    training = experiment.scale.training.model_copy(update={"steps": 140})
-    longer = experiment.model_copy(update={"scale": experiment.scale.model_copy(update={"training": training})})
-    assert rows(longer, tmp_path)["train gspo, seed 2"].seconds.range == Range(40, 100)
+    assert rows(with_training(experiment, steps=140), tmp_path)["train gspo, seed 2"].seconds.range == Range(40, 100)
 
 
 def write_lines(path: Path, lines: list[dict]) -> None:

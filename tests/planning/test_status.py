@@ -274,9 +274,8 @@ def test_crossed_methods_are_shown_like_others_and_no_engine_is_loaded(tmp_path)
     assert done.returncode == 0, done.stderr
     methods = load([tiny.ROOT / "paper_configs/laptop.yaml", tiny.ROOT / "paper_configs/variants/stale_rollouts.yaml"])
     names = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")][1:]
-    scale = methods.trained
     assert [name for name in names if "base model" not in name] == [
-        f"{method}, seed {seed}" for method in scale.methods for seed in scale.seeds
+        f"{method}, seed {seed}" for method in methods.methods for seed in methods.trained.seeds
     ]
     assert "\x1b" not in done.stdout
     assert not (tmp_path / "results").exists()

@@ -36,9 +36,9 @@ def do(verb, *options):
 do("download", "long_sums")
 do("prepare", "long_sums")
 do("base", *CONFIG)
-for method in EXPERIMENT.scale.methods:
+for method in EXPERIMENT.methods:
     do("train", *CONFIG, "--method", method, "--seed", "0")
-for checkpoint in ("base", *(f"{method}/seed0" for method in EXPERIMENT.scale.methods)):
+for checkpoint in ("base", *(f"{method}/seed0" for method in EXPERIMENT.methods)):
     model = RESULTS / ("base" if checkpoint == "base" else f"runs/{checkpoint}") / "model"
     output = RESULTS / "evaluations" / checkpoint
     do("evaluate", *CONFIG, "--model", str(model), "--output", str(output), "--processes", "1")

@@ -15,8 +15,14 @@ GIT = {"commit": "0123456789abcdef", "modified_files": 0}
 
 def with_steps(experiment: Experiment, steps: int) -> Experiment:
     """The experiment with runs of so many steps."""
-    training = experiment.scale.training.model_copy(update={"steps": steps, "gradient_sample_steps": [steps]})
-    return experiment.model_copy(update={"scale": experiment.scale.model_copy(update={"training": training})})
+    return with_training(experiment, steps=steps, gradient_sample_steps=[steps])
+
+
+def with_training(experiment: Experiment, **changes: Any) -> Experiment:
+    """The experiment with keys of `training` changed, for all its methods."""
+    scale = experiment.scale.model_copy(update={"training": experiment.scale.training.model_copy(update=changes)})
+    training = {name: of_one.model_copy(update=changes) for name, of_one in experiment.training.items()}
+    return experiment.model_copy(update={"scale": scale, "training": training})
 
 
 def with_samples(experiment: Experiment, samples: int) -> Experiment:
