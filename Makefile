@@ -3,8 +3,8 @@
 
 PYTHON ?= python3
 TORCH_VERSION := 2.13.0
-# where torch comes from; empty: the default registry (README.md gives the line for Linux CPU, macOS and CUDA)
-TORCH_INDEX_URL ?=
+# another place for torch than requirements/install_torch.sh would choose
+export TORCH_INDEX_URL ?=
 CORES ?= all
 # of make fuzz: another every second
 SEED := $(or $(SEED),$(shell date +%s))
@@ -22,7 +22,6 @@ VERL_ENVIRONMENT = env -u CUDA_VISIBLE_DEVICES PATH="$(CURDIR)/$(VERL_BIN):$$PAT
 	VERL_USE_EXTERNAL_MODULES=cpu_platform OMP_NUM_THREADS=1 VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind \
 	VLLM_NO_USAGE_STATS=1 RAY_USAGE_STATS_ENABLED=0 RAY_prestart_worker_first_driver=0 HF_HUB_OFFLINE=1 WANDB_MODE=offline
 INSTALL := -m pip install --quiet --disable-pip-version-check
-PIP := $(BIN)/python $(INSTALL)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .DEFAULT_GOAL := help
@@ -98,12 +97,10 @@ define new_venv
 	$(PYTHON) -m venv $(1)
 endef
 
-.venv/complete: requirements/cpu.lock Makefile
+.venv/complete: requirements/cpu.lock requirements/install_torch.sh Makefile
 	$(call new_venv,.venv,sys.version_info >= (3, 11),Python 3.11 or later,python3.11)
-	@# torch comes first, by a line of its own: its CPU and CUDA builds have different hashes, so no lock can hold it
-	$(PIP) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) torch==$(TORCH_VERSION) || \
-		{ echo "make: could not install torch $(TORCH_VERSION); check the network, or name another index with TORCH_INDEX_URL"; exit 1; }
-	$(PIP) --require-hashes -r requirements/cpu.lock || \
+	@sh requirements/install_torch.sh $(BIN)/python $(TORCH_VERSION)
+	$(BIN)/python $(INSTALL) --require-hashes -r requirements/cpu.lock || \
 		{ echo "make: could not install requirements/cpu.lock; check the network and run the same command again"; exit 1; }
 	@touch $@
 
@@ -115,10 +112,9 @@ endef
 	@touch $@
 
 # vLLM's CPU build is linked against torch's CPU build, so no other will do here
-.venv-verl/complete: requirements/verl_cpu.lock Makefile
+.venv-verl/complete: requirements/verl_cpu.lock requirements/install_torch.sh Makefile
 	$(call new_venv,.venv-verl,(3, 11) <= sys.version_info[:2] <= (3, 12),Python 3.11 or 3.12 (verl allows no later one),python3.11)
-	$(VERL_BIN)/python $(INSTALL) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) torch==$(TORCH_VERSION)+cpu || \
-		{ echo "make: found no CPU build of torch $(TORCH_VERSION); name an index that has one: make $(MAKECMDGOALS) TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu"; exit 1; }
+	@sh requirements/install_torch.sh $(VERL_BIN)/python $(TORCH_VERSION) cpu
 	$(VERL_BIN)/python $(INSTALL) --no-deps --require-hashes -r requirements/verl_cpu.lock || \
 		{ echo "make: could not install requirements/verl_cpu.lock (Linux on x86-64 only); check the network and run the same command again"; exit 1; }
 	@touch $@

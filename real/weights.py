@@ -5,6 +5,9 @@ GRPO, DAPO and GSPO are divided by |A|, as in the paper. Responses have one toke
 are the same.
 """
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +15,7 @@ from scipy import optimize
 from torch import Tensor
 
 from real.exact import sequence_weights
-from real.objectives import Objective, group_advantage
+from real.objectives import Objective, Unit, group_advantage
 
 # a group in which C₊ = C₋ = 4 while the other scores are 0, as in the paper's figure
 POSITIVES = NEGATIVES = 4
@@ -49,6 +52,16 @@ def largest_weight(objective: Objective, group_size: int = 8) -> float:
     """
     if "tau" not in objective.hyperparameters:
         raise ValueError(f"objective: {objective.name!r} has no tau to measure its weights by")
+    settings = tuple(objective.hyperparameters.items())
+    return _largest_weight(objective.name, settings, objective.unit, objective.loss, group_size)
+
+
+@cache
+def _largest_weight(
+    name: str, settings: tuple[tuple[str, float | str], ...], unit: Unit, loss: Callable[..., Tensor], group_size: int
+) -> float:
+    """The search of :func:`largest_weight`, which takes a second: once for each objective, here by its parts."""
+    objective = Objective(name, dict(settings), unit, loss)
     tau, rng = float(objective.hyperparameters["tau"]), np.random.default_rng(0)
     starts = rng.uniform(-1, 1, (SEARCH_STARTS, group_size))
     return tau * max(

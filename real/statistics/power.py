@@ -13,6 +13,7 @@ paper of this kind publishes its run-to-run deviation. B benchmarks, each with P
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,6 +149,7 @@ def rate_quantile(score: float, normal: NDArray[np.float64]) -> NDArray[np.float
     return stats.beta.ppf(special.ndtr(normal), *shape)
 
 
+@cache
 def _covariance(a: float, b: float, correlation: float) -> float:
     """Covariance of two methods' rates of one problem, by Gauss–Hermite quadrature over the copula."""
     node, weight = np.polynomial.hermite_e.hermegauss(QUADRATURE)

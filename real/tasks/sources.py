@@ -9,9 +9,8 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -35,6 +34,13 @@ RETRIES = 2
 CONNECT_AND_READ_SECONDS = (4, 60)
 # what is wrong with this machine, not with the place that a file comes from
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+# of errors that are several of these, the first
+REASONS = {
+    requests.Timeout: "no answer in time",
+    requests.exceptions.ChunkedEncodingError: "the connection broke off",
+    requests.ConnectionError: "no connection",
+    FileNotFoundError: "no such file",
+}
 # user and password, and a query, which may hold a token
 SECRETS = re.compile(r"(?<=/)[^/\s]*:[^/\s]*(?=@)|(?<=\?)[^\s,()]+")
 
@@ -176,39 +182,12 @@ def fetch(source: Source, raw_folder: Path = RAW, mirror: Path | None = None) ->
         DatasetError: no place has the right file (the sentence lists what was tried), or the file there is altered.
     """
     target = raw_folder / f"{source.name}.parquet"
-    if target.exists():
-        verify(target, source)
-        return target
-    places: list[tuple[str, Callable[[str, str], None]]] = [
-        (url, partial(_download, limit=source.bytes)) for url in source.urls
-    ]
-    if mirror is not None:
-        places.insert(0, (str(mirror / source.file), _copy))
-    pooch.get_logger().setLevel("ERROR")  # what fails is said once, below
-    failures = []
-    with _unfinished(target) as folder:
-        if target.exists():  # another process was faster
-            verify(target, source)
-            return target
-        for place, copy in places:
-            try:
-                fetched = _retrieve(source, place, copy, folder)
-            except (OSError, DatasetError) as error:
-                if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-                    raise WriteError(
-                        f"{target}: could not be written ({system_reason(error)}); make room there, or mend what is in "
-                        "the way, and run the same command again"
-                    ) from None
-                failures.append(f"{place} ({_reason(error)})")
-            else:
-                fetched.replace(target)
-                tqdm.write(f"{target}: {source.identity}, from {without_secrets(place)}")
-                return target
-    raise DatasetError(
-        f"{target}: could not be fetched, tried {without_secrets(', '.join(failures))}; connect to the network, or put "
-        f"{source.file} into a folder and name the folder in {MIRROR_VARIABLE} or datasets.mirror, and run the same "
-        "command again"
-    )
+    if not target.exists():
+        with _unfinished(target) as folder:
+            if not target.exists():  # or another process was faster
+                _fetch(source, target, [*([str(mirror / source.file)] if mirror else []), *source.urls], folder)
+    verify(target, source)
+    return target
 
 
 def without_secrets(text: str) -> str:
@@ -239,6 +218,31 @@ def _unfinished(target: Path) -> Iterator[Path]:
         yield folder
 
 
+def _fetch(source: Source, target: Path, places: list[str], folder: Path) -> None:
+    """Put the file of the first place that has it at ``target``, by way of ``folder``."""
+    failures = []
+    pooch.get_logger().setLevel("ERROR")  # what fails is said once, below
+    for place in places:
+        try:
+            fetched = _retrieve(source, place, folder)
+        except (OSError, DatasetError) as error:
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise WriteError(
+                    f"{target}: could not be written ({system_reason(error)}); make room there, or mend what is in the "
+                    "way, and run the same command again"
+                ) from None
+            failures.append(f"{place} ({_reason(error)})")
+        else:
+            fetched.replace(target)
+            tqdm.write(f"{target}: {source.identity}, from {without_secrets(place)}")
+            return
+    raise DatasetError(
+        f"{target}: could not be fetched, tried {without_secrets(', '.join(failures))}; connect to the network, or put "
+        f"{source.file} into a folder and name the folder in {MIRROR_VARIABLE} or datasets.mirror, and run the same "
+        "command again"
+    )
+
+
 def _difference(path: Path, source: Source) -> str:
     """What a file has that the source's hasn't, in words; empty where they are the same."""
     content = path.read_bytes()
@@ -253,11 +257,14 @@ def _difference(path: Path, source: Source) -> str:
     return f"has {found} and {len(content)} bytes, not {source.identity}{size}"
 
 
-def _retrieve(source: Source, place: str, copy: Callable[[str, str], None], folder: Path) -> Path:
+def _retrieve(source: Source, place: str, folder: Path) -> Path:
     """A verified copy in ``folder``, complete on disk; pooch makes it, and repeats what the network broke."""
 
-    def verified(url: str, output_file: str, _: Any) -> None:
-        copy(url, output_file)
+    def verified(place: str, output_file: str, _: Any) -> None:
+        if place in source.urls:
+            _download(place, output_file, source.bytes)
+        else:
+            _copy(place, output_file)
         if difference := _difference(Path(output_file), source):
             raise DatasetError(difference)
 
@@ -272,29 +279,18 @@ def _retrieve(source: Source, place: str, copy: Callable[[str, str], None], fold
     return fetched
 
 
-class _Bar(tqdm):
-    """A progress bar that also ends a download of more bytes than the file has: no server fills the disk."""
-
-    def __init__(self, file: str, limit: int | None, url: str):
-        super().__init__(desc=url.rpartition("/")[2], unit="B", unit_scale=True, disable=None)
-        self.file, self.limit = Path(file), limit
-
-    def __bool__(self) -> bool:
-        """Asked by pooch: whether to call :meth:`update`, also for an answer of unknown length."""
-        return True
-
-    def update(self, n: float | None = 1) -> bool | None:
-        """Called after every chunk is written."""
-        if self.limit is not None and self.file.stat().st_size > self.limit:
-            raise DatasetError(f"sends more than the file's {self.limit} bytes")
-        return super().update(n)
-
-
 def _download(url: str, output_file: str, limit: int | None) -> None:
-    with _Bar(output_file, limit, without_secrets(url)) as bar:
-        pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=CONNECT_AND_READ_SECONDS)(
-            url, output_file, None
-        )
+    """Stream a URL into a file of at most ``limit`` bytes, so that no server fills the disk; pooch knows no limit."""
+    with (
+        requests.get(url, stream=True, timeout=CONNECT_AND_READ_SECONDS) as answer,
+        open(output_file, "wb") as file,
+        tqdm(desc=without_secrets(url).rpartition("/")[2], total=limit, unit="B", unit_scale=True, disable=None) as bar,
+    ):
+        answer.raise_for_status()
+        for chunk in answer.iter_content(1 << 16):
+            bar.update(file.write(chunk))
+            if limit is not None and file.tell() > limit:
+                raise DatasetError(f"sends more than the file's {limit} bytes")
 
 
 def _copy(path: str, output_file: str) -> None:
@@ -307,12 +303,5 @@ def _reason(error: Exception) -> str:
     """A failure in a few words; requests' own messages run over lines."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"HTTP status {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke off"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    return " ".join(str(error).split())
+    known = (words for kind, words in REASONS.items() if isinstance(error, kind))
+    return next(known, " ".join(str(error).split()))

@@ -2,7 +2,9 @@
 
 import ast
 import importlib.metadata
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -172,11 +174,61 @@ def test_no_installed_package_asks_for_torch():
                 assert "extra" in str(requirement.marker), name
 
 
-def test_makefile_installs_torch_by_a_line_of_its_own():
-    makefile = (ROOT / "Makefile").read_text()
-    assert re.search(r"\$\(PIP\) .*TORCH_INDEX_URL.* torch==\$\(TORCH_VERSION\)", makefile)
-    version = re.search(r"^TORCH_VERSION := (\S+)", makefile, re.M)[1]
+def test_the_makefiles_torch_is_the_installed_one():
+    version = re.search(r"^TORCH_VERSION := (\S+)", (ROOT / "Makefile").read_text(), re.M)[1]
     assert importlib.metadata.version("torch").split("+")[0] == version
+
+
+CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
+FROM_CPU_BUILDS = f"--index-url {CPU_BUILDS} torch==2.0"
+REACHED = "Available versions: 2.0+cpu, 1.0+cpu"
+
+
+@pytest.mark.parametrize(
+    ("system", "gpus", "found", "chosen", "only", "said", "asked"),
+    [
+        ("Linux", "", REACHED, "", "", f"{CPU_BUILDS}: without a GPU", FROM_CPU_BUILDS),
+        ("Linux", "", "", "", "", f"the default registry: {CPU_BUILDS} can't be reached", "torch==2.0"),
+        ("Linux", "", "Available versions: 1.0+cpu", "", "", "or has no build for this Python", "torch==2.0"),
+        ("Linux", "GPU 0: H100", REACHED, "", "", "the default registry: nvidia-smi lists a GPU", "torch==2.0"),
+        ("Darwin", "", REACHED, "", "", "the default registry: its build for Darwin", "torch==2.0"),
+        ("Linux", "", REACHED, "http://own", "", "that TORCH_INDEX_URL names", "--index-url http://own torch==2.0"),
+        ("Linux", "GPU 0: H100", REACHED, "", "cpu", f"{CPU_BUILDS}: ", f"{FROM_CPU_BUILDS}+cpu"),
+        ("Linux", "", "", "", "cpu", "the default registry: ", "torch==2.0+cpu"),
+        ("Linux", "", "", "http://own", "cpu", "TORCH_INDEX_URL names", "--index-url http://own torch==2.0+cpu"),
+    ],
+)
+def test_torchs_build_is_chosen_by_the_machine(tmp_path, system, gpus, found, chosen, only, said, asked):
+    """On a machine of stand-ins: what make says, and what pip is asked to install."""
+    stand_ins = {
+        "uname": f"echo {system}",
+        "nvidia-smi": f"echo '{gpus}'",
+        "python": f"""case "$*" in *"index versions"*) echo '{found}';; *) echo "$*" > {tmp_path}/asked;; esac""",
+    }
+    for name, line in stand_ins.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", str(ROOT / "requirements" / "install_torch.sh"), "python", "2.0", *only.split()],
+        env={**os.environ, "PATH": path, "TORCH_INDEX_URL": chosen},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.startswith("make: takes torch 2.0 from ")
+    assert said in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert (tmp_path / "asked").read_text() == f"-m pip install --quiet --disable-pip-version-check {asked}\n"
+
+
+def test_what_pip_cannot_install_is_said_with_the_remedy(tmp_path):
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    command = ["sh", str(ROOT / "requirements" / "install_torch.sh"), str(tmp_path / "python"), "2.0", "cpu"]
+    done = subprocess.run(command, text=True, capture_output=True)
+    assert done.returncode == 1
+    assert "could not install torch 2.0+cpu; check the network, or name an index that has it: TORCH_I" in done.stderr
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -247,4 +299,5 @@ def test_makefile_installs_the_engine_locks_as_they_are():
     makefile = (ROOT / "Makefile").read_text()
     for lock in ("gpu", "verl_cpu"):
         assert f"$(INSTALL) --no-deps --require-hashes -r requirements/{lock}.lock" in makefile
-    assert "torch==$(TORCH_VERSION)+cpu" in makefile
+    assert "install_torch.sh $(BIN)/python $(TORCH_VERSION)\n" in makefile
+    assert "install_torch.sh $(VERL_BIN)/python $(TORCH_VERSION) cpu\n" in makefile
