@@ -10,15 +10,15 @@ import pytest
 import torch
 from hypothesis import settings
 
-from real.config import Experiment, load
+from real.config import Experiment
 from real.engines.torch.policy import build_policy
 from real.engines.torch.supervised import train_base
 from real.models.device import prepare_torch
 from real.models.transformers_sampler import TransformersSampler
 from tests.support import tiny_scale as tiny
 from tests.support.fuzzing import EXAMPLES
-from tests.support.paths import ROOT
 from tests.support.random_checkpoint import SETTINGS, write_checkpoint
+from tests.support.scales import shipped
 
 # continuous integration draws the same examples every time; elsewhere each run explores further
 settings.register_profile("project", deadline=None, max_examples=40, derandomize="CI" in os.environ)
@@ -60,8 +60,7 @@ def signals_as_a_terminal_gives_them():
 @pytest.fixture(scope="session")
 def smoke() -> Experiment:
     """The smoke scale."""
-    folder = ROOT / "paper_configs"
-    return load([folder / "smoke.yaml"], methods_file=folder / "methods.yaml", local_file=Path("absent"))
+    return shipped("smoke")
 
 
 @pytest.fixture

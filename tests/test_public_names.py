@@ -1,12 +1,10 @@
 """What ``real`` itself exports is what its modules define, and costs nothing until it is used."""
 
-import subprocess
-import sys
-
 import pytest
 
 import real
 from real import exact, grading, objectives
+from tests.support.processes import python
 
 DEFINED = {
     "OBJECTIVES": objectives,
@@ -33,4 +31,4 @@ def test_another_name_is_an_attribute_error_that_names_it():
 
 def test_the_package_alone_imports_no_torch():
     code = "import sys, real; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert python("-c", code).returncode == 0

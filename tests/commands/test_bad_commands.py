@@ -1,28 +1,21 @@
 """Bad commands: a flag, a name or a file that can't be, each refused in one sentence before anything is written."""
 
-import json
-import os
-import subprocess
-import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import yaml
 
 from real.commands.command_line import main
 from real.config import load, resolve
-from tests.config.test_bad_input import edited, outcome
-from tests.support.checkout import copy_checkout
+from tests.support.answers import answer, names
+from tests.support.checkout import copy_checkout, snakemakes
+from tests.support.edits import REMOVED, Change, changed_text
 from tests.support.paths import ROOT
 
-SMOKE, PUBLISHED = "paper_configs/smoke.yaml", "paper_configs/published.yaml"
-SWEEP = "paper_configs/variants/learning_rate_sweep.yaml"
+SMOKE = "paper_configs/smoke.yaml"
 TRAIN = ["train", "--config", SMOKE, "--method", "real", "--seed", "0"]
+PUBLISHED = ["--config", "paper_configs/published.yaml"]
 EVALUATE = ["evaluate", "--config", SMOKE, "--model", "absent", "--output", "unused"]
-
-
-def train_with(*files: str) -> list[str]:
-    return ["train", "--config", *files, "--method", "real", "--seed", "0"]
 
 
 @pytest.fixture
@@ -34,109 +27,74 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ([], "the following arguments are required: VERB; `python -m real --help` says what can be given"),
-        (["trian"], "invalid choice: 'trian' (choose from 'plan', 'download',"),
-        (
-            ["train", "--method", "real", "--seed", "0"],
-            "the following arguments are required: --config; `python -m real",
-        ),
-        ([*TRAIN, "--sed", "1"], "unrecognized arguments: --sed 1; `python -m real --help` says"),
-        ([*TRAIN, "--seed", "one"], "argument --seed: invalid int value: 'one'; `python -m real train --help` says"),
-        ([*TRAIN, "--seed", "-1"], "seed is -1; must be 0 to 4294967295: choose one between"),
-        ([*TRAIN, "--seed", str(2**32)], "seed is 4294967296; must be 0 to 4294967295: choose one between"),
-        ([*TRAIN, "--method", "ppo"], "unknown method 'ppo'; choose from real, grpo, dapo,"),
-        ([*TRAIN, "--gpus", "-1"], "argument --gpus: '-1' is no whole number of 0 or more; `python -m real train"),
-        (
-            [*TRAIN, "--accept-code", "0F"],
-            "argument --accept-code: '0F' is no digest of code, 16 digits or letters a to f:",
-        ),
-        (train_with("none.yaml"), "none.yaml: no such file; run from the root of the repository and check the name"),
-        (train_with("paper_configs"), "paper_configs: can't be read (Is a directory); name a file that can"),
-        (train_with(SWEEP), f"{SWEEP}: has no key 'scale', so it is no scale file; name a scale first, overlays after"),
-        (
-            train_with(SMOKE, SMOKE),
-            f"{SMOKE}: is a scale file, but {SMOKE} is one already; give one scale, then overlays",
-        ),
-        (train_with(SMOKE, SWEEP, SWEEP), f"{SWEEP}: is named twice; name each overlay once"),
-        (train_with("paper_configs/methods.yaml"), "paper_configs/methods.yaml: has no key 'scale', so it is no scale"),
-        (train_with(PUBLISHED), f"{PUBLISHED}: the scale 'published' trains nothing; name one that does, for example"),
-        (["base", "--config", PUBLISHED], f"{PUBLISHED}: the scale 'published' trains nothing; name one that does"),
-        (
-            EVALUATE,
-            "absent: no such folder, and no hub id (organisation/name) either; check the path, or train it first",
-        ),
-        ([*EVALUATE, "--model", "datasets"], "datasets: holds no Hugging Face checkpoint (config.json is missing);"),
-        ([*EVALUATE, "--model", ""], "argument --model: is empty; `python -m real evaluate --help` says"),
-        (
-            [*EVALUATE, "--benchmarks", "aim"],
-            "command line: evaluation.benchmarks: unknown benchmark 'aim'; choose from",
-        ),
-        (
-            [*EVALUATE, "--benchmarks", ""],
-            "command line: evaluation.benchmarks: unknown benchmark ''; choose from add3",
-        ),
-        ([*EVALUATE, "--samples", "0"], "command line: samples is 0; must be at least 1: set it to that or more"),
-        ([*EVALUATE, "--temperature", "nan"], "command line: temperature is nan; must be a finite number: write one"),
-        ([*EVALUATE, "--temperature", "0"], "command line: temperature is 0.0; must be at least 0.01: set it to that"),
-        ([*EVALUATE, "--top-p", "0"], "command line: top_p is 0.0; must be more than 0.0: set it to a number above"),
-        ([*EVALUATE, "--chunk-problems", "0"], "command line: chunk_problems is 0; must be at least 1: set it to that"),
-        ([*EVALUATE, "--seed", "-1"], "command line: seed is -1; must be at least 0: set it to that or more"),
-        ([*EVALUATE, "--gpus", "0"], "--gpus is 0; give 1 or more"),
-        ([*EVALUATE, "--processes", "0"], "argument --processes: '0' is no whole number of 1 or more; `python -m real"),
-        (
-            [*EVALUATE, "--device", "gpu"],
-            "argument --device: invalid choice: 'gpu' (choose from 'cpu', 'cuda'); `python",
-        ),
-        (["plan"], "no config file given; name a scale, for example paper_configs/laptop.yaml"),
-        (["plan", "--scale", "nosuch"], "paper_configs/nosuch.yaml: no such file; run from the root of the repository"),
-        (["plan", "--scale", "published"], "the scale 'published' trains nothing; name one that does"),
-        (["plan", "--scale", "1.5b", "--rate", "nan"], "argument --rate: 'nan' is no price: a number of 0 or more;"),
-        (["download", "amie"], "unknown dataset 'amie'; choose from aime, aime25,"),
-        (["prepare", "amie"], "unknown dataset 'amie'; choose from aime, aime25,"),
-        (["contamination", "amc"], "amc is a benchmark; name a training set of datasets/sources.yaml"),
-    ],
-)
-def test_a_wrong_command_ends_in_one_sentence(folder, arguments, sentence):
-    code, lines = outcome(arguments)
+# commands, and what the answer names: tests/support/answers.py; those of tests/config/mistakes.py are about files
+WRONG: list[tuple[list[str], str]] = [
+    ([], "required: VERB ... --help"),
+    (["trian"], "'trian' ... 'plan'"),
+    (["train", "--method", "real", "--seed", "0"], "required: --config ... --help"),
+    ([*TRAIN, "--sed", "1"], "--sed 1 ... --help"),
+    ([*TRAIN, "--seed", "one"], "--seed ... int ... 'one' ... train --help"),
+    ([*TRAIN, "--gpus", "-1"], "--gpus ... '-1' ... 0 or more ... train --help"),
+    ([*TRAIN, "--accept-code", "0F"], "--accept-code ... '0F' ... 16 digits"),
+    (EVALUATE, "absent ... folder ... hub id"),
+    ([*EVALUATE, "--model", "datasets"], "datasets ... config.json ... missing"),
+    ([*EVALUATE, "--model", ""], "--model ... empty ... evaluate --help"),
+    ([*EVALUATE, "--benchmarks", "aim"], "command line: evaluation.benchmarks ... 'aim' ... amc"),
+    ([*EVALUATE, "--benchmarks", ""], "command line: evaluation.benchmarks ... '' ... amc"),
+    ([*EVALUATE, "--samples", "0"], "command line: samples ... 0 ... 1"),
+    ([*EVALUATE, "--temperature", "nan"], "command line: temperature ... nan ... finite"),
+    ([*EVALUATE, "--temperature", "0"], "command line: temperature ... 0.0 ... 0.01"),
+    ([*EVALUATE, "--top-p", "0"], "command line: top_p ... 0.0 ... more than 0.0"),
+    ([*EVALUATE, "--chunk-problems", "0"], "command line: chunk_problems ... 0 ... 1"),
+    ([*EVALUATE, "--seed", "-1"], "command line: seed ... -1 ... 0"),
+    ([*EVALUATE, "--gpus", "0"], "--gpus ... 0 ... 1 or more"),
+    ([*EVALUATE, "--processes", "0"], "--processes ... '0' ... 1 or more ... evaluate --help"),
+    ([*EVALUATE, "--device", "gpu"], "--device ... 'gpu' ... 'cpu' ... 'cuda' ... evaluate --help"),
+    (["plan", "--scale", "1.5b", "--rate", "nan"], "--rate ... 'nan' ... 0 or more ... plan --help"),
+    (["download", "amie"], "dataset 'amie' ... aime25"),
+    (["prepare", "amie"], "dataset 'amie' ... aime25"),
+    (["contamination", "amc"], "amc ... benchmark ... datasets/sources.yaml"),
+    ([*EVALUATE, "--gpus", "2"], "--gpus ... 2 ... transformers ... one ... --sampler vllm"),
+    (["evaluate", "--model", "m", "--samples", "0"], "command line: samples ... 0 ... 1"),
+    (["evaluate", "--model", "m", "--benchmarks", "mix4,mix4"], "command line: benchmarks ... 'mix4' ... once"),
+    (["evaluate", "--model", "m", "--benchmarks", "mix4"], "'mix4' ... laptop"),
+    (["evaluate", "--model", "m", *PUBLISHED], "paper_configs/published.yaml ... trains nothing ... laptop.yaml"),
+    (["make", "benchmark", *PUBLISHED], "exhibit 'benchmark' ... 'benchmarks'"),
+    (["make", "differences", *PUBLISHED], "differences ... 'published' ... trains nothing ... laptop.yaml"),
+    *([] if find_spec("vllm") else [([*EVALUATE, "--sampler", "vllm"], "vLLM ... not installed ... make gpu-env")]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "parts"), WRONG, ids=[" ".join(row[0]) for row in WRONG])
+def test_a_wrong_command_ends_in_one_sentence_on_standard_error(folder, capsys, arguments, parts):
+    code, [line] = answer(arguments)
     assert code in (1, 2)
-    assert len(lines) == 1
-    assert sentence in lines[0]
+    assert capsys.readouterr().out == ""
+    assert names(line, parts), line
     assert {path.name for path in folder.iterdir()} == {"paper_configs", "datasets"}
+
+
+def test_a_sweep_without_its_overlay_is_answered_with_the_command_that_has_it(folder):
+    code, [line] = answer(["sweep", "--config", SMOKE])
+    assert code == 1
+    assert line.startswith("learning_rate_sweep: ")
+    assert "snakemake learning_rate_sweep --cores all" in line
 
 
 def test_a_mirror_that_is_no_folder_is_named_with_its_variable(folder, monkeypatch):
     monkeypatch.setenv("REAL_DATASETS_MIRROR", "no/such/folder")
-    assert outcome(["download", "aime"]) == (
-        1,
-        ["no/such/folder: the mirror is no folder; correct REAL_DATASETS_MIRROR or datasets.mirror"],
-    )
-
-
-def test_overlays_whose_names_can_not_name_results_are_refused(folder):
-    for name, sentence in (
-        ("a b.yaml", "a b.yaml: 'a b' can't name results; it names files and folders: use letters,"),
-        (".yaml", ".yaml: '.yaml' can't name results; it names files and folders: use letters, digits,"),
-        ("one/same.yaml", "one/same.yaml: another overlay has the file name same too; rename one of them"),
-    ):
-        path = Path(name)
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("protected: true\n")
-        Path("same.yaml").write_text("protected: true\n")
-        code, lines = outcome(train_with(SMOKE, name, "same.yaml"))
-        assert (code, len(lines)) == (1, 1)
-        assert sentence in lines[0]
+    code, [line] = answer(["download", "aime"])
+    assert code == 1
+    assert names(line, "mirror ... REAL_DATASETS_MIRROR ... datasets.mirror", "no/such/folder: ")
 
 
 def test_too_few_gpus_granted_stop_a_run_of_either_engine(folder):
     """Snakemake lowers resources in silence; the job compares before it takes a GPU."""
     Path("gpu.yaml").write_text("device: cuda\n")
     for files, needed in (([SMOKE, "gpu.yaml"], 1), (["paper_configs/1.5b.yaml"], 8)):
-        code, lines = outcome([*train_with(*files), "--gpus", "0"])
+        code, [line] = answer([*TRAIN, "--config", *files, "--gpus", "0"])
         assert code == 1
-        assert f"the job was granted 0 of the {needed} GPUs that the config asks for; run snakemake with" in lines[0]
+        assert names(line, f"0 of the {needed} GPUs ... run snakemake", "resources.gpu: ")
         assert not Path("results").exists()
 
 
@@ -159,10 +117,9 @@ def test_a_whole_number_is_read_where_a_fraction_may_stand(folder):
         digests.append(resolve(load([SMOKE, "overlay.yaml"]), "real", 0).model_dump_json())
     assert digests[0] == digests[1]
     Path("overlay.yaml").write_text("training: {gradient_clip: true}\n")
-    assert outcome(train_with(SMOKE, "overlay.yaml")) == (
-        1,
-        ["overlay.yaml: training.gradient_clip is true; must be a number: write it in digits, without quotes"],
-    )
+    code, [line] = answer([*TRAIN, "--config", SMOKE, "overlay.yaml"])
+    assert code == 1
+    assert names(line, "training.gradient_clip ... true ... number", "overlay.yaml: ")
 
 
 def test_yes_and_no_without_quotes_are_true_and_false(folder):
@@ -176,52 +133,33 @@ def test_the_format_version_is_part_of_no_run(folder):
     assert "version" not in resolve(load([SMOKE]), "real", 0).model_dump()
 
 
-# one Snakemake start takes seconds, a further one in the same process half of one
-RUNS = """
-import contextlib, io, json, sys
-from snakemake.cli import main
-printed = []
-for arguments in json.loads(sys.argv[1]):
-    out, code = io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        try:
-            main(["--cores", "1", *arguments])
-        except SystemExit as end:
-            code = end.code
-    printed.append((code, out.getvalue()))
-json.dump(printed, sys.stdout)
-"""
-IN_SNAKEMAKE = [
-    ({"version": 2}, "wrong.yaml: version is 2, but this package reads version 1 of the configuration's format;"),
-    ({"scale": "../smoke"}, "wrong.yaml: scale is '../smoke'; it names files and folders: use letters,"),
-    (
-        {"training.dynamic_sampling": True},
-        "wrong.yaml: training.dynamic_sampling belongs to the verl engine, which this",
-    ),
-    ({"seeds": [0, 0]}, "wrong.yaml: seeds has 0 more than once; keep one of them"),
-    ({"training.learning_rate": float("nan")}, "wrong.yaml: training.learning_rate is nan; must be a finite number:"),
-    (lambda text: f"{text}seeds: [0]\n", "wrong.yaml: line 81: the key 'seeds' stands in line 8 already; remove one"),
+# of smoke.yaml, which the default scale's values must not complete either
+IN_SNAKEMAKE: list[tuple[Change, str]] = [
+    ({"version": 2}, "version ... 2 ... 1"),
+    ({"scale": "../smoke"}, "scale ... '../smoke' ... letters"),
+    ({"methods": ["reall"]}, "methods ... 'reall' ... 'real'"),
+    ({"seeds": REMOVED}, "seeds ... missing"),
+    ({"seeds": [0, 0]}, "seeds ... 0 ... once"),
+    ({"training.lerning_rate": 1.0}, "training.lerning_rate ... 'learning_rate'"),
+    ({"training.dynamic_sampling": True}, "training.dynamic_sampling ... verl ... remove"),
+    ({"training.steps": "70"}, "training.steps ... '70' ... 70"),
+    ({"training.learning_rate": "2e-6"}, "training.learning_rate ... '2e-6' ... 2.0e-06"),
+    ({"training.learning_rate": float("nan")}, "training.learning_rate ... nan ... finite"),
+    (lambda text: f"{text}seeds: [0]\n", "line 81 ... 'seeds' ... line 8"),
 ]
 
 
 @pytest.mark.slow
 def test_snakemake_stops_at_a_mistake_before_any_job(tmp_path):
     checkout = copy_checkout(tmp_path / "project")
-    commands = []
+    smoke = (checkout / SMOKE).read_text()
     for number, (change, _) in enumerate(IN_SNAKEMAKE):
-        path = checkout / str(number) / "wrong.yaml"
-        path.parent.mkdir()
-        path.write_text((checkout / SMOKE).read_text())
-        path.write_text(edited(path, change).after)
-        commands.append(["--configfile", str(path.relative_to(checkout))])
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        [sys.executable, "-c", RUNS, json.dumps(commands)],
-        cwd=checkout, env=environment, text=True, capture_output=True, check=True,
-    )  # fmt: skip
-    for (code, printed), (_, sentence) in zip(json.loads(done.stdout), IN_SNAKEMAKE, strict=True):
+        (checkout / f"wrong{number}.yaml").write_text(changed_text(smoke, change))
+    commands = [["--cores", "1", "--configfile", f"wrong{number}.yaml"] for number in range(len(IN_SNAKEMAKE))]
+    for number, (code, printed) in enumerate(snakemakes(checkout, commands)):
         assert code == 1, printed
-        assert sentence in printed
+        file = f"wrong{number}.yaml: "
+        [line] = [text.removeprefix("real: ") for text in printed.splitlines() if file in text]
+        assert names(line, IN_SNAKEMAKE[number][1], file), printed
         assert "Traceback" not in printed
     assert not list((checkout / "results").iterdir())
-    assert yaml.safe_load((checkout / SMOKE).read_text())["version"] == 1

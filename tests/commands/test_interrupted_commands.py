@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from real.config import load, resolve
+from real.config import resolve
 from real.engines.torch import train
 from tests.support.checkout import copy_checkout
 from tests.support.kills import files_of
 from tests.support.paths import ROOT
+from tests.support.scales import shipped
 
 pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 
@@ -67,10 +68,9 @@ def results_of(project: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def undisturbed(base_folder, tmp_path_factory) -> dict[str, bytes]:
     """The longer run's files, made without an interruption."""
-    folder, configs = tmp_path_factory.mktemp("undisturbed"), ROOT / "paper_configs"
+    folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "long.yaml").write_text(yaml.safe_dump(LONG))
-    files = [configs / "smoke.yaml", folder / "long.yaml"]
-    run = resolve(load(files, configs / "methods.yaml", Path("absent")), "real", 0)
+    run = resolve(shipped("smoke", folder / "long.yaml"), "real", 0)
     train.train(run, base_folder[1] / "base" / "model", folder / "real" / "seed0", folder / "work")
     return files_of(folder, "long.yaml", "work.lock")
 

@@ -1,12 +1,11 @@
 """A job writes its own log: what it prints, what its children print, and what earlier attempts printed."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.processes import python
 
 SCRIPT = """
 import subprocess, sys
@@ -20,8 +19,7 @@ sys.exit("its error")
 
 
 def attempt(log: Path, keeps: str, number: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", SCRIPT, str(log), keeps, str(number)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return python("-c", SCRIPT, log, keeps, str(number))
 
 
 def lines_of(*numbers: int) -> str:
@@ -49,8 +47,8 @@ def test_without_hard_links_the_log_holds_the_last_attempt(tmp_path):
 
 def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "logs").write_text("in the way")
-    command = [sys.executable, "-m", "real", "make", "benchmarks", "--config", "paper_configs/published.yaml"]
-    done = subprocess.run([*command, "--log", f"{tmp_path}/logs/x.log"], cwd=ROOT, capture_output=True, text=True)
+    command = ["-m", "real", "make", "benchmarks", "--config", "paper_configs/published.yaml"]
+    done = python(*command, "--log", tmp_path / "logs" / "x.log")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("real: ")
     assert "logs" in done.stderr

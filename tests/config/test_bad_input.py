@@ -1,17 +1,18 @@
 """Bad input: every mistake ends in one sentence with file, key and remedy, before anything is written.
 
-The mistakes stand in ``mistakes_in_fields.py`` and ``mistakes_in_rules.py`` beside this file; two tests prove that they
-cover every field of every configuration file and every refusal of the code that reads them.
+The mistakes stand in ``mistaken_values.py`` and ``mistakes.py`` beside this file; two tests prove that they cover every
+field of every configuration file and every refusal of the code that reads them.
 """
 
 import ast
 import inspect
-import re
+import shlex
 import shutil
 import sys
 import types
 import typing
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +20,22 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+import real.config.crossing
 import real.config.loading
 import real.config.paper_scale
+import real.config.runs
 import real.config.schema
 import real.config.sections
 import real.evidence.claims.schema
 import real.system.names
 import real.system.yaml_files
-from real.commands.command_line import main
 from real.config import Method, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.evidence.claims.schema import ClaimsFile
 from real.tasks.sources import Source
-from tests.config.mistakes_in_fields import (
-    CLAIMS,
-    FIELDS,
-    METHODS,
-    OVERLAY,
-    PAPER,
-    REMOVED,
-    REPORTED,
-    SMOKE,
-    SOURCES,
-    VERL,
-)
-from tests.config.mistakes_in_rules import RULES, TEXTS
+from tests.config.mistaken_values import CLAIMS, METHODS, OVERLAY, PAPER, REPORTED, SMOKE, SOURCES, VERL
+from tests.config.mistakes import COMMANDS, SENTENCES, mistakes
+from tests.support.answers import answer, names
+from tests.support.edits import Change, edited
 from tests.support.paths import ROOT
 
 MODELS: dict[str, Any] = {
@@ -55,33 +48,20 @@ MODELS: dict[str, Any] = {
     CLAIMS: ClaimsFile,
     OVERLAY: TorchScale,
 }
-CHANGES = [(file, *row) for table in (FIELDS, RULES) for file, rows in table.items() for row in rows]
-MISTAKES = [*CHANGES, *((SMOKE, change, sentence) for change, sentence in TEXTS)]
+MISTAKES = list(mistakes())
+CHANGES: list[tuple[str, Change]] = [*((one.file, one.change) for one in MISTAKES), *(row[:2] for row in SENTENCES)]
 # whose every refusal needs a mistake in the tables
 READERS = [
     real.system.yaml_files,
     real.system.names,
     real.config.sections,
     real.config.paper_scale,
+    real.config.crossing,
     real.config.schema,
     real.config.loading,
+    real.config.runs,
     real.evidence.claims.schema,
 ]
-# refusals of what a command names, not of what a file says: tests/commands/test_bad_commands.py; and the one that no
-# trace sees, because Python stops tracing where the recursion limit is met
-ELSEWHERE = (
-    "no config file given",
-    "no such file",
-    "can't be read",
-    "name a scale first",
-    "is named twice",
-    "can't name results",
-    "another overlay has",
-    "trains nothing",
-    "unknown('method', method",
-    "seed is {seed}",
-    "is nested too deeply",
-)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +76,9 @@ def project(tmp_path_factory):
     (folder / "datasets").mkdir()
     shutil.copy(ROOT / "datasets" / SOURCES, folder / "datasets")
     (folder / "paper_configs" / OVERLAY).write_text("methods: [mine]\nvariants: {mine: {method: real}}\n")
+    (folder / "one").mkdir()
+    for name in ("a b.yaml", ".yaml", "same.yaml", "one/same.yaml"):
+        (folder / name).write_text("protected: true\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield folder
@@ -103,33 +86,49 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def outcomes(project):
-    """(exit code, sentences, files left behind) of every mistake, and the lines of the readers that ran."""
-    before = {path.relative_to(project) for path in project.rglob("*")}
-    seen: set[tuple[str, int]] = set()
-    found = []
-    for file, change, _ in MISTAKES:
+    """(exit code, lines) of every mistake and of every command, and the lines of the readers that ran."""
+    files, seen = {module.__file__ for module in READERS}, set()
+    before = set(project.rglob("*"))
+    of_changes, of_commands = [], []
+    for file, change in CHANGES:
         # traced one by one: Python stops tracing where the recursion limit is met
-        with edited(place(file), change), traced({module.__file__ for module in READERS}, seen):
-            result = outcome(command(file))
-        found.append((*result, {path.relative_to(project) for path in project.rglob("*")} - before))
-    return found, seen
+        with edited(place(file), change), traced(files, seen):
+            of_changes.append(answer(command(file)))
+    for line, *_ in COMMANDS:
+        with traced(files, seen):
+            of_commands.append(answer(shlex.split(line)))
+    assert set(project.rglob("*")) == before, "something was written"
+    return of_changes, of_commands, seen
 
 
-@pytest.mark.parametrize("number", range(len(MISTAKES)), ids=lambda number: f"{MISTAKES[number][0]}-{number}")
+@pytest.mark.parametrize("number", range(len(MISTAKES)), ids=lambda number: f"{MISTAKES[number].file}-{number}")
 def test_a_mistake_ends_in_a_sentence_with_file_key_and_remedy(outcomes, number):
-    file, _, sentence = MISTAKES[number]
-    code, lines, left = outcomes[0][number]
-    wanted = re.escape(f"{place(file)}: {sentence}").replace(re.escape("..."), ".+")
-    assert [line for line in lines if re.fullmatch(wanted, line)], lines
-    assert all(line.startswith(str(place(file))) for line in lines)
-    assert (code, left) == (1, set())
+    file, _, answers = MISTAKES[number]
+    code, lines = outcomes[0][number]
+    assert code == 1
+    assert len(lines) == len(answers), lines
+    for parts in answers:
+        assert any(names(line, parts, f"{place(file)}: ") for line in lines), (parts, lines)
+
+
+def test_a_mistake_of_each_kind_ends_in_this_sentence(outcomes):
+    found = outcomes[0][len(MISTAKES) :]
+    assert found == [(1, [f"{place(file)}: {sentence}"]) for file, _, sentence in SENTENCES]
+
+
+@pytest.mark.parametrize("number", range(len(COMMANDS)), ids=lambda number: COMMANDS[number][0])
+def test_a_command_that_names_no_configuration_ends_in_a_sentence(outcomes, number):
+    _, file, parts = COMMANDS[number]
+    code, [line] = outcomes[1][number]
+    assert code == 1
+    assert names(line, parts, file and f"{file}: "), line
 
 
 def test_every_field_has_a_mistake():
     changed = {
         key
-        for file, change, _ in CHANGES
-        if file in MODELS
+        for file, change in CHANGES
+        if file in MODELS and isinstance(change, dict)
         for path in change
         if (key := field_at(MODELS[file], path.split(".")))
     }
@@ -143,22 +142,10 @@ def test_every_refusal_of_the_readers_has_a_mistake(outcomes):
         f"{module.__name__}, line {lines[0]}: {text}"
         for module in READERS
         for lines, text in refusals(module)
-        if not any((module.__file__, line) in outcomes[1] for line in lines)
-        and not any(words in text for words in ELSEWHERE)
+        if not any((module.__file__, line) in outcomes[2] for line in lines)
+        and "is nested too deeply" not in text  # no trace sees it: Python stops tracing at the recursion limit
     ]
     assert missing == []
-
-
-def outcome(arguments: list[str]) -> tuple[int, list[str]]:
-    """Exit code of a command and what it wrote to standard error, without the program's name."""
-    with pytest.MonkeyPatch.context() as patch:
-        written: list[str] = []
-        patch.setattr(sys, "stderr", types.SimpleNamespace(write=written.append, flush=lambda: None))
-        try:
-            code = main(arguments)
-        except SystemExit as end:
-            code = int(end.code or 0)
-    return code, "".join(written).removeprefix("real: ").splitlines()
 
 
 def place(file: str) -> Path:
@@ -177,58 +164,20 @@ def command(file: str) -> list[str]:
     return ["train", "--config", str(place(scale)), *overlays, "--method", "real", "--seed", "0"]
 
 
-class edited:  # noqa: N801, used as a context manager
-    """A file with some keys changed, or its text; put back at the end."""
+@contextmanager
+def traced(files: set[str | None], seen: set[tuple[str, int]]) -> Iterator[None]:
+    """Collect (file, line) of every line that runs in some files."""
 
-    def __init__(self, path: Path, change: Any) -> None:
-        self.path, self.before = path, path.read_text() if path.exists() else None
-        text = self.before or "{}"
-        self.after = change(text) if callable(change) else with_values(text, change)
+    def line(frame: types.FrameType, event: str, argument: object) -> Any:
+        seen.add((frame.f_code.co_filename, frame.f_lineno))
+        return line
 
-    def __enter__(self) -> None:
-        self.path.write_text(self.after, encoding="utf-8", errors="surrogateescape")
-
-    def __exit__(self, *_: object) -> None:
-        if self.before is None:
-            self.path.unlink()
-        else:
-            self.path.write_text(self.before)
-
-
-def with_values(text: str, change: dict[str, Any]) -> str:
-    """YAML with values set by dotted key, or removed."""
-    content = yaml.safe_load(text)
-    for path, value in change.items():
-        *parents, last = path.split(".")
-        section = content
-        for key in parents:
-            section = section[int(key)] if isinstance(section, list) else section[key]
-        if value is REMOVED:
-            del section[last]
-        else:
-            section[last] = value
-    return yaml.safe_dump(content, allow_unicode=True)
-
-
-class traced:  # noqa: N801, used as a context manager
-    """Collects (file, line) of every line that runs in some files."""
-
-    def __init__(self, files: set[str | None], seen: set[tuple[str, int]]) -> None:
-        self.files, self.seen = files, seen
-
-    def __enter__(self) -> None:
-        self.before = sys.gettrace()
-        sys.settrace(self._call)
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(self.before)
-
-    def _call(self, frame: types.FrameType, event: str, argument: object) -> Any:
-        return self._line if frame.f_code.co_filename in self.files else None
-
-    def _line(self, frame: types.FrameType, event: str, argument: object) -> Any:
-        self.seen.add((frame.f_code.co_filename, frame.f_lineno))
-        return self._line
+    before = sys.gettrace()
+    sys.settrace(lambda frame, event, argument: line if frame.f_code.co_filename in files else None)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def refusals(module: types.ModuleType) -> Iterator[tuple[range, str]]:

@@ -11,7 +11,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from real.commands.command_line import main
-from real.config import load, resolve
+from real.config import resolve
 from real.engines.finite import NotFiniteError, explained, require_finite
 from real.engines.torch import train
 from real.engines.torch.policy import build_policy, load_checkpoint, require_sound, save_checkpoint
@@ -21,6 +21,7 @@ from real.objectives import make_objective
 from real.system.work_folder import WorkFolder
 from real.tasks.arithmetic import TrainingPrompts
 from tests.support.paths import ROOT
+from tests.support.scales import shipped
 
 CPU = torch.device("cpu")
 
@@ -261,7 +262,5 @@ def test_an_objective_that_trains_on_one_sided_groups_counts_none(clueless, tmp_
     overlay = tmp_path / "literal.yaml"
     variant = {"literal": {"method": "real", "hyperparameters": {"one_sided": "train"}}}
     overlay.write_text(yaml.safe_dump({"methods": ["real", "literal"], "variants": variant}))
-    configs = ROOT / "paper_configs"
-    experiment = load([configs / "smoke.yaml", overlay], configs / "methods.yaml", Path("absent"))
-    train.train(resolve(experiment, "literal", 0), clueless, tmp_path / "run", tmp_path / "work")
+    train.train(resolve(shipped("smoke", overlay), "literal", 0), clueless, tmp_path / "run", tmp_path / "work")
     assert "literal seed 0: 0 of 24 mini-batches had no two-sided group" in capsys.readouterr().out

@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import random
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -22,6 +19,7 @@ from real.models.device import prepare_torch
 from real.objectives import OBJECTIVES, make_objective
 from real.tasks.arithmetic import FAMILIES, TrainingPrompts, encode
 from tests.support.paths import ROOT
+from tests.support.processes import python
 
 GOLDEN = json.loads((ROOT / "tests" / "data" / "golden_losses.json").read_text())
 
@@ -302,8 +300,8 @@ def test_importing_real_pulls_in_no_engine_of_the_gpu_scale():
         "import real.evidence.results\n"
         "print([m for m in ('verl', 'vllm', 'ray', 'wandb', 'snakemake') if m in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
-    assert found.stdout.strip() == "[]"
+    found = python("-c", code)
+    assert found.stdout.strip() == "[]", found.stderr
 
 
 def test_gradient_samples_carry_the_weight_of_the_figure(base_folder, smoke, tmp_path):

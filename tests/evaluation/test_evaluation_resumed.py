@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from real.config import ConfigError
 from real.models.transformers_sampler import TransformersSampler
 from real.system.work_folder import FolderInUseError, hold
-from tests.support.paths import ROOT
+from tests.support.processes import python, started, until
 from tests.support.random_checkpoint import (
     PROBLEMS,
     SETTINGS,
@@ -105,21 +103,18 @@ def command(checkpoint: Path, output: Path, *flags: str) -> list[str]:
     """The evaluation of 24 problems of the laptop's task in 24 chunks, by a random model."""
     settings = ["--benchmarks", "add3,mix6,mul3", "--chunk-problems", "1", "--max-response-tokens", "40", *flags]
     config = ["--config", "paper_configs/smoke.yaml", "--model", str(checkpoint), "--output", str(output)]
-    return [sys.executable, "-m", "real", "evaluate", *config, *settings]
+    return ["-m", "real", "evaluate", *config, *settings]
 
 
 @pytest.mark.slow
 def test_a_killed_process_is_resumed_by_the_same_command_to_identical_bytes(checkpoint, tmp_path):
-    killed = subprocess.Popen(command(checkpoint, tmp_path / "a"), cwd=ROOT, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("a/.partial/chunks-*/add3-3-*.chunk")) and killed.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    killed = started(*command(checkpoint, tmp_path / "a"), stdout=subprocess.DEVNULL)
+    until(lambda: list(tmp_path.glob("a/.partial/chunks-*/add3-3-*.chunk")), killed, every=0.002)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert (tmp_path / "a" / ".partial").exists(), "it was killed before its end"
-    done = subprocess.run(command(checkpoint, tmp_path / "a"), cwd=ROOT, text=True, capture_output=True, check=True)
-    whole = subprocess.run(command(checkpoint, tmp_path / "b"), cwd=ROOT, text=True, capture_output=True, check=True)
+    done, whole = (python(*command(checkpoint, tmp_path / name)) for name in ("a", "b"))
+    assert (done.returncode, whole.returncode) == (0, 0), done.stderr + whole.stderr
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert whole.stdout.count(" chunk ") == 24 > done.stdout.count(" chunk ")
     assert whole.stdout.count("pass@1") == 3

@@ -12,7 +12,7 @@ import yaml
 
 from real.commands.command_line import main
 from real.commands.exhibits import exhibits
-from real.config import ConfigError, load
+from real.config import ConfigError
 from real.evidence.claims.judge import judge, write_claims
 from real.evidence.claims.measures import MEASURES, window_mean
 from real.evidence.claims.schema import load_claims
@@ -23,9 +23,9 @@ from real.statistics.intervals import paired_difference
 from real.weights import largest_weight
 from tests.support.made_up import record_all, with_steps, write_metrics
 from tests.support.paths import ROOT
+from tests.support.scales import shipped
 
 CLAIMS = ROOT / "paper_configs" / "claims.yaml"
-PUBLISHED = ROOT / "paper_configs" / "published.yaml"
 REPORTED = ROOT / "paper_configs" / "reported"
 RATE = {"base": 0.1, "real": 0.6, "grpo": 0.6, "dapo": 0.4, "gspo": 0.8, "real_bce": 0.6, "real_product": 0.6}
 STEPS = 100
@@ -39,7 +39,7 @@ def content():
 @pytest.fixture
 def published(monkeypatch):
     monkeypatch.chdir(ROOT)
-    return load([PUBLISHED], local_file=Path("absent"))
+    return shipped("published")
 
 
 def curves(method: str, rng: np.random.Generator) -> dict[str, list]:

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from real.config import ConfigError, load
+from real.config import ConfigError
 from real.evidence.mechanism import BEST, SAME, comparisons, runs, write_mechanism
 from real.evidence.results import ResultsError
 from real.statistics.intervals import paired_difference
 from real.system.files import DamagedError, read_csv
 from tests.support.made_up import record_all, write_metrics
 from tests.support.paths import PAPER_CONFIGS
+from tests.support.scales import shipped
 
 BENCHMARKS = ["add3", "mix4"]
 PROBLEMS, SAMPLES, STEPS = 20, 4, 2
@@ -88,8 +89,7 @@ def experiment_of(folder: Path, **changes):
     """The smoke scale with the overlay, some of its keys replaced."""
     path = folder / "grid.yaml"
     path.write_text(yaml.safe_dump({**OVERLAY, **changes}, sort_keys=False))
-    methods = PAPER_CONFIGS / "methods.yaml"
-    return load([PAPER_CONFIGS / "smoke.yaml", path], methods_file=methods, local_file=Path("absent"))
+    return shipped("smoke", path)
 
 
 def write_run(experiment, method: str, seed: int, validation: float, correct_PS: dict[str, np.ndarray]) -> None:

@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 
 from figures import gradient_measured, learning_rate_sweep, training_dynamics
 from real.commands.command_line import main
-from real.config import load
 from real.evidence.benchmarks import write_benchmarks
 from real.evidence.claims.judge import judge, write_claims
 from real.evidence.claims.schema import load_claims
@@ -24,15 +23,11 @@ from real.records.made_from import base_identity, evaluation_identity, run_ident
 from real.statistics.intervals import paired_difference
 from tests.support.made_up import record_all, with_samples, with_steps, with_training, write_metrics
 from tests.support.paths import ROOT
+from tests.support.scales import shipped
 
 LABELS = ["AIME24", "AIME25", "MATH500", "AMC23", "Minerva", "OlympiadBench"]
 RATE = {"base": 0.2, "real": 0.7, "grpo": 0.4, "dapo": 0.45, "gspo": 0.5}
 PROBLEMS, SAMPLES = 20, 4
-
-
-def read(*names: str):
-    files = [name if name.endswith(".yaml") else f"paper_configs/{name}.yaml" for name in names]
-    return load(files, local_file=Path("absent"))
 
 
 @pytest.fixture
@@ -42,10 +37,10 @@ def finished(tmp_path, monkeypatch):
         (tmp_path / folder).symlink_to(ROOT / folder)
     monkeypatch.chdir(tmp_path)
 
-    def make(*names: str, steps: int = 2):
-        experiment, rng = with_samples(with_steps(read(*names), steps), SAMPLES), np.random.default_rng(0)
+    def make(*names: str | Path, steps: int = 2):
+        experiment, rng = with_samples(with_steps(shipped(*names), steps), SAMPLES), np.random.default_rng(0)
         results, rates = Path(experiment.results), {}
-        for method in ("base", *list(experiment.methods)):
+        for method in ("base", *experiment.methods):
             folder = results / "evaluations" / method / ("" if method == "base" else "seed0")
             folder.mkdir(parents=True)
             for benchmark in experiment.scale.evaluation.benchmarks:
@@ -80,7 +75,7 @@ def test_benchmark_table_has_the_six_printed_columns_and_their_means(finished):
     assert header == ["method", *LABELS, "mean"]
     assert [row[0] for row in rows] == ["Base model", "REAL", "GRPO", "DAPO", "GSPO"]
     wide = pd.read_csv("tables/benchmarks.csv").set_index("method")
-    for method in ("base", *list(experiment.methods)):
+    for method in ("base", *experiment.methods):
         values = [rates[method, benchmark].mean() for benchmark in benchmarks()]
         assert wide.loc[method, [*benchmarks(), "mean"]].tolist() == pytest.approx([*values, np.mean(values)])
     for text in texts(Path("tables/benchmarks")):
@@ -137,8 +132,8 @@ def test_an_overlay_that_trains_otherwise_judges_no_claim_of_its_scale_and_fills
         "model: {name: other/model, revision: null}\ntraining: {learning_rate: 1.0e-6, checkpoint_every: 10}\n"
     )
     for overlay, keys in (
-        ("paper_configs/variants/dapo17k.yaml", "data.train"),
-        (str(other), "model.name, model.revision, training.learning_rate"),
+        ("variants/dapo17k", "data.train"),
+        (other, "model.name, model.revision, training.learning_rate"),
     ):
         experiment, _ = finished("1.5b", overlay, steps=1400)
         rows = {row.id: row for row in judge(experiment, load_claims())}
@@ -151,8 +146,9 @@ def test_an_overlay_that_trains_otherwise_judges_no_claim_of_its_scale_and_fills
 
 @pytest.mark.parametrize("overlay", ["ablations", "full_dapo", "one_sided_train"])
 def test_further_methods_and_finer_validation_leave_the_claims_to_their_scale(finished, overlay):
-    Path("often.yaml").write_text("training: {validation_every: 5}\n")
-    experiment, _ = finished("1.5b", f"paper_configs/variants/{overlay}.yaml", "often.yaml", steps=1400)
+    often = Path("often.yaml")
+    often.write_text("training: {validation_every: 5}\n")
+    experiment, _ = finished("1.5b", f"variants/{overlay}", often, steps=1400)
     rows = judge(experiment, load_claims())
     reasons = {row.reason for row in rows if row.kind == "claim" and row.backbone.endswith("1.5B")}
     assert reasons
@@ -197,19 +193,19 @@ def test_the_sweep_is_judged_on_the_named_validation_set(finished):
 
 def test_validation_is_named_for_captions(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert validation_problems(read("7b").scale) == "30 problems of AIME24"
-    assert validation_problems(read("verl_smoke").scale) == "24 problems"
-    assert validation_problems(read("laptop").scale) == "300 problems"
+    assert validation_problems(shipped("7b").scale) == "30 problems of AIME24"
+    assert validation_problems(shipped("verl_smoke").scale) == "24 problems"
+    assert validation_problems(shipped("laptop").scale) == "300 problems"
 
 
 def test_jobs_need_the_gpus_of_all_nodes_and_none_on_a_cpu(monkeypatch):
     monkeypatch.chdir(ROOT)
-    scale = read("7b").scale
+    scale = shipped("7b").scale
     assert needs(scale).gpus == 8
     cluster = scale.cluster.model_copy(update={"nodes": 3})
     assert needs(scale.model_copy(update={"cluster": cluster})) == Needs(24, 192, 24 * 64_000, 2_880)
-    assert needs(read("verl_smoke").scale).gpus == needs(read("laptop").scale).gpus == 0
-    laptop = read("laptop").scale
+    assert needs(shipped("verl_smoke").scale).gpus == needs(shipped("laptop").scale).gpus == 0
+    laptop = shipped("laptop").scale
     assert needs(laptop.model_copy(update={"device": "cuda"})).gpus == 1
 
 
@@ -225,19 +221,20 @@ def test_provenance_keeps_the_identity_that_the_rule_tracks(finished, tmp_path):
     assert main(["base", "--config", *files]) == 0
     folder = Path("results/1.5b+mine/base")
     stored = json.loads((folder / "provenance.json").read_text())
-    identity = base_identity(load(files, local_file=Path("absent")).trained)
+    identity = base_identity(shipped("1.5b", overlay).trained)
     assert {key: stored[key] for key in identity} == identity
-    assert stored["config_digest"] != base_identity(read("1.5b").trained)["config_digest"]
+    assert stored["config_digest"] != base_identity(shipped("1.5b").trained)["config_digest"]
     assert {path.name for path in folder.iterdir()} == {"model", "provenance.json"}
 
 
 def test_identities_follow_what_made_the_result_and_nothing_else(monkeypatch):
     monkeypatch.chdir(ROOT)
-    experiment = read("1.5b")
+    experiment = shipped("1.5b")
     edited = with_training(experiment, steps=1401)
     assert run_identity(edited, "real", 0)["config_digest"] != run_identity(experiment, "real", 0)["config_digest"]
     assert run_identity(experiment, "real", 0)["config_digest"] != run_identity(experiment, "grpo", 0)["config_digest"]
     assert base_identity(edited.trained) == base_identity(experiment.trained)
     assert evaluation_identity(edited.trained) == evaluation_identity(experiment.trained)
-    assert run_identity(experiment, "real", 0)["code_digest"] != run_identity(read("laptop"), "real", 0)["code_digest"]
-    assert base_identity(read("7b").trained)["config_digest"] != base_identity(experiment.trained)["config_digest"]
+    laptop = run_identity(shipped("laptop"), "real", 0)
+    assert run_identity(experiment, "real", 0)["code_digest"] != laptop["code_digest"]
+    assert base_identity(shipped("7b").trained)["config_digest"] != base_identity(experiment.trained)["config_digest"]

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from PIL import Image
 
 from figures import gradient_magnitude, learning_rate_sweep, style
@@ -29,8 +28,9 @@ from real.evidence.training_curves import curve_ends
 from real.records.provenance import RECORD
 from real.system.code import commit_of
 from real.system.files import read_json, write_json
+from tests.support import tiny_scale as tiny
 from tests.support.paths import ROOT
-from tests.support.tiny_scale import CONFIG, OVERLAY, RESULTS
+from tests.support.tiny_scale import CONFIG, RESULTS
 
 REPORT = RESULTS / "report.html"
 # elements without an end tag
@@ -188,8 +188,7 @@ def test_the_shapes_that_text_alternatives_tell_are_those_of_the_training_code(s
 
 
 def test_text_of_configuration_claims_and_curves_stays_text(tiny_copy):
-    content = yaml.safe_load(Path(OVERLAY).read_text())
-    Path(OVERLAY).write_text(yaml.safe_dump({**content, "evidence": HOSTILE}))
+    tiny.change({"evidence": HOSTILE})
     claims = read_json(RESULTS / "claims.json")
     claims["rows"][0] |= {"statement": HOSTILE, "interval": {"value": 1.0, "low": None, "high": 2.0, "covers": HOSTILE}}
     claims["rows"][0]["verdict"] = "unresolved"

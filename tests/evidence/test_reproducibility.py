@@ -1,10 +1,7 @@
 """What is drawn and tabulated from the reported numbers never changes unseen (docs/reproducibility.md)."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from matplotlib import get_data_path
 from real.evidence.benchmarks import benchmark_note, benchmark_scores
 from tests.support import published
 from tests.support.paths import ROOT
+from tests.support.processes import python
 
 REPORTED = ROOT / "paper_configs" / "reported"
 REGENERATE = "if that is meant, `python -m tests.support.published --write` makes it the new pins"
@@ -153,17 +151,11 @@ def test_no_setting_of_a_user_or_machine_changes_a_file(made, tmp_path):
     hostile = {
         **{"HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "matplotlib"), "MPLBACKEND": "svg"},
         **{"LANG": "de_DE.UTF-8", "LC_ALL": "C", "TZ": "Pacific/Kiritimati", "SOURCE_DATE_EPOCH": "1"},
-        **{"PYTHONHASHSEED": "4711", "PYTHONPATH": str(ROOT), "OPENBLAS_CORETYPE": "Nehalem"},
+        **{"PYTHONHASHSEED": "4711", "OPENBLAS_CORETYPE": "Nehalem"},
         **{"ATEN_CPU_CAPABILITY": "default", "NPY_DISABLE_CPU_FEATURES": "X86_V3"},
     }
     (tmp_path / "out").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", PRINT_DIGESTS, str(tmp_path / "out")],
-        env={**os.environ, **hostile},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = python("-c", PRINT_DIGESTS, tmp_path / "out", **hostile)
     assert done.returncode == 0, done.stderr
     found, numbers = json.loads(done.stdout)
     assert published.differences(published.digests(made), found) == []

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from real.config import load
 from real.engines.run_files import METRICS
 from real.evidence.benchmarks import benchmark_scores, write_benchmarks
 from real.evidence.differences import differences, write_differences
@@ -17,6 +16,7 @@ from real.evidence.training_curves import training_curves
 from real.statistics.intervals import paired_difference, pass_at_1, pass_at_k
 from tests.support.made_up import record_all, with_steps, write_metrics
 from tests.support.paths import ROOT
+from tests.support.scales import shipped
 
 PAPER_AVERAGES = {  # Tables 1 and 2 of the paper
     ("1.5B", "GRPO"): 0.431,
@@ -146,7 +146,7 @@ def test_learning_rate_table_reads_the_last_validation_of_every_seed(finished, t
 
 
 def test_published_tables_print_the_papers_averages(in_root, tmp_path):
-    experiment = load(["paper_configs/published.yaml"], local_file=Path("absent"))
+    experiment = shipped("published")
     write_benchmarks(experiment, tmp_path)
     wide = pd.read_csv(tmp_path / "tables" / "benchmarks.csv")
     for (backbone, label), average in PAPER_AVERAGES.items():
@@ -164,7 +164,7 @@ def test_published_tables_print_the_papers_averages(in_root, tmp_path):
 
 
 def test_published_tables_carry_discos_rows_with_their_provenance(in_root, tmp_path):
-    experiment = load(["paper_configs/published.yaml"], local_file=Path("absent"))
+    experiment = shipped("published")
     write_benchmarks(experiment, tmp_path)
     wide = pd.read_csv(tmp_path / "tables" / "benchmarks.csv").set_index(["backbone", "method"])
     small, large = "DeepSeek-R1-Distill-Qwen-1.5B", "DeepSeek-R1-Distill-Qwen-7B"
@@ -182,7 +182,7 @@ def test_published_tables_carry_discos_rows_with_their_provenance(in_root, tmp_p
 
 
 def test_published_curves_are_the_digitised_points(in_root):
-    curves = training_curves(load(["paper_configs/published.yaml"], local_file=Path("absent")))
+    curves = training_curves(shipped("published"))
     assert curves["seed"].isna().all()
     assert set(curves["metric"]) == {"entropy", "val_pass_at_1", "reward_mean", "solve_all"}
     dapo = curves[(curves["metric"] == "entropy") & (curves["method"] == "dapo")]

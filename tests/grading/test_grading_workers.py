@@ -13,6 +13,7 @@ from sympy.parsing import parse_expr, sympy_parser
 from real.grading import GradingError, grade, grade_many, pool
 from real.grading.worker import equivalent, forbid_evaluation
 from tests.support.paths import ROOT
+from tests.support.processes import python
 
 HOSTILE = [
     "__import__('os').system('touch {marker}')",
@@ -185,5 +186,4 @@ def test_workers_never_import_the_callers_main(tmp_path, how):
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems don't enforce RLIMIT_AS")
 def test_a_worker_cannot_take_more_memory_than_its_limit():
     code = "from real.grading.worker import limit_memory; limit_memory(2**29); bytearray(2**30)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert "MemoryError" in done.stderr
+    assert "MemoryError" in python("-c", code).stderr

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from real.commands.command_line import main
-from real.config import ConfigError, load
+from real.config import ConfigError
 from real.config.paper_scale import Model
 from real.evidence.claims.schema import load_claims
 from real.planning.costs import (
@@ -26,12 +26,11 @@ from real.planning.plan import plan
 from real.planning.text import plan_text, three_digits
 from tests.support.made_up import with_training
 from tests.support.paths import ROOT
+from tests.support.scales import shipped
 
 
 def scale(name: str, *overlays: str):
-    folder = ROOT / "paper_configs"
-    files = [folder / f"{name}.yaml", *(folder / "variants" / f"{overlay}.yaml" for overlay in overlays)]
-    return load(files, methods_file=folder / "methods.yaml", local_file=Path("absent"))
+    return shipped(name, *(f"variants/{overlay}" for overlay in overlays))
 
 
 @pytest.fixture(autouse=True)

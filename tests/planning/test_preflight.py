@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from real.commands.command_line import main
-from real.config import load
 from real.config.paper_scale import Model
 from real.planning.preflight import (
     attention_problems,
@@ -25,6 +24,7 @@ from real.planning.probe import Gpu, parse_gpus, read_answers, read_free_bytes, 
 from real.system.errors import ExpectedError
 from real.tasks.sources import DatasetError
 from tests.support.paths import ROOT
+from tests.support.scales import shipped
 
 SMI = """0, GPU-6f2a, NVIDIA H100 80GB HBM3, 81559, 81008, 9.0
 1, GPU-9b1c, Tesla V100-SXM2-32GB, 32768, 4096, 7.0
@@ -33,17 +33,9 @@ SMI = """0, GPU-6f2a, NVIDIA H100 80GB HBM3, 81559, 81008, 9.0
 LOCK = Path("requirements/gpu.lock")
 
 
-def scale(name: str):
-    return load(
-        [ROOT / "paper_configs" / f"{name}.yaml"],
-        methods_file=ROOT / "paper_configs" / "methods.yaml",
-        local_file=Path("absent"),
-    )
-
-
 @pytest.fixture
 def cluster():
-    return scale("1.5b").scale.cluster
+    return shipped("1.5b").scale.cluster
 
 
 def test_nvidia_smis_answer_is_read_by_column():
@@ -225,10 +217,10 @@ def test_a_cpu_is_refused_outside_the_platform_of_the_tests():
 def test_all_problems_come_at_once(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
-    problems = check(scale("verl_smoke"), granted_gpus=0)
+    problems = check(shipped("verl_smoke"), granted_gpus=0)
     assert any(problem.startswith("cluster.device cpu runs only") for problem in problems)
     with pytest.raises(ExpectedError) as raised:
-        require(scale("verl_smoke"))
+        require(shipped("verl_smoke"))
     assert str(raised.value).splitlines() == problems
 
 

@@ -4,13 +4,10 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from real.commands.command_line import main
 from real.config import load
@@ -19,23 +16,16 @@ from real.evaluation.chunks import SUFFIX
 from real.planning.status import Progress, outlook, status, status_report
 from real.system.work_folder import WorkFolder
 from tests.support import tiny_scale as tiny
+from tests.support.processes import python, started, until
+from tests.support.scales import shipped
 
 LONG = 3000
 RUN, WORK = tiny.RESULTS / "runs/real/seed0", tiny.RESULTS / "work/real/seed0"
-DEADLINE_S = 120
 ENGINES = ("transformers", "verl", "ray", "scipy", "math_verify")
 
 
 def found(name: str) -> Progress:
     return next(one for one in status(tiny.experiment()) if one.job.name == name)
-
-
-def until(condition, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert process.poll() is None, "the job ended too early"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def content(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -44,18 +34,13 @@ def content(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def begin(*arguments: str) -> subprocess.Popen:
     """A real job in a process of its own, in the current folder."""
-    environment = os.environ | {"PYTHONPATH": str(tiny.ROOT)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "real", *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-    )
+    return started(*("-m", "real", *arguments), folder=Path(), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
 
 
 def lengthen() -> None:
     """In the current copy of the tiny scale, let REAL be still to be trained, for long, and evaluated in chunks."""
-    overlay = yaml.safe_load(Path(tiny.OVERLAY).read_text())
-    overlay["training"] |= {"steps": LONG, "checkpoint_every": 2, "gradient_sample_steps": [1]}
-    overlay["evaluation"] |= {"chunk_problems": 1, "samples": 400}
-    Path(tiny.OVERLAY).write_text(yaml.safe_dump(overlay))
+    training = {"training.steps": LONG, "training.checkpoint_every": 2, "training.gradient_sample_steps": [1]}
+    tiny.change(training | {"evaluation.chunk_problems": 1, "evaluation.samples": 400})
     shutil.rmtree(RUN)
     shutil.rmtree(tiny.RESULTS / "evaluations/real/seed0")
 
@@ -264,15 +249,9 @@ def test_crossed_methods_are_shown_like_others_and_no_engine_is_loaded(tmp_path)
         f"sys.exit(any(map(sys.modules.get, {ENGINES})))"
     )
     command = ["status", "--scale", "laptop", "--config", "paper_configs/variants/stale_rollouts.yaml"]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *command],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tiny.ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = python("-c", script, *command, folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    methods = load([tiny.ROOT / "paper_configs/laptop.yaml", tiny.ROOT / "paper_configs/variants/stale_rollouts.yaml"])
+    methods = shipped("laptop", "variants/stale_rollouts")
     names = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")][1:]
     assert [name for name in names if "base model" not in name] == [
         f"{method}, seed {seed}" for method in methods.methods for seed in methods.trained.seeds

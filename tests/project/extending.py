@@ -1,14 +1,13 @@
 """The worked examples of docs/extending.md, taken from the page and applied to a copy of the repository."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.support.checkout import copy_checkout
 from tests.support.paths import ROOT
+from tests.support.processes import environment
 
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 # of a fenced block: its language, the file it names if any, its content
@@ -30,12 +29,9 @@ def files_of(example: str) -> list[set[str]]:
 
 def run(checkout: Path, *command: str, stdin: str | None = None) -> str:
     """What a program prints in the copy; it must succeed."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "GIT_CEILING_DIRECTORIES": str(checkout.parent),  # git apply skips files below another repository's root
-    }
-    done = subprocess.run(command, cwd=checkout, env=environment, input=stdin, text=True, capture_output=True)
+    # git apply skips files below another repository's root
+    variables = environment(GIT_CEILING_DIRECTORIES=str(checkout.parent))
+    done = subprocess.run(command, cwd=checkout, env=variables, input=stdin, text=True, capture_output=True)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

@@ -5,7 +5,6 @@ plans are made; make's run under ``make -n``; files and flags that others name e
 """
 
 import importlib.util
-import json
 import re
 import subprocess
 import sys
@@ -16,28 +15,12 @@ import pytest
 from tests.project.docs_commands import Command, commands, module, try_package, unmarked
 from tests.project.extending import MAKING, extended_checkout, run
 from tests.project.test_docs import PAGES
-from tests.support.checkout import copy_checkout
+from tests.support.checkout import copy_checkout, snakemakes
 from tests.support.paths import ROOT
 
 COMMANDS = [found for page in PAGES for found in commands(str(page.relative_to(ROOT)), page.read_text())]
 OF_EXTENDING = [found for found in COMMANDS if found.page == "docs/extending.md"]
 ELSEWHERE = [found for found in COMMANDS if found not in OF_EXTENDING]
-# one Snakemake start takes seconds, a further dry run in the same process half of one
-DRY_RUNS = """
-import contextlib, io, json, sys
-from snakemake.cli import main
-failures = {}
-for text, arguments in json.load(sys.stdin):
-    out, code = io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        try:
-            main(arguments)
-        except SystemExit as end:
-            code = end.code
-    if code:
-        failures[text] = out.getvalue()
-json.dump(failures, sys.stdout)
-"""
 # by the copy's own code, which has what the page adds
 IN_A_COPY = """
 from pathlib import Path
@@ -64,17 +47,25 @@ def of(program: str, found: list[Command]) -> list[Command]:
 
 
 def test_commands_of_every_kind_are_found():
-    texts = {command.text for command in COMMANDS}
-    assert {
-        "make laptop",
-        "snakemake --cores all",  # a cell of a table
-        "python -m benchmarks.coverage --repetitions 500",  # an indented block
-        "make faults FAULTS=--short",  # with a comment
-        "sbatch workflow/profiles/slurm/multi_node.sbatch",
-        "pip install -r benchmarks/requirements.txt",
-        "pytest tests/test_objectives.py tests/engines/test_torch_engine.py -k rloo",
-    } <= texts
-    assert len(texts) > 50
+    page = """
+    make test  # with a comment
+
+```bash
+X=1 python -m real plan && . .venv/bin/activate && conda activate real
+```
+
+Of `pytest tests/test_x.py -k y` and `code`:
+
+| `snakemake --cores all` | a cell |
+"""
+    assert {command.text for command in commands("page", f"Text.\n{page}")} == {
+        "make test",
+        "python -m real plan",
+        "conda activate real",
+        "pytest tests/test_x.py -k y",
+        "snakemake --cores all",
+    }
+    assert len(COMMANDS) > 50
 
 
 def test_a_need_is_found_by_the_configuration_and_must_be_said_beside_the_command(monkeypatch):
@@ -108,15 +99,8 @@ def test_what_a_command_needs_beyond_a_cpu_is_said_beside_it(command, monkeypatc
 def test_snakemakes_commands_show_their_jobs(checkouts):
     for checkout, found in checkouts:
         runs = {command.text: dry_run(command) for command in of("snakemake", found)}
-        done = subprocess.run(
-            [sys.executable, "-c", DRY_RUNS],
-            cwd=checkout,
-            input=json.dumps(list(runs.items())),
-            text=True,
-            capture_output=True,
-            check=True,
-        )
-        assert json.loads(done.stdout) == {}
+        done = zip(runs, snakemakes(checkout, list(runs.values())), strict=True)
+        assert {text: printed for text, (code, printed) in done if code} == {}
 
 
 def dry_run(command: Command) -> list[str]:

@@ -112,10 +112,6 @@ def test_conda_files_have_channels_and_parseable_specs(path):
         SpecifierSet(specifier)
 
 
-def test_environment_yml_is_named_as_the_readme_says():
-    assert yaml.safe_load((ROOT / "environment.yml").read_text())["name"] == "real"
-
-
 @pytest.mark.parametrize("path", CONDA_FILES, ids=lambda path: path.name)
 def test_lock_and_installed_versions_satisfy_the_conda_specs(path):
     lock = locked()

@@ -77,15 +77,8 @@ def found(checkout):
 
 def test_every_example_changes_three_files_at_most():
     found = {name: files_of(example) for name, example in sections().items()}
-    assert {name: [len(files) for files in diffs] for name, diffs in found.items()} == {
-        "A method": [3],
-        "A benchmark": [2, 2],  # the first with the entry of sources.yaml, which its script prints
-        "A scale": [1, 2],
-        "A figure": [3],
-    }
-    assert files_of(sections()["A figure"]) == [
-        {"figures/response_length.py", "workflow/report/response_length.rst", "results/README.md"}
-    ]
+    assert [name for name, diffs in found.items() if not diffs] == []
+    assert {name: diffs for name, diffs in found.items() if max(map(len, diffs)) > 3} == {}
 
 
 @pytest.mark.slow
@@ -102,10 +95,7 @@ def test_the_methods_weights_are_its_closed_form_and_it_trains(found):
 @pytest.mark.slow
 def test_the_repositorys_own_tests_pass_for_what_was_added(checkout):
     """Exact gradients of the real policy under micro-batches of 1, 3, 5 and 16 rows among them."""
-    files = [
-        f"tests/{name}.py"
-        for name in ("test_objectives", "engines/test_torch_engine", "tasks/test_sources", "project/test_citation")
-    ]
+    files = [f"tests/{name}.py" for name in ("test_objectives", "engines/test_torch_engine", "tasks/test_sources")]
     printed = run(checkout, sys.executable, "-m", "pytest", *files, "-k", "rloo or readme or knows", "-rA")
     passed = set(re.findall(r"^PASSED \S+::(test_\w+)", printed, re.M))
     assert passed >= {

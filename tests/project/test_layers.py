@@ -1,11 +1,10 @@
-"""The wings of real/ import in one direction, and the paper alone stands at its root (real/README.md)."""
+"""The wings of real/ import in one direction (real/README.md)."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.processes import python
 
 # each may import those of earlier rows, and itself; those of one row know nothing of each other
 ROWS = (
@@ -22,7 +21,6 @@ ROWS = (
     ("commands",),
 )
 ROW = {wing: number for number, wings in enumerate(ROWS) for wing in wings}
-PAPER = {"objectives", "exact", "hyperparameters", "weights", "counterfactual"}
 FILES = sorted([*ROOT.glob("real/**/*.py"), *ROOT.glob("figures/*.py")])
 
 
@@ -74,36 +72,6 @@ def test_every_wing_imports_earlier_ones_alone():
     assert wrong == []
 
 
-def test_the_paper_alone_stands_at_the_root():
-    names = {path.stem for path in (ROOT / "real").glob("*.py")}
-    assert names == {*PAPER, "__init__", "__main__"}
-
-
-def test_a_file_that_imports_our_modules_inside_a_function_says_why():
-    """For what they bring, such as torch; never to hide them from a digest, which follows them all the same."""
-    unsaid = []
-    for path in FILES:
-        inner = [
-            node
-            for function in ast.walk(ast.parse(path.read_text()))
-            if isinstance(function, ast.FunctionDef)
-            for node in ast.walk(function)
-            if isinstance(node, ast.Import | ast.ImportFrom)
-        ]
-        ours = {node.lineno for node in inner} & {line for line, _ in imports(path)}
-        if ours and "imported here" not in path.read_text():
-            unsaid += [f"{path.relative_to(ROOT)}:{line}" for line in sorted(ours)]
-    assert unsaid == []
-
-
-def test_reading_a_configuration_imports_neither_torch_nor_what_draws():
-    listed = "[name for name in ('torch', 'transformers', 'matplotlib', 'scipy') if name in sys.modules]"
-    script = f"import sys, real.config, real.commands.command_line; print({listed})"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-
-
 def test_finding_every_exhibit_imports_no_torch():
     script = "import sys; from real.commands.exhibits import exhibits; exhibits(); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+    assert python("-c", script).stdout == "False\n"

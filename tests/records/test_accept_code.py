@@ -26,7 +26,8 @@ from tests.evaluation.test_chunks import TABLE
 from tests.support import tiny_scale as tiny
 from tests.support.kills import KilledError, files_of, kill_after_save
 from tests.support.random_checkpoint import CODE, Counting, StopError, files, run
-from tests.support.tiny_scale import CONFIG, OVERLAY, RESULTS, ROOT
+from tests.support.scales import shipped
+from tests.support.tiny_scale import CONFIG, RESULTS, ROOT
 
 OLD, OLDER = "0123456789abcdef", "fedcba9876543210"
 REAL, GSPO = "runs/real/seed0", "runs/gspo/seed0"
@@ -39,8 +40,7 @@ MADE = {"config": {"steps": 6}, "code": CODE}
 @pytest.fixture
 def protected(tiny_copy):
     """The finished tiny scale, as one that is protected, in the current folder."""
-    content = yaml.safe_load(Path(OVERLAY).read_text())
-    Path(OVERLAY).write_text(yaml.safe_dump(content | {"protected": True}))
+    tiny.change({"protected": True})
     return tiny.experiment()
 
 
@@ -257,8 +257,7 @@ def test_verl_goes_on_after_the_last_complete_checkpoint(tmp_path):
 
 def test_a_run_on_verl_is_resumed_likewise(tmp_path, monkeypatch):
     """All of it but verl itself, which goes on after the checkpoint that its tracker names."""
-    scale, methods = (ROOT / "paper_configs" / name for name in ("verl_smoke.yaml", "methods.yaml"))
-    one = resolve(load([scale], methods, Path("absent")), "real", 0)
+    one = resolve(shipped("verl_smoke"), "real", 0)
     steps = one.training.steps
     work, stops = tmp_path / "work", [steps - 1, steps]
 

@@ -4,11 +4,9 @@ import hashlib
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,8 +16,10 @@ from real.config import load
 from real.records.manifest import MANIFEST, read_manifest, write_manifest
 from real.records.verify import REMEDIES, verify
 from real.system.files import read_json, write_json
+from tests.support import tiny_scale as tiny
 from tests.support.paths import ROOT
-from tests.support.tiny_scale import CONFIG, OVERLAY, RESULTS
+from tests.support.scales import shipped
+from tests.support.tiny_scale import CONFIG, RESULTS
 
 # a fixture's folder is put back after each example
 KEPT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
@@ -190,9 +190,7 @@ def test_unlisted_files_are_named_and_the_workflows_own_are_not(tiny_copy):
 
 
 def test_another_configuration_is_stale_with_its_keys_and_commit(tiny_copy, capsys):
-    content = yaml.safe_load(Path(OVERLAY).read_text())
-    content["training"]["learning_rate"] = 0.5
-    Path(OVERLAY).write_text(yaml.safe_dump(content))
+    tiny.change({"training.learning_rate": 0.5})
     assert main(["verify", *CONFIG]) == 1
     printed = capsys.readouterr().out
     made_by = read_manifest(RESULTS / MANIFEST).jobs["runs/real/seed0"].made_by
@@ -218,8 +216,7 @@ def test_other_code_is_stale_with_its_commit_for_jobs_and_for_what_is_drawn(tiny
 
 
 def test_a_job_that_is_no_longer_declared_is_stale_and_its_files_are_still_verified(tiny_copy):
-    content = yaml.safe_load(Path(OVERLAY).read_text())
-    Path(OVERLAY).write_text(yaml.safe_dump({**content, "methods": ["real"]}))
+    tiny.change({"methods": ["real"]})
     (RESULTS / "runs/gspo/seed0/metrics.jsonl").unlink()
     findings = found(load(CONFIG[1:]))
     assert findings["runs/gspo/seed0"] == ("stale", "belongs to nothing that the present configuration declares")
@@ -262,7 +259,7 @@ def test_every_scale_declares_its_outputs_and_a_sweep_its_own_only_if_made(monke
     monkeypatch.chdir(ROOT)
 
     def outputs(*names: str, optional: bool = False) -> set[str]:
-        experiment = load([f"paper_configs/{name}.yaml" for name in names], local_file=Path("absent"))
+        experiment = shipped(*names)
         return {output for job in all_jobs(experiment) if job.optional == optional for output in job.outputs}
 
     published = outputs("published")

@@ -18,7 +18,8 @@ from real.records.provenance import RECORD, parse_gpus, recorded
 from real.system.files import read_json, write_json
 from real.tasks.arithmetic import held_out_problems
 from tests.conftest import SECRETS
-from tests.support.tiny_scale import CONFIG, OVERLAY, RESULTS
+from tests.support import tiny_scale as tiny
+from tests.support.tiny_scale import CONFIG, RESULTS
 
 READ_EVALUATIONS = ("benchmarks", "differences", "pass_at_k", "claims")
 READERS = (*READ_EVALUATIONS, "training_curves", "gradient_measured")
@@ -29,12 +30,6 @@ def change(name: str, **changes) -> None:
     """Change what a job recorded."""
     path = RESULTS / name / RECORD
     write_json(path, read_json(path) | changes)
-
-
-def change_config(**training) -> None:
-    content = yaml.safe_load(Path(OVERLAY).read_text())
-    content["training"] |= training
-    Path(OVERLAY).write_text(yaml.safe_dump(content))
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -133,7 +128,7 @@ def refused(capsys, *verb: str) -> list[str]:
 
 @pytest.mark.parametrize("exhibit", READERS)
 def test_runs_of_another_configuration_are_refused_with_the_keys_and_the_remedy(tiny_copy, capsys, exhibit):
-    change_config(learning_rate=0.5, gradient_clip=2.0)
+    tiny.change({"training.learning_rate": 0.5, "training.gradient_clip": 2.0})
     before = {path: path.read_bytes() for path in RESULTS.rglob("*") if path.is_file()}
     lines = refused(capsys, "make", exhibit)
     assert lines == [

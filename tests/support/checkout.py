@@ -1,19 +1,36 @@
 """A copy of the repository as a fresh clone would be, and Snakemake in it."""
 
-import os
+import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from real.commands.exhibits import exhibits
-from real.config import load
 from tests.support.paths import ROOT
+from tests.support.processes import environment
+from tests.support.scales import shipped
 
 LEFT_BEHIND = (".git", ".venv*", ".snakemake", "results", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info")
 LEFT_BEHIND += ("raw", "prepared", "local.yaml")  # of datasets/ and paper_configs/
 PUBLISHED = ("--configfile", "paper_configs/published.yaml")
+# one Snakemake start takes seconds, a further one in the same process half of one
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, sys
+from snakemake.cli import main
+printed = []
+for arguments in json.load(sys.stdin):
+    out, code = io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        try:
+            main(arguments)
+        except SystemExit as end:
+            code = end.code
+    printed.append((code or 0, out.getvalue()))
+json.dump(printed, sys.stdout)
+"""
 
 
 def copy_checkout(folder: Path) -> Path:
@@ -25,11 +42,24 @@ def copy_checkout(folder: Path) -> Path:
 
 def snakemake(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Snakemake as a user would, with stdout and stderr together."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-m", "snakemake", *arguments]
     return subprocess.run(
-        command, cwd=checkout, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=checkout, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
+
+
+def snakemakes(checkout: Path, commands: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
+    """Run Snakemake several times in one process: exit code and all that was printed, by command."""
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER],
+        input=json.dumps(commands),
+        cwd=checkout,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    return [(code, printed) for code, printed in json.loads(done.stdout)]
 
 
 def planned(checkout: Path, *arguments: str) -> dict[str, int]:
@@ -46,7 +76,6 @@ def planned(checkout: Path, *arguments: str) -> dict[str, int]:
 
 def shown_by_default(scale: str) -> dict[str, int]:
     """The exhibits that a scale's default target makes, a job each."""
-    folder = ROOT / "paper_configs"
-    experiment = load([folder / f"{scale}.yaml"], methods_file=folder / "methods.yaml", local_file=Path("absent"))
+    experiment = shipped(scale)
     had = [exhibit for exhibit in exhibits() if not exhibit.command and not exhibit.absent(experiment)]
     return {exhibit.name: 1 for exhibit in had}

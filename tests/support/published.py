@@ -26,11 +26,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from figures import gradient_magnitude, style, training_dynamics
-from real.config import Experiment, load
+from real.config import Experiment
 from real.evidence.benchmarks import write_benchmarks
 from real.evidence.claims.judge import write_claims
 from real.evidence.training_curves import training_curves
 from tests.support.paths import ROOT
+from tests.support.scales import shipped
 
 ROUNDED_BY_THE_PROCESSOR = {"claims.json", *(f"gradient_magnitude.{kind}" for kind in ("pdf", "png", "svg"))}
 # every 40th point of a gradient curve
@@ -59,8 +60,7 @@ def this_platform() -> dict[str, str]:
 
 def published() -> Experiment:
     """The scale of the reported numbers."""
-    folder = ROOT / "paper_configs"
-    return load([folder / "published.yaml"], methods_file=folder / "methods.yaml", local_file=Path("absent"))
+    return shipped("published")
 
 
 def drawn(experiment: Experiment) -> dict[str, Figure]:

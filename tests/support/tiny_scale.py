@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from real.commands.command_line import main
 from real.commands.exhibits import exhibits
 from real.config import Experiment, load
+from tests.support.edits import changed_text
 from tests.support.paths import ROOT
 
 OVERLAY = "tiny.yaml"
@@ -40,6 +42,11 @@ def write_overlay(folder: Path, methods: Sequence[str] = METHODS) -> None:
     """Write the scale's overlay, with the methods that are to be trained."""
     phase = yaml.safe_load((ROOT / "paper_configs" / "smoke.yaml").read_text())["base"]["phases"][0] | {"steps": 20}
     (folder / OVERLAY).write_text(yaml.safe_dump({**CHANGES, "methods": list(methods), "base": {"phases": [phase]}}))
+
+
+def change(values: dict[str, Any]) -> None:
+    """Change the overlay in the current folder, by dotted keys."""
+    Path(OVERLAY).write_text(changed_text(Path(OVERLAY).read_text(), values))
 
 
 def finish() -> None:

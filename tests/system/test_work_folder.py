@@ -5,7 +5,6 @@ import os
 import random
 import resource
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from real.system.work_folder import (
     hold,
     open_work_folder,
 )
-from tests.support.paths import ROOT
+from tests.support.processes import started
 
 RUN = {"config": {"method": "real", "training": {"steps": 6, "learning_rate": 1e-3}}, "code": "aaaa"}
 
@@ -32,11 +31,9 @@ def holder(path: Path, code: str = "print('held', flush=True); sys.stdin.read()"
     """A process that takes the lock and then runs ``code``."""
     imports = "import sys, pathlib; from real.system.locks import exclusive"
     script = f"{imports}\nwith exclusive(pathlib.Path(sys.argv[1])): {code}\n"
-    started = subprocess.Popen(
-        [sys.executable, "-c", script, str(path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert started.stdout.readline() == "held\n"
-    return started
+    process = started("-c", script, path)
+    assert process.stdout.readline() == "held\n"
+    return process
 
 
 def test_a_folder_in_use_names_its_holder(tmp_path):
@@ -93,15 +90,12 @@ def test_of_processes_that_start_at_the_same_moment_exactly_one_holds_the_folder
         "            print(i, os.getpid(), flush=True); time.sleep(1.2)\n"
         "    except HeldError as error: print(i, error.pid, flush=True)\n"
     )
-    command = [sys.executable, "-c", script, str(tmp_path / "job")]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
+    processes = [started("-c", script, tmp_path / "job") for _ in range(3)]
     start = time.time() + 5
-    for process in started:
+    for process in processes:
         process.stdin.write(f"{start}\n")
         process.stdin.flush()
-    texts = {process.pid: process.communicate()[0].splitlines() for process in started}
+    texts = {process.pid: process.communicate()[0].splitlines() for process in processes}
     for i in range(10):
         named = {pid: lines[i].split(maxsplit=1)[1] for pid, lines in texts.items()}
         winners = [pid for pid, name in named.items() if name == str(pid)]
@@ -186,9 +180,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_state(tmp_path, kills):
         "for step in range(10**6):\n"
         "    work.save({'step': step, 'weights': torch.full((100_000,), float(step))}); print(step, flush=True)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    process = started("-c", script, tmp_path)
     assert process.stdout.readline() == "0\n"
     time.sleep(random.Random(kills).random())
     process.kill()
