@@ -145,14 +145,13 @@ def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> No
     training = run.training
     done = state["metrics"][-1]["step"]
     saved = done or None
-    alarms = Alarms()
-    alarms.replay(state["metrics"])
+    alarms = Alarms(state["metrics"])
     with graceful_stop() as stopping:
         for step in tqdm(range(done + 1, training.steps + 1), name, disable=None):
             with explained(name, step, saved, "lower training.learning_rate"):
                 batch, truncated = train_step(learner, state, step)
                 line = state["metrics"][-1]
-                for text in [log_line(run, line), *alarms.see(line, truncated)]:
+                for text in [log_line(run, line), *alarms.see({**line, "truncated_fraction": truncated})]:
                     tqdm.write(f"{name}: {text}")
                 # asked once: what is said to be saved is
                 stop = stopping()

@@ -35,7 +35,6 @@ class RealTrainer(PPOTrainerSync):
         super().__init__(config)
         self.ours = OmegaConf.to_container(config.trainer.v1[TRAINER], resolve=True)
         self.journal = Journal(Path(self.ours["work_folder"]))
-        self.alarms = Alarms()
         self.step_rows: dict[str, Any] = {}
         self.line: dict[str, Any] = {}
         self.mismatch: float | None = None
@@ -57,7 +56,7 @@ class RealTrainer(PPOTrainerSync):
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
         self.journal.rewind(self.global_steps)
-        self.alarms.replay(self.journal.lines())
+        self.alarms = Alarms(self.journal.lines())
         if self.global_steps:
             print(f"{self._name()}: resumes after step {self.global_steps} of {self.total_training_steps}", flush=True)
 
@@ -153,12 +152,9 @@ class RealTrainer(PPOTrainerSync):
         self.journal.write(line)
         self.journal.write(timings_line(global_steps, timing_raw), "timings")
         print(self._log_line(line), flush=True)
-        truncated = sum(length >= self.ours["max_response_tokens"] for length in self.step_rows["length"])
-        for sentence in self.alarms.see(
-            line,
-            truncated_fraction=truncated / len(self.step_rows["length"]),
-            mismatch=self.mismatch,
-        ):
+        cut = [length >= self.ours["max_response_tokens"] for length in self.step_rows["length"]]
+        beside = {"truncated_fraction": sum(cut) / len(cut), "mismatch": self.mismatch}
+        for sentence in self.alarms.see({**line, **beside}):
             print(f"{self._name()}: {sentence}", flush=True)
 
     def _ranks(self) -> int:
