@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from real.system.errors import ExpectedError
 from real.system.files import file_digest, read_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # what decides a response: weights, tokenizer, chat template, configuration
 CONTENT = {".safetensors", ".json", ".jinja", ".model", ".txt"}
@@ -142,20 +145,29 @@ def loading(name: str | Path) -> Iterator[None]:
         ) from None
 
 
-def refuse_missing_weights(name: str | Path, info: Mapping[str, Any]) -> None:
-    """Refuse a model of which parameters have no weights: transformers fills them with random numbers and goes on.
+def load_model(name: str | Path, **options: Any) -> "PreTrainedModel":
+    """The model of a checkpoint, from safetensors alone.
 
     Args:
-        info: what from_pretrained returns besides the model for ``output_loading_info``.
+        options: further ones of transformers' ``from_pretrained``.
 
     Raises:
-        CheckpointError: naming one of them.
+        CheckpointError: it can't be loaded, or lacks weights, which transformers would fill with random numbers.
     """
-    if info["missing_keys"]:
-        raise CheckpointError(
-            f"{name}: holds no weights for {len(info['missing_keys'])} of the model's parameters, "
-            f"{min(info['missing_keys'])} among them; {COMPLETE}"
+    # imported here, as above
+    from transformers.models.auto import AutoModelForCausalLM
+
+    with loading(name):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            name, use_safetensors=True, output_loading_info=True, **options
         )
+    model, info = loaded
+    if missing := info["missing_keys"]:
+        raise CheckpointError(
+            f"{name}: holds no weights for {len(missing)} of the model's parameters, {min(missing)} among them; "
+            f"{COMPLETE}"
+        )
+    return model
 
 
 def link_checkpoint(name: str, revision: str | None, target: Path, trust_remote_code: bool = False) -> None:

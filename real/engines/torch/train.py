@@ -123,14 +123,14 @@ def train(
 def start(run: TorchRun, base: Path) -> Learner:
     """The run before its first step."""
     device, task = prepare_torch(run.device), run.task
-    model, _ = load_checkpoint(base, device)
-    reference = load_checkpoint(base, device)[0].requires_grad_(False) if run.settings.kl_coefficient > 0 else None
+    model = load_checkpoint(base, device)
+    reference = load_checkpoint(base, device).requires_grad_(False) if run.settings.kl_coefficient > 0 else None
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=0.0, betas=(0.9, 0.999), weight_decay=run.training.weight_decay, fused=True
     )
     objective = make_any_objective(run.settings.objective, **run.settings.hyperparameters)
     prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
-    behind = load_checkpoint(base, device)[0] if run.training.staleness else model
+    behind = load_checkpoint(base, device) if run.training.staleness else model
     sampling = SamplingPolicy(model, behind, run.training.staleness)
     return Learner(run, model, sampling, reference, optimizer, objective, prompts)
 
