@@ -39,8 +39,8 @@ class ChatSampler:
                 template.
         """
         self.name, self.settings, self.device, self.trust_remote_code = name, settings, device, trust_remote_code
-        self.checkpoint = find_checkpoint(name, trust_remote_code)
-        source = {"revision": self.checkpoint.revision or "main", "trust_remote_code": trust_remote_code}
+        self.revision, content = find_checkpoint(name, trust_remote_code)
+        source = {"revision": self.revision or "main", "trust_remote_code": trust_remote_code}
         dtype = torch.float32 if device == "cpu" else "auto"
         self.model = load_model(name, dtype=dtype, **source, **options)
         with loading(name):
@@ -53,7 +53,7 @@ class ChatSampler:
         self.pad = pad_token(self.model)
         self.ends = sorted({*end_tokens(self.model), self.tokenizer.eos_token_id} - {None})
         self.identity: dict[str, Any] = {
-            "checkpoint": self.checkpoint.content,
+            "checkpoint": content,
             "library": self.library,
             "device": device,
             "dtype": str(self.model.dtype).removeprefix("torch."),

@@ -140,8 +140,8 @@ class VllmSampler(ChatSampler):
         # an evaluation reports to nobody unless its user says so
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         arguments = AsyncEngineArgs(
-            model=self.checkpoint.name,
-            revision=self.checkpoint.revision,
+            model=self.name,
+            revision=self.revision,
             load_format="safetensors",
             trust_remote_code=self.trust_remote_code,
             # prompts go in as token ids, and come out so; ends are ours, and no other default of the model counts

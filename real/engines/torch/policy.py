@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 from transformers.models.qwen2 import Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.logging import disable_progress_bar
@@ -89,11 +90,8 @@ def _bucket_log_probs(
     """(rows, longest response of the bucket) log-probs; positions past a row's length hold unused values."""
     width = max(int(length.max()), 1)
     start = torch.tensor([len(prompt) for prompt in prompts], device=response.device)
-    column = torch.arange(int(start.max()) + width, device=response.device)[None, :]
-    sequence = torch.zeros(len(prompts), column.shape[1], dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        sequence[row, : len(prompt)] = torch.tensor(prompt)
-    sequence = sequence.to(response.device)
+    padded = pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True)
+    sequence = torch.nn.functional.pad(padded, (0, width)).to(response.device)
     response_at = start[:, None] + torch.arange(width, device=response.device)[None, :]
     sequence.scatter_(1, response_at, response[:, :width])
     hidden = model.model(input_ids=sequence, use_cache=False).last_hidden_state
