@@ -144,8 +144,8 @@ def engine_steps(run: Run, checkpoint: Path) -> Iterator[int]:
     """Outer steps as ``real.engines.torch.train.train`` makes them; yields the tokens of each."""
     device = prepare_torch("cpu")
     training, settings = run.training, run.settings
-    model, _ = load_checkpoint(checkpoint, device)
-    reference = load_checkpoint(checkpoint, device)[0].requires_grad_(False) if settings.kl_coefficient > 0 else None
+    model = load_checkpoint(checkpoint, device)
+    reference = load_checkpoint(checkpoint, device).requires_grad_(False) if settings.kl_coefficient > 0 else None
     objective = make_objective(settings.objective, **settings.hyperparameters)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=training.weight_decay, fused=True)
     prompts = training_prompts(run)
@@ -208,7 +208,7 @@ def steps(run: Run, checkpoint: Path, setting: str, traced: bool = False) -> Lap
 
 def sampling(run: Run, checkpoint: Path, cache: str) -> Laps:
     """``sample``, which also returns log-probs and entropies, and in turn ``model.generate``, which doesn't."""
-    model, _ = load_checkpoint(checkpoint, prepare_torch("cpu"))
+    model = load_checkpoint(checkpoint, prepare_torch("cpu"))
     training, tokenizer = run.training, peer_tokenizer(checkpoint)
     limit, temperature = training.max_response_tokens, training.temperature
     eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
@@ -314,7 +314,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         endless = Path(folder) / "endless"
-        model = load_checkpoint(options.model, device)[0] if options.model else build_policy(run.policy, 64, 0)
+        model = load_checkpoint(options.model, device) if options.model else build_policy(run.policy, 64, 0)
         model.config.eos_token_id = model.generation_config.eos_token_id = NEVER
         save_checkpoint(model, endless)
         print("thousand tokens per CPU-second, median [minimum, maximum]\n")

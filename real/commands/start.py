@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ def open_sampler(
     if library == "vllm":
         from real.models.vllm_sampler import VllmSampler
 
-        return VllmSampler(model, settings, device, count, trust_remote_code)
+        return closing(VllmSampler(model, settings, device, count, trust_remote_code))
     from real.models.transformers_sampler import TransformersSampler
 
     return nullcontext(TransformersSampler(model, settings, device, trust_remote_code))

@@ -1,8 +1,7 @@
 """What should make somebody look at a training run: sentences for the log, each naming the step and the value.
 
-    alarms = Alarms()
-    alarms.replay(lines_before_a_resume)
-    for sentence in alarms.see(line, truncated_fraction=0.07, mismatch=2.1e-4):
+    alarms = Alarms(lines_before_a_resume)
+    for sentence in alarms.see({**line, "truncated_fraction": 0.07, "mismatch": 2.1e-4}):
         print(sentence)
 
 An alarm speaks when it starts and when it is over, not in between. It is over once its cause was absent for CALM_STEPS
@@ -10,7 +9,7 @@ measured steps in a row, so that a value that hovers at its threshold doesn't fi
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 ENTROPY_COLLAPSE = 0.25
@@ -28,69 +27,65 @@ MISMATCH = 5e-4
 CALM_STEPS = 5
 """Our choice: short against a run of 80 to 1,400 steps."""
 
+# name, whether its cause is present, what to say if it starts and if it is over
+Cause = tuple[str, bool, str, str]
+
 
 class Alarms:
-    """The state of one run's alarms; a function of the figures seen so far, in order."""
+    """The state of one run's alarms; a function of the lines seen so far, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, past: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Take the state after past lines, silently; what they lack, and is still on, is raised once more."""
         self._entropy: tuple[int, float] | None = None
         # alarm -> measured steps in a row without its cause
         self._calm: dict[str, int] = {}
+        for line in past:
+            self.see(line)
 
-    def see(
-        self, line: Mapping[str, Any], truncated_fraction: float | None = None, mismatch: float | None = None
-    ) -> list[str]:
+    def see(self, line: Mapping[str, Any]) -> list[str]:
         """What there is to say after a step: alarms that start, alarms that are over.
 
         Args:
-            line: of metrics.jsonl; null values, as in line 0, are not judged.
-            truncated_fraction: share of the step's responses that ended at the limit; default: ``line``'s value of that
-                name, if any.
-            mismatch: estimate of the KL divergence of the trainer's policy from the sampler's, mean over response
-                tokens of exp(d) - d - 1 with d = trainer's log-prob - sampler's; default: ``line``'s, if any.
+            line: of metrics.jsonl, to which may be added ``truncated_fraction``, the share of the step's responses that
+                ended at the limit, and ``mismatch``, an estimate of the KL divergence of the trainer's policy from the
+                sampler's: mean over response tokens of exp(d) - d - 1 with d = trainer's log-prob - sampler's. What is
+                null, as in line 0, or absent is not judged.
         """
-        truncated = line.get("truncated_fraction") if truncated_fraction is None else truncated_fraction
-        mismatch = line.get("mismatch") if mismatch is None else mismatch
-        causes = {**self._entropy_causes(line), **_one_sided(line), **_truncated(truncated), **_mismatch(mismatch)}
-        said = [self._update(name, f"step {line['step']}", *cause) for name, cause in causes.items()]
+        said = [self._update(f"step {line['step']}", *cause) for cause in self._causes(line)]
         return [sentence for sentence in said if sentence]
 
-    def replay(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Take the state after past lines, silently.
+    def _causes(self, line: Mapping[str, Any]) -> Iterator[Cause]:
+        if (entropy := line.get("entropy")) is not None:
+            yield from self._entropy_causes(line["step"], entropy)
+        if (prompts := line.get("prompts")) is not None:
+            right, wrong = line["solve_all"], line["solve_none"]
+            yield (
+                "one-sided",
+                right + wrong == prompts,
+                f"all {prompts} groups are one-sided ({right} all correct, {wrong} all wrong): nothing is learnt",
+                f"{prompts - right - wrong} of {prompts} groups are two-sided",
+            )
+        if (fraction := line.get("truncated_fraction")) is not None:
+            share = f"{fraction:.1%} of the responses end at the limit (training.max_response_tokens)"
+            yield "truncated", fraction >= TRUNCATED, share, share
+        if (divergence := line.get("mismatch")) is not None:
+            value = f"the sampler's and the trainer's log-probs differ by a KL divergence of {divergence:.2g}"
+            # not <=: a value that is no number is an alarm too
+            yield "mismatch", not divergence <= MISMATCH, f"{value}, above {MISMATCH:g}", value
 
-        Lines of metrics.jsonl hold neither ``truncated_fraction`` nor ``mismatch``: where they were stored elsewhere,
-        add them under these names; otherwise their alarms, if still on, are raised once more.
-        """
-        for line in lines:
-            self.see(line)
-
-    def _entropy_causes(self, line: Mapping[str, Any]) -> dict[str, tuple[bool, str, str]]:
-        entropy = line.get("entropy")
-        if entropy is None:
-            return {}
+    def _entropy_causes(self, step: int, entropy: float) -> Iterator[Cause]:
         if self._entropy is None and math.isfinite(entropy):
-            self._entropy = (line["step"], entropy)
-        if self._entropy is None:
-            return {"entropy not finite": (True, f"entropy is {entropy}", "")}
-        at, first = self._entropy
-        share = (
-            f"{entropy:.4g} nats, {entropy / first:.2f} of step {at}'s {first:.4g}" if first else f"{entropy:.4g} nats"
-        )
-        return {
-            "entropy not finite": (not math.isfinite(entropy), f"entropy is {entropy}", f"entropy is {share}"),
-            "entropy collapse": (
-                entropy < ENTROPY_COLLAPSE * first,
-                f"entropy has collapsed to {share}",
-                f"entropy is {share}",
-            ),
-            "entropy explosion": (
-                entropy > ENTROPY_EXPLOSION * first,
-                f"entropy has exploded to {share}",
-                f"entropy is {share}",
-            ),
-        }
+            self._entropy = (step, entropy)
+        at, first = self._entropy or (step, 0.0)
+        of_first = f", {entropy / first:.2f} of step {at}'s {first:.4g}" if first else ""
+        share = f"{entropy:.4g} nats{of_first}"
+        now = f"entropy is {share}"
+        yield "entropy not finite", not math.isfinite(entropy), f"entropy is {entropy}", now
+        if self._entropy is not None:
+            yield "entropy collapse", entropy < ENTROPY_COLLAPSE * first, f"entropy has collapsed to {share}", now
+            yield "entropy explosion", entropy > ENTROPY_EXPLOSION * first, f"entropy has exploded to {share}", now
 
-    def _update(self, name: str, step: str, present: bool, start: str, end: str) -> str | None:
+    def _update(self, step: str, name: str, present: bool, start: str, end: str) -> str | None:
         """Count the step, and say so if the alarm starts or is over."""
         if present:
             starts = name not in self._calm
@@ -103,31 +98,3 @@ class Alarms:
             return None
         del self._calm[name]
         return f"alarm over, {step}: {end}"
-
-
-def _one_sided(line: Mapping[str, Any]) -> dict[str, tuple[bool, str, str]]:
-    solve_all, solve_none, prompts = (line.get(key) for key in ("solve_all", "solve_none", "prompts"))
-    if solve_all is None or solve_none is None or prompts is None:
-        return {}
-    return {
-        "one-sided": (
-            solve_all + solve_none == prompts,
-            f"all {prompts} groups are one-sided ({solve_all} all correct, {solve_none} all wrong): nothing is learnt",
-            f"{prompts - solve_all - solve_none} of {prompts} groups are two-sided",
-        )
-    }
-
-
-def _truncated(fraction: float | None) -> dict[str, tuple[bool, str, str]]:
-    if fraction is None:
-        return {}
-    share = f"{fraction:.1%} of the responses end at the limit (training.max_response_tokens)"
-    return {"truncated": (fraction >= TRUNCATED, share, share)}
-
-
-def _mismatch(divergence: float | None) -> dict[str, tuple[bool, str, str]]:
-    if divergence is None:
-        return {}
-    value = f"the sampler's and the trainer's log-probs differ by a KL divergence of {divergence:.2g}"
-    # not <=: a value that is no number is an alarm too
-    return {"mismatch": (not divergence <= MISMATCH, f"{value}, above {MISMATCH:g}", value)}

@@ -1,6 +1,6 @@
 """The files that every engine writes for every run (docs/metrics.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -36,3 +36,16 @@ def samples_frame(
     """Rows of gradient_samples.parquet: one per rollout, (N,) each."""
     rows = {"step": step, "method": method, "score": score, "reward": reward, "weight": weight}
     return pd.DataFrame(rows, index=range(len(score))).astype(SAMPLES)
+
+
+def samples_table(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """gradient_samples.parquet from its parts, each a :func:`samples_frame`, if there are any."""
+    return pd.concat([samples_frame(0, "", (), (), ()), *frames], ignore_index=True)
+
+
+def log_line(run: str, line: Mapping[str, Any], steps: int) -> str:
+    """A step of ``steps`` in the log."""
+    text = f"{run}: step {line['step']}/{steps} reward {line['reward_mean']:.3f}"
+    if line["val_pass_at_1"] is not None:
+        text += f" validation {line['val_pass_at_1']:.3f}"
+    return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"

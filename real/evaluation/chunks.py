@@ -29,9 +29,8 @@ class Chunks:
 
         Args:
             key: stands for all that the tables depend on besides their name and the code.
-            code: digest of the present code.
+            code: digest of the present code; accepted: of other code whose tables are used.
             protected: refuse what code that is not accepted left, rather than delete it.
-            accepted: digests of other code whose tables are used.
 
         Raises:
             OtherRunError: it is protected and holds what such code left; nothing is deleted.

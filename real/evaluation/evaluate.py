@@ -54,14 +54,14 @@ def problems_of(benchmarks: Sequence[str], task: Task | None) -> dict[str, Seque
     for benchmark in benchmarks:
         if benchmark not in FAMILIES:
             problems[benchmark] = load_problems(benchmark)
-        elif task is None:
+            continue
+        if task is None:
             raise ConfigError(
                 f"benchmark {benchmark!r} belongs to the laptop's task; say which one by --config "
                 "paper_configs/laptop.yaml"
             )
-        else:
-            held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
-            problems[benchmark] = held_out[benchmark, "test"]
+        held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
+        problems[benchmark] = held_out[benchmark, "test"]
     return problems
 
 
@@ -83,8 +83,7 @@ def evaluate(
 
     Args:
         processes: that grade at once.
-        code: digest of the code that samples and grades.
-        protected: refuse chunks of other code that is not accepted, rather than delete them.
+        code, protected: see :class:`Chunks`.
         accepted: digests of other code whose chunks and finished benchmarks are used.
 
     Returns:
@@ -94,8 +93,7 @@ def evaluate(
         ConfigError: a prompt that doesn't fit, or an ``output`` that another checkpoint, other settings or other code
             made.
         DamagedError: rows of an earlier evaluation in ``output`` that are cut off or altered.
-        FolderInUseError: another process holds ``work``.
-        OtherRunError: ``work`` holds chunks of other code, and is protected.
+        FolderInUseError, OtherRunError: see :func:`hold` and :class:`Chunks`.
     """
     for asked in problems.values():
         sampler.check(asked)
@@ -105,20 +103,17 @@ def evaluate(
         chunks = Chunks(work, key, code, protected, accepted)
         output.mkdir(parents=True, exist_ok=True)
         for benchmark, asked in problems.items():
-            fingerprint = digest([asdict(problem) for problem in asked])
+            path, fingerprint = output / f"{benchmark}.parquet", digest([asdict(problem) for problem in asked])
             known = about["benchmarks"].get(benchmark)
-            if known and known["digest"] == fingerprint and (output / f"{benchmark}.parquet").exists():
-                require_summary(output / f"{benchmark}.parquet", known)
+            if known and known["digest"] == fingerprint and path.exists():
+                require_summary(path, known)
                 tqdm.write(f"{benchmark}: was evaluated before")
             else:
                 responses, makers = sample_benchmark(sampler, benchmark, asked, settings, chunks)
                 rows = grade_benchmark(responses, asked, settings, processes)
-                write_table(output / f"{benchmark}.parquet", rows)
-                about["benchmarks"][benchmark] = {
-                    "digest": fingerprint,
-                    "code": list(dict.fromkeys([*makers, code])),
-                    **summary(rows),
-                }
+                write_table(path, rows)
+                made_by = {"digest": fingerprint, "code": list(dict.fromkeys([*makers, code]))}
+                about["benchmarks"][benchmark] = {**made_by, **summary(rows)}
                 write_json(output / ABOUT, about)
             tqdm.write(_log_line(benchmark, about["benchmarks"][benchmark]))
         if abandoned():
@@ -132,33 +127,24 @@ def sample_benchmark(
     sampler: Sampler, benchmark: str, problems: Sequence[Problem], settings: Evaluation, chunks: Chunks
 ) -> tuple[pd.DataFrame, list[str]]:
     """One row per (problem, sample): ``problem_id, sample, response, tokens, truncated``; the code of each chunk."""
-    parts, makers = [], []
+    parts = []
     starts = range(0, len(problems), settings.chunk_problems)
     for at, start in enumerate(tqdm(starts, benchmark, disable=None), 1):
         chunk = problems[start : start + settings.chunk_problems]
         name = f"{benchmark}-{start}-{digest([(problem.problem_id, problem.prompt) for problem in chunk])}"
         found = chunks.load(name)
         if found is None:
-            responses = sampler.sample(chunk, settings.samples)
-            names = [problem.problem_id for problem in chunk for _ in range(settings.samples)]
-            part = pd.DataFrame(
-                {
-                    "problem_id": names,
-                    "sample": list(range(settings.samples)) * len(chunk),
-                    "response": [response.text for response in responses],
-                    "tokens": [response.tokens for response in responses],
-                    "truncated": [response.truncated for response in responses],
-                }
-            )
+            part = pd.DataFrame(sampler.sample(chunk, settings.samples)).rename(columns={"text": "response"})
+            part["problem_id"] = [problem.problem_id for problem in chunk for _ in range(settings.samples)]
+            part["sample"] = list(range(settings.samples)) * len(chunk)
             chunks.save(name, part)
             found = part, chunks.code
             tqdm.write(
                 f"{benchmark}: chunk {at} of {len(starts)}, {len(part)} samples, {part['tokens'].mean():.0f} tokens on "
                 f"average, {part['truncated'].mean():.1%} truncated"
             )
-        parts.append(found[0])
-        makers.append(found[1])
-    return pd.concat(parts, ignore_index=True), makers
+        parts.append(found)
+    return pd.concat([table for table, _ in parts], ignore_index=True), [maker for _, maker in parts]
 
 
 def grade_benchmark(
@@ -168,12 +154,9 @@ def grade_benchmark(
     truths = {problem.problem_id: problem.ground_truths for problem in problems}
     asked = [truths[name] for name in responses["problem_id"]]
     grades = grade_many(responses["response"].tolist(), asked, processes, strict_format=settings.strict_format)
-    graded = responses.assign(
-        response=responses["response"] if settings.keep_responses else None,
-        answer=[grade.answer for grade in grades],
-        correct=[grade.correct for grade in grades],
-        status=[grade.status for grade in grades],
-    )
+    graded = responses.join(pd.DataFrame(grades))
+    if not settings.keep_responses:
+        graded["response"] = None
     return graded[list(COLUMNS)].astype(COLUMNS)
 
 

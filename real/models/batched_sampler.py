@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PreTrainedModel
 
 # compacting the cache costs about one decoding step, so it waits until this share of the active rows has finished
@@ -52,19 +53,12 @@ def sample(
         top_p: nucleus to draw from; log-probs and entropy are those of the full distribution.
         ends: token ids that end a response (default: the model's own).
     """
-    device = next(model.parameters()).device
-    ends = end_tokens(model) if ends is None else ends
-    end = torch.tensor(ends, dtype=torch.long, device=device)
-    pad = pad_token(model)
+    device, pad = model.device, pad_token(model)
+    end = torch.tensor(end_tokens(model) if ends is None else ends, dtype=torch.long, device=device)
     count, max_tokens = uniform.shape
-    rollouts = count // len(prompts)
     uniform = uniform.to(device)
-    response = torch.full((count, max_tokens), pad, device=device)
-    log_prob, entropy = torch.zeros(2, count, max_tokens, device=device)
-    mask = torch.zeros(count, max_tokens, dtype=torch.long, device=device)
-    truncated = torch.ones(count, dtype=torch.bool, device=device)
-
-    logits, cache, seen = _prefill(model, prompts, pad, rollouts, device)
+    found = _nothing_sampled(count, max_tokens, pad, device)
+    logits, cache, seen = _prefill(model, prompts, pad, count // len(prompts))
     rows = torch.arange(count, device=device)
     running = torch.ones(count, dtype=torch.bool, device=device)
     for t in range(max_tokens):
@@ -72,12 +66,12 @@ def sample(
         probability = log_p.exp()
         token = _draw(probability, uniform[rows, t], top_p)
         live = rows[running]
-        response[live, t] = token[running]
-        mask[live, t] = 1
-        log_prob[live, t] = log_p.gather(1, token[:, None]).squeeze(1)[running]
-        entropy[live, t] = -(probability * log_p).sum(dim=1)[running]
+        found.response[live, t] = token[running]
+        found.mask[live, t] = 1
+        found.log_prob[live, t] = log_p.gather(1, token[:, None]).squeeze(1)[running]
+        found.entropy[live, t] = -(probability * log_p).sum(dim=1)[running]
         running &= ~torch.isin(token, end)
-        truncated[rows] = running
+        found.truncated[rows] = running
         active = int(running.sum())
         if active == 0 or t == max_tokens - 1:
             break
@@ -87,8 +81,9 @@ def sample(
             rows, seen, token, running = rows[kept], seen[kept], token[kept], running[kept]
         seen = torch.nn.functional.pad(seen, (0, 1), value=1)
         logits = _forward(model, token[:, None], seen, cache)
-    width = t + 1
-    return Rollouts(response[:, :width], mask[:, :width], log_prob[:, :width], entropy[:, :width], truncated)
+    per_token = (found.response, found.mask, found.log_prob, found.entropy)
+    response, mask, log_prob, entropy = (values[:, : t + 1] for values in per_token)
+    return Rollouts(response, mask, log_prob, entropy, found.truncated)
 
 
 def end_tokens(model: PreTrainedModel) -> list[int]:
@@ -106,13 +101,21 @@ def pad_token(model: PreTrainedModel) -> int:
     return pad if pad is not None else next(iter(end_tokens(model)), 0)
 
 
+def _nothing_sampled(count: int, max_tokens: int, pad: int, device: torch.device) -> Rollouts:
+    """Room for ``count`` responses up to the limit."""
+    response = torch.full((count, max_tokens), pad, device=device)
+    log_prob, entropy = torch.zeros(2, count, max_tokens, device=device)
+    truncated = torch.ones(count, dtype=torch.bool, device=device)
+    return Rollouts(response, torch.zeros_like(response), log_prob, entropy, truncated)
+
+
 def _prefill(
-    model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int, rollouts: int, device: torch.device
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int, rollouts: int
 ) -> tuple[Tensor, DynamicCache, Tensor]:
     """(N, V) next-token logits, the cache of N rows, and the (N, S) mask of left-padded prompt positions."""
-    width = max(len(prompt) for prompt in prompts)
-    padded = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
-    seen = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+    rows = [torch.tensor(prompt, device=model.device) for prompt in prompts]
+    padded = pad_sequence(rows, batch_first=True, padding_value=pad, padding_side="left")
+    seen = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left")
     cache = DynamicCache(config=model.config)
     logits = _forward(model, padded, seen, cache)
     cache.batch_repeat_interleave(rollouts)

@@ -1,34 +1,64 @@
-"""What samplers of chat models share: prompts by the chat template, their check, and the text of sampled tokens."""
+"""What samplers of chat models share: a checkpoint read, prompts by its chat template, the text of sampled tokens."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from transformers import PreTrainedTokenizerBase
+import torch
 from transformers.models.auto import AutoTokenizer
 
 from real.config import ConfigError, Evaluation
-from real.models.checkpoints import Checkpoint, CheckpointError, first_line, loading
+from real.models.batched_sampler import end_tokens, pad_token
+from real.models.checkpoints import CheckpointError, find_checkpoint, first_line, load_model, loading
+from real.system.code import versions
 from real.tasks.problems import Problem
 
 
 class ChatSampler:
-    """Base of the samplers of :mod:`real.models.protocol`, which add ``identity`` and ``sample``.
+    """Base of the samplers of :mod:`real.models.protocol`, which add ``sample``.
 
     Attributes:
-        name: of the checkpoint, as it was asked for.
-        settings: of sampling.
-        tokenizer: of the checkpoint, with a chat template.
-        config: of the model, as transformers reads it.
-        ends: token ids that end a response.
-        pad: token id that fills rows up.
+        library: that samples; packages: versions of what it needs besides torch and transformers.
+        model: in the stored precision; float32 on a CPU.
+        ends: token ids that end a response; pad: token id that fills rows up.
     """
 
-    name: str
-    settings: Evaluation
-    tokenizer: PreTrainedTokenizerBase
-    config: Any
-    ends: list[int]
-    pad: int
+    library: ClassVar[str]
+    packages: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self, name: str, settings: Evaluation, device: str, trust_remote_code: bool = False, **options: Any
+    ) -> None:
+        """Read the checkpoint ``name``, a folder or a hub id.
+
+        Args:
+            trust_remote_code: whether Python code that it brings along may be run.
+            options: of transformers' ``from_pretrained`` for the model.
+
+        Raises:
+            CheckpointError: it can't be found or loaded, is more than data, lacks weights, or its tokenizer has no chat
+                template.
+        """
+        self.name, self.settings, self.device, self.trust_remote_code = name, settings, device, trust_remote_code
+        self.revision, content = find_checkpoint(name, trust_remote_code)
+        source = {"revision": self.revision or "main", "trust_remote_code": trust_remote_code}
+        dtype = torch.float32 if device == "cpu" else "auto"
+        self.model = load_model(name, dtype=dtype, **source, **options)
+        with loading(name):
+            self.tokenizer = AutoTokenizer.from_pretrained(name, **source)
+        if self.tokenizer.chat_template is None:
+            raise CheckpointError(
+                f"{name}: its tokenizer has no chat template, so no prompt can be written; add the template of the "
+                "model family as chat_template.jinja to a copy of the checkpoint"
+            )
+        self.pad = pad_token(self.model)
+        self.ends = sorted({*end_tokens(self.model), self.tokenizer.eos_token_id} - {None})
+        self.identity: dict[str, Any] = {
+            "checkpoint": content,
+            "library": self.library,
+            "device": device,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "packages": {**self.packages, **versions("torch", "transformers")},
+        }
 
     def check(self, problems: Sequence[Problem]) -> None:
         """Refuse a prompt that the tokenizer or the context can't hold; none is ever cut.
@@ -37,7 +67,7 @@ class ChatSampler:
             ConfigError: prompt and response limit exceed the model's context.
             CheckpointError: the tokenizer yields ids that the model has no embedding for.
         """
-        config = self.config.get_text_config()
+        config = self.model.config.get_text_config()
         context, vocabulary = getattr(config, "max_position_embeddings", None), config.vocab_size
         limit = self.settings.max_response_tokens
         for problem in problems:
@@ -70,24 +100,3 @@ class ChatSampler:
         hidden = {*self.ends, self.pad}
         kept = [token for token in ids if token not in hidden]
         return str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
-
-
-def load_tokenizer(checkpoint: Checkpoint, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
-    """The checkpoint's tokenizer.
-
-    Args:
-        trust_remote_code: whether Python code that it brings along may be run.
-
-    Raises:
-        CheckpointError: it can't be loaded, or has no chat template.
-    """
-    with loading(checkpoint.name):
-        tokenizer = AutoTokenizer.from_pretrained(
-            checkpoint.name, revision=checkpoint.revision or "main", trust_remote_code=trust_remote_code
-        )
-    if tokenizer.chat_template is None:
-        raise CheckpointError(
-            f"{checkpoint.name}: its tokenizer has no chat template, so no prompt can be written; add the template of "
-            "the model family as chat_template.jinja to a copy of the checkpoint"
-        )
-    return tokenizer

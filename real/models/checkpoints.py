@@ -8,16 +8,19 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from real.system.errors import ExpectedError
 from real.system.files import file_digest, read_json
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 # what decides a response: weights, tokenizer, chat template, configuration
 CONTENT = {".safetensors", ".json", ".jinja", ".model", ".txt"}
 CODE = ".py"
+DECIDING = {*CONTENT, CODE}
 ADAPTER = "adapter_config.json"
 COMPLETE = (
     "check that the checkpoint is complete, or, if it was trained here, delete its folder and run the command that "
@@ -30,41 +33,23 @@ class CheckpointError(ExpectedError):
     """A checkpoint that can't be found, loaded or used; the message says what to do."""
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What is loaded.
-
-    Attributes:
-        name: a folder, or a hub id.
-        revision: the hub's commit; None for a folder.
-        content: ``sha256:…`` of a folder's files, or ``commit:…`` of the hub.
-    """
-
-    name: str
-    revision: str | None
-    content: str
-
-
-def find_checkpoint(name: str, trust_remote_code: bool = False) -> Checkpoint:
+def find_checkpoint(name: str, trust_remote_code: bool = False) -> tuple[str | None, str]:
     """The checkpoint of a folder, or else of a hub id (``organisation/name``), of which the newest commit is pinned.
 
     Args:
         trust_remote_code: whether Python code that it brings along may be run.
 
+    Returns:
+        the hub's commit, None for a folder; ``sha256:…`` of a folder's files, or ``commit:…`` of the hub.
+
     Raises:
-        CheckpointError: neither a folder with a checkpoint nor a repository that can be fetched, or one that
-            :func:`refuse_more_than_data` refuses.
+        CheckpointError: neither a folder with a checkpoint nor a repository that can be fetched, or one that is more
+            than data.
+        DamagedError: a configuration that is no JSON.
     """
-    folder = Path(name)
-    if (folder / "config.json").exists():
+    if folder := _folder_of(name):
         refuse_more_than_data(folder, trust_remote_code)
-        return Checkpoint(name, None, f"sha256:{content_digest(folder)}")
-    if folder.exists():
-        raise CheckpointError(f"{name}: holds no Hugging Face checkpoint (config.json is missing); train it first")
-    if not _HUB_ID.fullmatch(name):
-        raise CheckpointError(
-            f"{name}: no such folder, and no hub id (organisation/name) either; check the path, or train it first"
-        )
+        return None, f"sha256:{content_digest(folder)}"
     # imported here: transformers takes seconds to import, and a folder needs none of it
     from transformers.utils import cached_file, extract_commit_hash
 
@@ -80,15 +65,14 @@ def find_checkpoint(name: str, trust_remote_code: bool = False) -> Checkpoint:
             "the name and the network, or download the checkpoint elsewhere and name its folder"
         ) from None
     refuse_code(Path(config).parent, trust_remote_code)
-    return Checkpoint(name, commit, f"commit:{commit}")
+    return commit, f"commit:{commit}"
 
 
 def refuse_more_than_data(folder: Path, trust_remote_code: bool = False) -> None:
-    """Refuse a checkpoint folder that can't be read as data alone: pickled weights, code, weights of another folder.
+    """Refuse a checkpoint folder that can't be read as data alone: pickled weights, and what :func:`refuse_code` does.
 
     Raises:
-        CheckpointError: naming the file.
-        DamagedError: a configuration that is no JSON.
+        CheckpointError, DamagedError: see there.
     """
     refuse_code(folder, trust_remote_code)
     if not any(folder.glob("*.safetensors")):
@@ -142,20 +126,29 @@ def loading(name: str | Path) -> Iterator[None]:
         ) from None
 
 
-def refuse_missing_weights(name: str | Path, info: Mapping[str, Any]) -> None:
-    """Refuse a model of which parameters have no weights: transformers fills them with random numbers and goes on.
+def load_model(name: str | Path, **options: Any) -> "PreTrainedModel":
+    """The model of a checkpoint, from safetensors alone.
 
     Args:
-        info: what from_pretrained returns besides the model for ``output_loading_info``.
+        options: further ones of transformers' ``from_pretrained``.
 
     Raises:
-        CheckpointError: naming one of them.
+        CheckpointError: it can't be loaded, or lacks weights, which transformers would fill with random numbers.
     """
-    if info["missing_keys"]:
-        raise CheckpointError(
-            f"{name}: holds no weights for {len(info['missing_keys'])} of the model's parameters, "
-            f"{min(info['missing_keys'])} among them; {COMPLETE}"
+    # imported here, as above
+    from transformers.models.auto import AutoModelForCausalLM
+
+    with loading(name):
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            name, use_safetensors=True, output_loading_info=True, **options
         )
+    model, info = loaded
+    if missing := info["missing_keys"]:
+        raise CheckpointError(
+            f"{name}: holds no weights for {len(missing)} of the model's parameters, {min(missing)} among them; "
+            f"{COMPLETE}"
+        )
+    return model
 
 
 def link_checkpoint(name: str, revision: str | None, target: Path, trust_remote_code: bool = False) -> None:
@@ -166,14 +159,10 @@ def link_checkpoint(name: str, revision: str | None, target: Path, trust_remote_
         trust_remote_code: whether Python code that it brings along may be run; else it isn't fetched either.
 
     Raises:
-        CheckpointError: neither a folder with a checkpoint nor a repository that can be fetched, or one that
-            :func:`refuse_more_than_data` refuses.
+        CheckpointError, DamagedError: as :func:`find_checkpoint`.
     """
-    folder, suffixes = Path(name), CONTENT | ({CODE} if trust_remote_code else set())
-    if not (folder / "config.json").exists():
-        if folder.exists() or not _HUB_ID.fullmatch(name):
-            find_checkpoint(name)  # raises, with what is wrong
-        folder = _fetch(name, revision, suffixes)
+    suffixes = DECIDING if trust_remote_code else CONTENT
+    folder = _folder_of(name) or _fetch(name, revision, suffixes)
     refuse_more_than_data(folder, trust_remote_code)
     unfinished = target.with_name(f"{target.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -185,14 +174,27 @@ def link_checkpoint(name: str, revision: str | None, target: Path, trust_remote_
     unfinished.rename(target)
 
 
+def _folder_of(name: str) -> Path | None:
+    """The folder of a checkpoint; None: it is a hub id."""
+    folder = Path(name)
+    if (folder / "config.json").exists():
+        return folder
+    if folder.exists():
+        raise CheckpointError(f"{name}: holds no Hugging Face checkpoint (config.json is missing); train it first")
+    if not _HUB_ID.fullmatch(name):
+        raise CheckpointError(
+            f"{name}: no such folder, and no hub id (organisation/name) either; check the path, or train it first"
+        )
+    return None
+
+
 def _fetch(name: str, revision: str | None, suffixes: set[str]) -> Path:
     """Folder of a hub repository's files in the hub's own cache."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         found = snapshot_download(name, revision=revision, allow_patterns=[f"*{suffix}" for suffix in suffixes])
-    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except (OSError, ValueError) as error:  # the hub's own are among them
         raise CheckpointError(
             f"model.name: {name} at revision {revision} could not be fetched from the Hugging Face hub "
             f"({first_line(error)}); check the network and the names, or download it elsewhere and name its folder in "
@@ -203,16 +205,14 @@ def _fetch(name: str, revision: str | None, suffixes: set[str]) -> Path:
 
 def content_digest(folder: Path) -> str:
     """sha256 over names and bytes of the folder's files that decide a response."""
-    return digest_of_hashes(
-        {path.name: file_digest(path) for path in folder.iterdir() if path.suffix in {*CONTENT, CODE}}
-    )
+    return digest_of_hashes({path.name: file_digest(path) for path in folder.iterdir() if path.suffix in DECIDING})
 
 
 def digest_of_hashes(hashes: Mapping[str, str]) -> str:
     """:func:`content_digest` of a folder from its files' sha256 by name; those that decide nothing don't count."""
     total = hashlib.sha256()
     for name, sha256 in sorted(hashes.items()):
-        if Path(name).suffix in {*CONTENT, CODE}:
+        if Path(name).suffix in DECIDING:
             total.update(f"{name} {sha256}\n".encode())
     return total.hexdigest()
 

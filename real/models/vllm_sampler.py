@@ -11,17 +11,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
-from types import FrameType, TracebackType
-from typing import Any, Self
-
-from transformers.models.auto import AutoModelForCausalLM
+from types import FrameType
+from typing import ClassVar
 
 from real.config import ConfigError, Evaluation
-from real.models.batched_sampler import end_tokens, pad_token
-from real.models.chat import ChatSampler, load_tokenizer
-from real.models.checkpoints import find_checkpoint, first_line, loading, refuse_missing_weights
+from real.models.chat import ChatSampler
+from real.models.checkpoints import first_line
 from real.models.protocol import Response, sample_seed
-from real.system.code import versions
 from real.system.errors import ExpectedError
 from real.tasks.problems import Problem
 
@@ -51,22 +47,22 @@ class EngineError(ExpectedError):
 
 
 class VllmSampler(ChatSampler):
-    """A :class:`real.models.protocol.Sampler` of one checkpoint on one machine; a context manager ends its processes.
+    """A :class:`real.models.protocol.Sampler` of one checkpoint on one machine; :meth:`close` ends its processes.
 
     The engines start with the first call of :meth:`sample`: what has been sampled before needs none.
     """
 
+    library = "vllm"
+    packages: ClassVar = {"vllm": vllm.__version__}
+
     def __init__(self, name: str, settings: Evaluation, device: str, engines: int = 1, trust_remote_code: bool = False):
-        """Read what the checkpoint ``name``, a folder or a hub id, says of itself; the engines load its weights.
+        """Read what the checkpoint says of itself (see :class:`ChatSampler`); the engines load its weights.
 
         Args:
-            device: cpu (float32) or cuda (the checkpoint's precision).
-            engines: copies of the model that share the requests, each on a GPU of its own.
-            trust_remote_code: whether Python code that the checkpoint brings along may be run.
+            engines: copies of the model that share the requests, each on a GPU of its own. Their number is no part of
+                the identity: how requests meet in a batch changes with their timing anyway.
 
         Raises:
-            CheckpointError: it can't be found or read, is more than data, lacks weights, or its tokenizer has no chat
-                template.
             ConfigError: vLLM can't sample on the device, or at the temperature.
         """
         if device != current_platform.device_type:
@@ -80,43 +76,12 @@ class VllmSampler(ChatSampler):
                 f"evaluation.temperature is {settings.temperature}, but vLLM samples at {lowest} to {highest}; "
                 "change it (--temperature), or give --sampler transformers"
             )
-        self.name, self.settings, self.device, self.engines = name, settings, device, engines
-        self.trust_remote_code, self.checkpoint = trust_remote_code, find_checkpoint(name, trust_remote_code)
-        with loading(name):
-            # without its weights: only to know what it is, and that none is missing, over which vLLM samples silently
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
-                name,
-                revision=self.checkpoint.revision or "main",
-                device_map="meta",
-                use_safetensors=True,
-                trust_remote_code=trust_remote_code,
-                output_loading_info=True,
-            )
-        model, info = loaded
-        refuse_missing_weights(name, info)
-        self.tokenizer = load_tokenizer(self.checkpoint, trust_remote_code)
-        self.config, self.pad = model.config, pad_token(model)
-        self.ends = sorted({*end_tokens(model), self.tokenizer.eos_token_id} - {None})
-        self.dtype = "float32" if device == "cpu" else str(model.dtype).removeprefix("torch.")
-        # the number of engines is left out: how requests meet in a batch changes with their timing anyway
-        self.identity: dict[str, Any] = {
-            "checkpoint": self.checkpoint.content,
-            "library": "vllm",
-            "device": device,
-            "dtype": self.dtype,
-            "packages": {"vllm": vllm.__version__, **versions("torch", "transformers")},
-        }
+        # without its weights: only to know what it is, and that none is missing, over which vLLM samples silently
+        super().__init__(name, settings, device, trust_remote_code, device_map="meta")
+        self.engines = engines
         self._runner, self._requests = asyncio.Runner(), count()
         self._engine: AsyncLLM | None = None
         self._length = self._longest_prompt = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the engines and wait for their processes; further sampling is an error."""
@@ -175,14 +140,14 @@ class VllmSampler(ChatSampler):
         # an evaluation reports to nobody unless its user says so
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         arguments = AsyncEngineArgs(
-            model=self.checkpoint.name,
-            revision=self.checkpoint.revision,
+            model=self.name,
+            revision=self.revision,
             load_format="safetensors",
             trust_remote_code=self.trust_remote_code,
             # prompts go in as token ids, and come out so; ends are ours, and no other default of the model counts
             skip_tokenizer_init=True,
             generation_config="vllm",
-            dtype=self.dtype,
+            dtype=self.identity["dtype"],
             # room for the longest response, not for the model's whole context, which may not fit the GPU
             max_model_len=length,
             enforce_eager=self.device == "cpu",

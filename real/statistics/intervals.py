@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy import special
 
 CONFIDENCE = 0.95
-TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 RESAMPLES = 9_999
 # from this many seeds on the seed part takes the normal quantile instead of Student's t
 MANY_SEEDS = 10
@@ -89,7 +88,7 @@ def mean_interval(values_SP: Rates) -> Interval:
     """Mean over benchmarks of per-problem values, with an interval over problems and, from two seeds on, over seeds.
 
     The problem part is the percentile bootstrap of the seed-averaged values, problems resampled within each
-    benchmark. The seed part is :func:`seed_half_width` of the seeds' means. The distances from the mean to the ends
+    benchmark. The seed part is :func:`mean_half_width` of the seeds' means. The distances from the mean to the ends
     add in quadrature (the MOVER rule of Zou and Donner, 2008). The interaction of seeds and problems enters both
     parts, so the interval is on the wide side.
 
@@ -103,7 +102,7 @@ def mean_interval(values_SP: Rates) -> Interval:
     low, high = _bootstrap_over_problems([values.mean(axis=0) for values in values_SP])
     if seeds == 1:
         return Interval(value, low, high, "problems only")
-    seed_part = seed_half_width(np.mean([values.mean(axis=1) for values in values_SP], axis=0))
+    seed_part = mean_half_width(np.mean([values.mean(axis=1) for values in values_SP], axis=0), MANY_SEEDS)
     below, above = float(np.hypot(value - low, seed_part)), float(np.hypot(high - value, seed_part))
     return Interval(value, value - below, value + above, "problems and seeds")
 
@@ -141,16 +140,11 @@ def verdict(interval: Interval, above: float = -np.inf, below: float = np.inf) -
     return "unresolved"
 
 
-def mean_half_width(values_S: NDArray[np.float64]) -> float:
-    """Half-width of the 95 % Student's t interval of the mean of S ≥ 2 values."""
-    return float(special.stdtrit(len(values_S) - 1, TAILS[1]) * values_S.std(ddof=1) / np.sqrt(len(values_S)))
-
-
-def seed_half_width(values_S: NDArray[np.float64]) -> float:
-    """Half-width for S ≥ 2 seeds: Student's t with S − 1 degrees of freedom below ten seeds, normal from ten on."""
-    if len(values_S) < MANY_SEEDS:
-        return mean_half_width(values_S)
-    return float(special.ndtri(TAILS[1]) * values_S.std(ddof=1) / np.sqrt(len(values_S)))
+def mean_half_width(values_S: NDArray[np.float64], many: float = np.inf) -> float:
+    """Half-width of the 95 % interval of the mean of S ≥ 2 values: Student's t, normal from ``many`` values on."""
+    count, upper = len(values_S), (1 + CONFIDENCE) / 2
+    quantile = special.stdtrit(count - 1, upper) if count < many else special.ndtri(upper)
+    return float(quantile * values_S.std(ddof=1) / np.sqrt(count))
 
 
 def _cut(interval: Interval, lowest: float) -> Interval:

@@ -53,12 +53,6 @@ class Resolution:
     seeds: tuple[int, ...]
 
 
-def score_standard_error(score: float, problems: int, samples: int = SAMPLES, resampled: bool = True) -> float:
-    """Standard error of one benchmark's score, with problems resampled or for these problems alone."""
-    variance = _decoding(score) / samples + (_between(score) if resampled else 0.0)
-    return math.sqrt(variance / problems)
-
-
 def decoding_variance(a_B: Sequence[float], b_B: Sequence[float], problems_B: Sequence[int], samples: int) -> float:
     """Variance, from sampling answers alone, of the difference of two methods' means over benchmarks."""
     per_benchmark = [(_decoding(a) + _decoding(b)) / n for a, b, n in zip(a_B, b_B, problems_B, strict=True)]

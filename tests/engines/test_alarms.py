@@ -19,7 +19,7 @@ def entropies(*values: float) -> list[list[str]]:
 def test_a_quiet_run_raises_nothing():
     alarms = Alarms()
     for step, entropy in enumerate([0.24, 0.19, 0.07, 0.45], 1):
-        assert alarms.see(line(step, entropy), truncated_fraction=0.49, mismatch=5e-4) == []
+        assert alarms.see(line(step, entropy, truncated_fraction=0.49, mismatch=5e-4)) == []
 
 
 def test_entropy_collapse_is_relative_to_the_first_measured_step():
@@ -63,14 +63,14 @@ def test_a_value_that_hovers_at_its_threshold_does_not_fill_the_log():
 
 def test_truncation_and_mismatch_name_their_values():
     alarms = Alarms()
-    assert alarms.see(line(7), truncated_fraction=0.5, mismatch=6.1e-4) == [
+    assert alarms.see(line(7, truncated_fraction=0.5, mismatch=6.1e-4)) == [
         "alarm, step 7: 50.0% of the responses end at the limit (training.max_response_tokens)",
         "alarm, step 7: the sampler's and the trainer's log-probs differ by a KL divergence of 0.00061, above 0.0005",
     ]
 
 
 def test_a_mismatch_that_is_no_number_is_an_alarm():
-    assert "divergence of nan" in Alarms().see(line(1), mismatch=math.nan)[0]
+    assert "divergence of nan" in Alarms().see(line(1, mismatch=math.nan))[0]
 
 
 def test_a_step_without_a_two_sided_group_is_an_alarm():
@@ -88,12 +88,10 @@ def test_a_resumed_run_says_what_an_uninterrupted_one_says():
     said = [whole.see(one) for one in lines]
     assert sum(map(len, said)) == 4
     for cut in range(len(lines)):
-        resumed = Alarms()
-        resumed.replay(lines[:cut])
+        resumed = Alarms(lines[:cut])
         assert [resumed.see(one) for one in lines[cut:]] == said[cut:]
 
 
 def test_what_was_not_stored_is_raised_again_after_a_resume():
-    resumed = Alarms()
-    resumed.replay([line(1), line(2)])
-    assert len(resumed.see(line(3), truncated_fraction=0.8)) == 1
+    resumed = Alarms([line(1), line(2)])
+    assert len(resumed.see(line(3, truncated_fraction=0.8))) == 1

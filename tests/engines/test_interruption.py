@@ -119,7 +119,7 @@ def test_ctrl_c_at_every_step_of_a_run_loses_none(base_folder, smoke, whole, tmp
 
 def test_ctrl_c_at_random_steps_of_the_base_loses_none(base_folder, tmp_path, monkeypatch):
     scale, folder = base_folder
-    rng, update = random.Random(0), supervised._update
+    rng, update = random.Random(0), supervised.train_step
     stops, steps = sorted(rng.sample(range(1, 20), 4)), []
 
     def update_and_interrupt(*arguments):
@@ -128,7 +128,7 @@ def test_ctrl_c_at_random_steps_of_the_base_loses_none(base_folder, tmp_path, mo
             os.kill(os.getpid(), rng.choice([signal.SIGINT, signal.SIGTERM]))
         return update(*arguments)
 
-    monkeypatch.setattr(supervised, "_update", update_and_interrupt)
+    monkeypatch.setattr(supervised, "train_step", update_and_interrupt)
     for step in stops:
         with pytest.raises(Stopped, match=rf"^base: stopped after step {step} of 20, which is saved in"):
             train_base(scale, tmp_path)

@@ -52,7 +52,7 @@ def copied(model) -> dict[str, torch.Tensor]:
 
 
 def policy_with(base: Path, weights: dict[str, torch.Tensor]):
-    model, _ = load_checkpoint(base, CPU)
+    model = load_checkpoint(base, CPU)
     model.load_state_dict(weights)
     return model
 
@@ -87,7 +87,7 @@ def traces(base_folder, smoke, tmp_path_factory) -> dict[int, Trace]:
 
 
 def traced(run, base, folder) -> Trace:
-    trace = Trace(run, [copied(load_checkpoint(base, CPU)[0])])
+    trace = Trace(run, [copied(load_checkpoint(base, CPU))])
     collect, update, validate, save = train.collect, train.update, train.validate, WorkFolder.save
 
     def collected(*arguments):
@@ -120,7 +120,7 @@ def traced(run, base, folder) -> Trace:
 
 def test_without_staleness_a_run_is_to_the_byte_a_loop_that_knows_of_no_other_policy(traces, base, tmp_path):
     trace = traces[0]
-    run, (model, _) = trace.run, load_checkpoint(base, CPU)
+    run, model = trace.run, load_checkpoint(base, CPU)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=run.training.weight_decay, fused=True)
     objective = make_objective(run.settings.objective, **run.settings.hyperparameters)
     for step in range(1, STEPS + 1):
@@ -165,7 +165,7 @@ def test_the_rollouts_of_a_step_and_their_old_log_probs_are_the_policys_of_k_ste
 def test_the_first_steps_sample_from_the_base_policy_and_later_ones_do_not(traces, base, staleness):
     """The learning rate of step 1 is 0, so the first weights that differ are those after step 2."""
     trace = traces[staleness]
-    model, _ = load_checkpoint(base, CPU)
+    model = load_checkpoint(base, CPU)
     from_base = [
         torch.equal(
             batch.old_log_prob, train.collect(model, None, prompts_of(trace.run), trace.run, step)[0].old_log_prob

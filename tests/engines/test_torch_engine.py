@@ -267,7 +267,7 @@ def test_metrics_follow_their_definitions(base_folder, smoke):
     """One step by hand: rewards, solve-all, entropy and score statistics from the rollouts themselves."""
     _, folder = base_folder
     run = resolve(smoke, "gspo", 0)
-    model, _ = load_checkpoint(folder / "base" / "model", torch.device("cpu"))
+    model = load_checkpoint(folder / "base" / "model", torch.device("cpu"))
     prompts = TrainingPrompts(run.task.training_families, 0, 8, 4)
     batch, rollouts = train.collect(model, None, prompts, run, step=1)
     batch.reward = torch.zeros(64)
@@ -308,7 +308,7 @@ def test_gradient_samples_carry_the_weight_of_the_figure(base_folder, smoke, tmp
     """On-policy (s̄ = 0) and with P positives, REAL's weight is 1 / (τ (1 + P))."""
     _, folder = base_folder
     run = resolve(smoke, "real", 0)
-    model, _ = load_checkpoint(folder / "base" / "model", torch.device("cpu"))
+    model = load_checkpoint(folder / "base" / "model", torch.device("cpu"))
     batch, _ = train.collect(model, None, TrainingPrompts(run.task.training_families, 0, 8, 4), run, 1)
     batch.reward = torch.tensor([1.0, 0, 0, 0, 0, 0, 0, 0] * 8)
     part = batch.select(torch.arange(16))

@@ -11,13 +11,13 @@ from scipy import stats
 
 from benchmarks.coverage import coverage
 from real.statistics.intervals import (
+    MANY_SEEDS,
     Interval,
     mean_half_width,
     mean_interval,
     paired_difference,
     pass_at_1,
     pass_at_k,
-    seed_half_width,
     seed_mean,
     verdict,
 )
@@ -90,9 +90,9 @@ def test_equal_problems_leave_students_t_over_seeds():
 def test_the_seed_part_is_students_t_below_ten_seeds_and_normal_from_ten_on():
     values = np.linspace(0, 1, 10)
     standard_error = values.std(ddof=1) / math.sqrt(10)
-    assert seed_half_width(values) == pytest.approx(NORMAL * standard_error)
+    assert mean_half_width(values, MANY_SEEDS) == pytest.approx(NORMAL * standard_error)
     nine = values[:9].std(ddof=1) / 3
-    assert seed_half_width(values[:9]) == pytest.approx(stats.t.ppf(0.975, 8) * nine)
+    assert mean_half_width(values[:9], MANY_SEEDS) == pytest.approx(stats.t.ppf(0.975, 8) * nine)
 
 
 def test_mean_over_benchmarks_weighs_benchmarks_equally():

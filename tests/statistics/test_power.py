@@ -11,7 +11,6 @@ from real.statistics.power import (
     problem_variance,
     rate_quantile,
     resolution,
-    score_standard_error,
 )
 
 PROBLEMS = [30, 30, 500, 83, 272, 675]  # AIME24, AIME25, MATH500, AMC23, Minerva, OlympiadBench
@@ -40,8 +39,11 @@ SCORES = {
     ],
 )
 def test_standard_errors_of_single_scores(score, problems, resampled, fixed):
-    assert 100 * score_standard_error(score, problems) == pytest.approx(resampled, abs=0.06)
-    assert 100 * score_standard_error(score, problems, resampled=False) == pytest.approx(fixed, abs=0.06)
+    """A score's own variance is half that of the difference of two scores that vary by themselves."""
+    decoding = decoding_variance([score], [score], [problems], samples=16) / 2
+    drawing = problem_variance([score], [score], [problems], correlation=0.0) / 2
+    assert 100 * math.sqrt(decoding + drawing) == pytest.approx(resampled, abs=0.06)
+    assert 100 * math.sqrt(decoding) == pytest.approx(fixed, abs=0.06)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def rollouts(checkpoint: str) -> Batch:
     reward[0] = 1.0  # a one-sided group
     order = torch.randperm(rows, generator=generator)
     group = torch.arange(GROUPS).repeat_interleave(ROLLOUTS)[order]
-    model, _ = load_checkpoint(checkpoint, torch.device("cpu"))
+    model = load_checkpoint(checkpoint, torch.device("cpu"))
     with torch.no_grad():
         log_prob = token_log_probs(model, prompts, response, mask, TEMPERATURE)
     noise = (4 * torch.rand(log_prob.shape, generator=generator) - 2) * mask
@@ -70,7 +70,7 @@ def rollouts(checkpoint: str) -> Batch:
 
 def reference_gradient(checkpoint: str, batch: Batch, method: str, kl: float) -> dict[str, torch.Tensor]:
     """Autograd of the undivided objective, all rows at once."""
-    model, _ = load_checkpoint(checkpoint, torch.device("cpu"))
+    model = load_checkpoint(checkpoint, torch.device("cpu"))
     log_prob = token_log_probs(model, batch.prompts, batch.response, batch.mask, TEMPERATURE)
     loss = make_objective(method)(log_prob - batch.old_log_prob, batch.mask, batch.group, batch.reward)
     if kl:
@@ -188,7 +188,7 @@ def split_error(
 
 def naive_error(checkpoint: str, batch: Batch, method: str, rows: int = 4) -> float:
     """Relative error of the gradient where the objective is applied to each micro-batch by itself."""
-    model, _ = load_checkpoint(checkpoint, torch.device("cpu"))
+    model = load_checkpoint(checkpoint, torch.device("cpu"))
     for start in range(0, GROUPS * ROLLOUTS, rows):
         part = batch.select(torch.arange(start, start + rows))
         log_prob = token_log_probs(model, part.prompts, part.response, part.mask, TEMPERATURE)
@@ -200,7 +200,7 @@ def naive_error(checkpoint: str, batch: Batch, method: str, rows: int = 4) -> fl
 
 def on_policy(checkpoint: str, batch: Batch) -> torch.Tensor:
     """(N, T) log-probs of the policy itself."""
-    model, _ = load_checkpoint(checkpoint, torch.device("cpu"))
+    model = load_checkpoint(checkpoint, torch.device("cpu"))
     with torch.no_grad():
         return token_log_probs(model, batch.prompts, batch.response, batch.mask, TEMPERATURE)
 
@@ -236,7 +236,7 @@ def step_error(checkpoint: str, batch: Batch, method: str) -> float:
     built.train_mini_batch(data)
     end = parameters(built.engine.module, lambda parameter: parameter.detach().clone())
 
-    model, _ = load_checkpoint(checkpoint, torch.device("cpu"))
+    model = load_checkpoint(checkpoint, torch.device("cpu"))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=run.training.weight_decay)
     objective = make_objective(method, **run.settings.hyperparameters)
     # step 2: past the warm-up

@@ -45,8 +45,8 @@ def test_the_dag_goes_on_from_a_killed_training_to_the_table(project):
     assert set(samples["reward"]) <= {0, 1}
     assert not work.exists()
 
-    trained, _ = load_checkpoint(output / "model", "cpu")
-    start, _ = load_checkpoint(results / "base" / "model", "cpu")
+    trained = load_checkpoint(output / "model", "cpu")
+    start = load_checkpoint(results / "base" / "model", "cpu")
     moved = [float((a - b).abs().max()) for a, b in zip(trained.parameters(), start.parameters(), strict=True)]
     assert max(moved) > 1e-3, "eight updates at 1e-3 move some parameter by more than one"
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hydra.errors import ConfigCompositionException
+from omegaconf.errors import ConfigAttributeError
 from runs import changed, composed, run_of
 from transformers import dynamic_module_utils
 from verl.utils.tokenizer import hf_tokenizer
@@ -35,7 +35,7 @@ def test_an_unknown_loss_is_refused(smoke, monkeypatch):
 def test_an_unknown_key_is_refused(smoke, monkeypatch):
     overrides = settings._overrides(smoke)
     monkeypatch.setattr(settings, "_overrides", lambda run: {**overrides, "actor_rollout_ref.actor.clip_ratio_lo": 0.2})
-    with pytest.raises(ConfigCompositionException, match="clip_ratio_lo"):
+    with pytest.raises(ConfigAttributeError, match="clip_ratio_lo"):
         composed(smoke)
 
 
@@ -131,7 +131,7 @@ def journal(work: Path, step: int, validation: float | None, checkpointed: str) 
     """A work folder whose last line is of ``step``, and whose tracker names a step."""
     lines = [metrics_line(step=at, val_pass_at_1=0.25) for at in range(step)]
     write_json_lines(work / "metrics.jsonl", [*lines, metrics_line(step=step, val_pass_at_1=validation)])
-    (work / "checkpoints").mkdir(exist_ok=True)
+    (work / "checkpoints" / f"global_step_{checkpointed}").mkdir(parents=True, exist_ok=True)
     (work / "checkpoints" / "latest_checkpointed_iteration.txt").write_text(checkpointed)
     return work
 

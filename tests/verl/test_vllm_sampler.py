@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -71,7 +71,7 @@ def checkpoint(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def sampler(checkpoint, _vllm_on_cpu):
-    with VllmSampler(str(checkpoint), SETTINGS, "cpu") as sampler:
+    with closing(VllmSampler(str(checkpoint), SETTINGS, "cpu")) as sampler:
         yield sampler
 
 
@@ -257,7 +257,7 @@ def test_an_error_while_engines_start_is_itself():
 
 def test_two_engines_give_the_same_responses_and_end_with_the_sampler(sampler, checkpoint):
     expected, before = sampler.sample(PROBLEMS, 3), own_processes()
-    with VllmSampler(str(checkpoint), SETTINGS, "cpu", engines=2) as two:
+    with closing(VllmSampler(str(checkpoint), SETTINGS, "cpu", engines=2)) as two:
         assert two.identity == sampler.identity
         assert two.sample(PROBLEMS, 3) == expected
         names = [child.name() for child in own_processes() if child not in before]
@@ -321,7 +321,7 @@ def test_an_engine_that_cannot_start_is_one_sentence_and_leaves_no_process(check
 
 def refused(folder: Path, sentence: str) -> None:
     before = own_processes()
-    with VllmSampler(str(folder), SETTINGS, "cpu") as broken, pytest.raises(EngineError) as error:
+    with closing(VllmSampler(str(folder), SETTINGS, "cpu")) as broken, pytest.raises(EngineError) as error:
         broken.sample(PROBLEMS[:1], 1)
     assert str(error.value).startswith(f"{folder}: {sentence}")
     assert "\n" not in str(error.value)
@@ -349,7 +349,7 @@ def test_what_vllm_cannot_do_is_refused_before_anything_starts(checkpoint, tmp_p
         VllmSampler(str(checkpoint), SETTINGS, "cuda")
     with pytest.raises(CheckpointError, match="holds no Hugging Face checkpoint"):
         VllmSampler(str(tmp_path), SETTINGS, "cpu")
-    with VllmSampler(str(checkpoint), SETTINGS, "cpu") as idle:
+    with closing(VllmSampler(str(checkpoint), SETTINGS, "cpu")) as idle:
         idle.check(PROBLEMS)
     assert own_processes() == before
 

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from real.config import TorchRun
-from real.engines.run_files import metrics_line, samples_frame
+from real.engines.run_files import metrics_line, samples_frame, samples_table
 from real.engines.torch.update import Batch, Gradient, clipped_fraction, learning_rate_at, scores
 from real.exact import sequence_weights
 from real.models.batched_sampler import Rollouts
@@ -54,27 +53,12 @@ def gradient_samples(step: int, method: str, objective: Objective, batch: Batch,
     }
 
 
-def durations(clock: list[float]) -> dict[str, float]:
-    """Seconds between the four times taken in a step."""
-    phases = ("sample_seconds", "update_seconds", "validate_seconds")
-    return {phase: clock[i + 1] - clock[i] for i, phase in enumerate(phases)}
-
-
 def write_results(output: Path, state: dict[str, Any]) -> None:
     """The files of a finished run, from its state."""
     output.mkdir(parents=True, exist_ok=True)
     for name in ("metrics", "timings"):
         write_json_lines(output / f"{name}.jsonl", state[name])
-    frames = [samples_frame(0, "", (), (), ()), *(samples_frame(**sample) for sample in state["samples"])]
-    write_table(output / "gradient_samples.parquet", pd.concat(frames))
-
-
-def log_line(run: TorchRun, line: dict[str, Any]) -> str:
-    """A step in the log."""
-    text = f"step {line['step']}/{run.training.steps} reward {line['reward_mean']:.3f}"
-    if line["val_pass_at_1"] is not None:
-        text += f" validation {line['val_pass_at_1']:.3f}"
-    return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"
+    write_table(output / "gradient_samples.parquet", samples_table(samples_frame(**kept) for kept in state["samples"]))
 
 
 def _mean(values: torch.Tensor) -> float | None:

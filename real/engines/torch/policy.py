@@ -3,18 +3,17 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.models.auto import AutoModelForCausalLM, AutoTokenizer
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
 from transformers.models.qwen2 import Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from real.config import Policy
 from real.engines.finite import require_finite
-from real.models.checkpoints import loading, refuse_missing_weights, refuse_more_than_data
+from real.models.checkpoints import load_model, refuse_more_than_data
 from real.models.device import move
 from real.system.files import writing
 from real.tasks.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, build_tokenizer
@@ -91,11 +90,8 @@ def _bucket_log_probs(
     """(rows, longest response of the bucket) log-probs; positions past a row's length hold unused values."""
     width = max(int(length.max()), 1)
     start = torch.tensor([len(prompt) for prompt in prompts], device=response.device)
-    column = torch.arange(int(start.max()) + width, device=response.device)[None, :]
-    sequence = torch.zeros(len(prompts), column.shape[1], dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        sequence[row, : len(prompt)] = torch.tensor(prompt)
-    sequence = sequence.to(response.device)
+    padded = pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True)
+    sequence = torch.nn.functional.pad(padded, (0, width)).to(response.device)
     response_at = start[:, None] + torch.arange(width, device=response.device)[None, :]
     sequence.scatter_(1, response_at, response[:, :width])
     hidden = model.model(input_ids=sequence, use_cache=False).last_hidden_state
@@ -136,8 +132,8 @@ def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
         unfinished.rename(folder)
 
 
-def load_checkpoint(folder: str | Path, device: torch.device) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model (evaluation mode) and tokenizer of a checkpoint folder.
+def load_checkpoint(folder: str | Path, device: torch.device) -> PreTrainedModel:
+    """The model of a checkpoint folder in float32 and evaluation mode; the task has a tokenizer of its own.
 
     Raises:
         FileNotFoundError: ``folder`` holds no checkpoint.
@@ -147,11 +143,4 @@ def load_checkpoint(folder: str | Path, device: torch.device) -> tuple[PreTraine
     if not (path / "config.json").exists():
         raise FileNotFoundError(f"{path}: holds no Hugging Face checkpoint (config.json is missing); train it first")
     refuse_more_than_data(path)
-    with loading(path):
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-    model, info = loaded
-    refuse_missing_weights(path, info)
-    return move(model, device).eval(), tokenizer
+    return move(load_model(path, dtype=torch.float32, trust_remote_code=False), device).eval()

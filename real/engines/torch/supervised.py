@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
@@ -32,6 +33,8 @@ from real.tasks.arithmetic import (
     worked_solution,
 )
 
+# prompt ids, (N, T) response, (N, T) mask
+Rows = tuple[list[list[int]], Tensor, Tensor]
 EASY_OPERANDS = 3
 LOG_EVERY = 50
 
@@ -46,22 +49,19 @@ def learning_rate_at(phase: Phase, step: int) -> float:
 
 
 def draw_solutions(
-    scale: ArithmeticScale, prompts: TrainingPrompts, phase_index: int, step: int
-) -> tuple[list[list[int]], Tensor, Tensor]:
-    """One step's rows, a function of (base.seed, phase, step) alone: prompt ids, (N, T) response, (N, T) mask."""
+    scale: ArithmeticScale, prompts: TrainingPrompts, phase_index: int, step: int, device: torch.device
+) -> Rows:
+    """One step's rows on ``device``, a function of (base.seed, phase, step) alone."""
     phase = scale.base.phases[phase_index]
     rng = random.Random(f"base {scale.base.seed} {phase_index} {step}")
     easy = step < phase.easy_fraction * phase.steps
     families = [f for f in prompts.families if not easy or FAMILIES[f][0] <= EASY_OPERANDS]
     teacher = Teacher(phase.direct, phase.skip, phase.left_to_right, phase.misconception)
     texts = prompts.draw(scale.base.batch_rows, rng, families)
-    answers = [encode(worked_solution(text, teacher, rng, scale.base.seed)) for text in texts]
-    response = torch.zeros(len(texts), max(map(len, answers)), dtype=torch.long)
-    mask = torch.zeros_like(response)
-    for row, answer in enumerate(answers):
-        response[row, : len(answer)] = torch.tensor(answer)
-        mask[row, : len(answer)] = 1
-    return [encode(text) for text in texts], response, mask
+    answers = [torch.tensor(encode(worked_solution(text, teacher, rng, scale.base.seed))) for text in texts]
+    response = pad_sequence(answers, batch_first=True)
+    mask = pad_sequence([torch.ones_like(answer) for answer in answers], batch_first=True)
+    return [encode(text) for text in texts], response.to(device), mask.to(device)
 
 
 def train_base(
@@ -75,10 +75,7 @@ def train_base(
         The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.
 
     Raises:
-        FolderInUseError: another process holds that folder.
-        OtherRunError: it is another run's, and the scale is protected.
-        NotFiniteError: NaN or infinity; the last saved state is from before it.
-        Stopped: it was asked to end, and has saved its last step.
+        FolderInUseError, OtherRunError, NotFiniteError, Stopped: see :func:`real.engines.torch.train.train`.
     """
     device = prepare_torch(scale.base_device)
     limit = max(scale.training.max_response_tokens, scale.evaluation.max_response_tokens)
@@ -92,8 +89,6 @@ def train_base(
     with open_work_folder(results / "work" / folder, made_by, scale.protected, scale.accept_code) as work:
         state = work.load()
         earlier = work.goes_on_after(state["done"] if state else 0)
-        if state is not None:
-            print(f"base: resumes after step {state['done']} of {_steps(scale)}", flush=True)
         lines = train_steps(model, scale, state or {"done": 0, "lines": [], "timings": []}, work, checkpoint_every)
         save_checkpoint(model, results / folder / "model")
         write_json_lines(results / folder / "metrics.jsonl", lines)
@@ -104,19 +99,19 @@ def train_base(
 def train_steps(
     model: PreTrainedModel, scale: ArithmeticScale, state: dict[str, Any], work: WorkFolder, checkpoint_every: int
 ) -> list[dict[str, Any]]:
-    """The steps that ``state`` lacks, saved to ``work`` every few steps, at the last one and when asked to end.
+    """The lines of metrics.jsonl, after the steps that ``state`` lacks.
 
-    Returns:
-        The lines of metrics.jsonl.
+    They are saved to ``work`` every few steps, at the last one and when asked to end.
     """
-    task, device, total = scale.task, model.device, _steps(scale)
+    task = scale.task
     prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
     schedule = [(i, step) for i, phase in enumerate(scale.base.phases) for step in range(phase.steps)]
-    done, lines, timings = state["done"], state["lines"], state["timings"]
+    done, total, lines, timings = state["done"], len(schedule), state["lines"], state["timings"]
     work.note(timings=timings)
     saved = done or None
     optimizer = _new_optimizer(model)
     if done:
+        print(f"base: resumes after step {done} of {total}", flush=True)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
     with graceful_stop() as stopping:
@@ -125,18 +120,16 @@ def train_steps(
         for at, (phase_index, step) in enumerate(progress, done + 1):
             if step == 0:
                 optimizer = _new_optimizer(model)
-            rate = learning_rate_at(scale.base.phases[phase_index], step)
-            ids, response, mask = draw_solutions(scale, prompts, phase_index, step)
-            response, mask = response.to(device), mask.to(device)
             with explained("base", at, saved, f"lower base.phases[{phase_index}].learning_rate"):
-                loss = _update(model, optimizer, ids, response, mask, rate)
+                rows = draw_solutions(scale, prompts, phase_index, step, model.device)
+                loss, rate = train_step(model, optimizer, rows, scale.base.phases[phase_index], step)
                 if at % LOG_EVERY == 0 or at == total:
                     lines.append({"step": at, "phase": phase_index, "loss": loss, "learning_rate": rate})
                     tqdm.write(f"base: step {at}/{total} loss {loss:.3f}")
                 # asked once: what is said to be saved is
                 stop = stopping()
                 if stop or at % checkpoint_every == 0 or at == total:
-                    require_sound(model, ids, response, mask, 1.0)
+                    require_sound(model, *rows, 1.0)
                     timings.append({"step": at, "update_seconds": time.perf_counter() - began})
                     began = time.perf_counter()
                     measured = {"done": at, "lines": lines, "timings": timings}
@@ -151,33 +144,26 @@ def train_steps(
     return lines
 
 
-def _update(
-    model: PreTrainedModel,
-    optimizer: torch.optim.Optimizer,
-    ids: list[list[int]],
-    response: Tensor,
-    mask: Tensor,
-    rate: float,
-) -> float:
-    """One AdamW step at learning rate ``rate``; the loss before it.
+def train_step(
+    model: PreTrainedModel, optimizer: torch.optim.Optimizer, rows: Rows, phase: Phase, step: int
+) -> tuple[float, float]:
+    """One AdamW step on the rows of :func:`draw_solutions`; the loss before it, and its learning rate.
 
     Raises:
         FloatingPointError: a loss or gradient that is not finite; the optimizer did not step with it.
     """
-    loss = -token_log_probs(model, ids, response, mask, 1.0).sum() / mask.sum()
+    _, _, mask = rows
+    loss = -token_log_probs(model, *rows, 1.0).sum() / mask.sum()
     require_finite("loss", loss.item())
     optimizer.zero_grad()
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     require_finite("gradient's norm", norm.item())
+    rate = learning_rate_at(phase, step)
     for parameters in optimizer.param_groups:
         parameters["lr"] = rate
     optimizer.step()
-    return loss.item()
-
-
-def _steps(scale: ArithmeticScale) -> int:
-    return sum(phase.steps for phase in scale.base.phases)
+    return loss.item(), rate
 
 
 def _new_optimizer(model: torch.nn.Module) -> torch.optim.Optimizer:

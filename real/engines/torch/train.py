@@ -17,6 +17,7 @@ import random
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ from real.config import TorchRun
 from real.counterfactual import make_any_objective
 from real.engines.alarms import Alarms
 from real.engines.finite import explained, require_finite
-from real.engines.run_files import metrics_line
-from real.engines.torch.measure import durations, gradient_samples, log_line, step_metrics, write_results
+from real.engines.run_files import log_line, metrics_line
+from real.engines.torch.measure import gradient_samples, step_metrics, write_results
 from real.engines.torch.policy import load_checkpoint, require_sound, save_checkpoint, token_log_probs
 from real.engines.torch.stale import SamplingPolicy
 from real.engines.torch.update import Batch, Gradient, accumulate_gradient, learning_rate_at
@@ -79,15 +80,13 @@ def train(
     interruption it resumes from ``work_folder``; on a CPU the results are byte-identical to an uninterrupted run.
 
     Args:
-        protected: refuse a ``work_folder`` of another configuration, code or base model, rather than start anew.
-        accepted: digests of other code; the run continues from what it saved.
+        protected, accepted: of ``work_folder``; see :func:`open_work_folder`.
 
     Returns:
         The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.
 
     Raises:
-        FolderInUseError: another process holds ``work_folder``.
-        OtherRunError: ``work_folder`` is another run's, and protected.
+        FolderInUseError, OtherRunError: see :func:`open_work_folder`.
         NotFiniteError: NaN or infinity; the last saved state is from before it.
         Stopped: it was asked to end, and has saved its last step.
         ConfigError: the configured device is missing.
@@ -100,18 +99,9 @@ def train(
         "base model": content_digest(base),
     }
     with open_work_folder(work_folder, made_by, protected, accepted) as work:
-        state = work.load()
-        earlier = work.goes_on_after(state["metrics"][-1]["step"] if state else 0)
-        if state is None:
-            with explained(learner.name, 0, None, f"make the base model ({base}) again: it is damaged"):
-                first = metrics_line(step=0, val_pass_at_1=validate(learner.model, run, 0))
-            state = {"metrics": [first], "timings": [], "samples": [], "mini_batches": 0, "one_sided": 0}
-        else:
-            learner.model.load_state_dict(state.pop("model"))
-            learner.optimizer.load_state_dict(state.pop("optimizer"))
-            learner.sampling.resume(state.pop("past", []))
-            done = state["metrics"][-1]["step"]
-            print(f"{learner.name}: {_resumes(done, run.training.steps)}", flush=True)
+        saved = work.load()
+        earlier = work.goes_on_after(saved["metrics"][-1]["step"] if saved else 0)
+        state = first_state(learner, base) if saved is None else resumed(learner, saved)
         work.note(metrics=state["metrics"], timings=state["timings"])
         train_steps(learner, state, work)
         write_results(output, state)
@@ -123,16 +113,40 @@ def train(
 def start(run: TorchRun, base: Path) -> Learner:
     """The run before its first step."""
     device, task = prepare_torch(run.device), run.task
-    model, _ = load_checkpoint(base, device)
-    reference = load_checkpoint(base, device)[0].requires_grad_(False) if run.settings.kl_coefficient > 0 else None
+    model = load_checkpoint(base, device)
+    reference = load_checkpoint(base, device).requires_grad_(False) if run.settings.kl_coefficient > 0 else None
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=0.0, betas=(0.9, 0.999), weight_decay=run.training.weight_decay, fused=True
     )
     objective = make_any_objective(run.settings.objective, **run.settings.hyperparameters)
     prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
-    behind = load_checkpoint(base, device)[0] if run.training.staleness else model
+    behind = load_checkpoint(base, device) if run.training.staleness else model
     sampling = SamplingPolicy(model, behind, run.training.staleness)
     return Learner(run, model, sampling, reference, optimizer, objective, prompts)
+
+
+def first_state(learner: Learner, base: Path) -> dict[str, Any]:
+    """What is measured before the first step: the validation of the base model.
+
+    Raises:
+        NotFiniteError: NaN or infinity.
+    """
+    with explained(learner.name, 0, None, f"make the base model ({base}) again: it is damaged"):
+        first = metrics_line(step=0, val_pass_at_1=validate(learner.model, learner.run, 0))
+    return {"metrics": [first], "timings": [], "samples": [], "mini_batches": 0, "one_sided": 0}
+
+
+def resumed(learner: Learner, state: dict[str, Any]) -> dict[str, Any]:
+    """What was measured until a saved state, whose weights the learner takes."""
+    learner.model.load_state_dict(state.pop("model"))
+    learner.optimizer.load_state_dict(state.pop("optimizer"))
+    learner.sampling.resume(state.pop("past", []))
+    done, steps = state["metrics"][-1]["step"], learner.run.training.steps
+    goes_on = f"resumes after step {done} of {steps}"
+    if done == steps:
+        goes_on = f"all {steps} steps were done before; the results are written from the saved state"
+    print(f"{learner.name}: {goes_on}", flush=True)
+    return state
 
 
 def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> None:
@@ -145,15 +159,15 @@ def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> No
     training = run.training
     done = state["metrics"][-1]["step"]
     saved = done or None
-    alarms = Alarms()
-    alarms.replay(state["metrics"])
+    alarms = Alarms(state["metrics"])
     with graceful_stop() as stopping:
         for step in tqdm(range(done + 1, training.steps + 1), name, disable=None):
             with explained(name, step, saved, "lower training.learning_rate"):
                 batch, truncated = train_step(learner, state, step)
                 line = state["metrics"][-1]
-                for text in [log_line(run, line), *alarms.see(line, truncated)]:
-                    tqdm.write(f"{name}: {text}")
+                tqdm.write(log_line(name, line, training.steps))
+                for sentence in alarms.see({**line, "truncated_fraction": truncated}):
+                    tqdm.write(f"{name}: {sentence}")
                 # asked once: what is said to be saved is
                 stop = stopping()
                 if stop or step % training.checkpoint_every == 0 or step == training.steps:
@@ -193,7 +207,9 @@ def train_step(learner: Learner, state: dict[str, Any], step: int) -> tuple[Batc
     clock.append(time.perf_counter())
 
     state["metrics"].append(line)
-    state["timings"].append({"step": step, **durations(clock)})
+    sampling, updating, validating = (after - before for before, after in pairwise(clock))
+    seconds = {"sample_seconds": sampling, "update_seconds": updating, "validate_seconds": validating}
+    state["timings"].append({"step": step, **seconds})
     if step in training.gradient_sample_steps:
         state["samples"] += [gradient_samples(step, run.method, objective, *pair) for pair in seen]
     state["mini_batches"] += len(seen)
@@ -211,14 +227,9 @@ def collect(
     """
     training = run.training
     texts = prompts.draw(training.prompts, random.Random(f"prompts {run.seed} {step}"))
-    ids = [encode(text) for text in texts]
-    uniform = torch.rand(
-        len(ids) * training.rollouts, training.max_response_tokens, generator=_generator(run.seed, step, 0)
-    )
-    rollouts = sample(model, ids, uniform, training.temperature, 1.0)
-    require_finite("log-prob of a rollout's token", rollouts.log_prob)
-    per_row = [prompt for prompt in ids for _ in range(training.rollouts)]
-    reward = _rewards(rollouts, [text for text in texts for _ in range(training.rollouts)])
+    generator = _generator(run.seed, step, 0)
+    rollouts, reward = _graded(model, texts, training.rollouts, run, generator, "rollout")
+    per_row = [encode(text) for text in texts for _ in range(training.rollouts)]
     reference_log_prob = torch.zeros_like(rollouts.log_prob)
     if reference is not None:
         with torch.no_grad():
@@ -282,12 +293,20 @@ def validate(model: PreTrainedModel, run: TorchRun, step: int) -> float:
     correct = 0.0
     for start in range(0, len(problems), VALIDATION_CHUNK):
         chunk = [text_of(problem) for problem in problems[start : start + VALIDATION_CHUNK]]
-        asked = [text for text in chunk for _ in range(training.validation_samples)]
-        uniform = torch.rand(len(asked), training.max_response_tokens, generator=generator)
-        rollouts = sample(model, [encode(text) for text in chunk], uniform, training.temperature, 1.0)
-        require_finite("log-prob of a validation rollout's token", rollouts.log_prob)
-        correct += _rewards(rollouts, asked).sum().item()
+        _, reward = _graded(model, chunk, training.validation_samples, run, generator, "validation rollout")
+        correct += reward.sum().item()
     return correct / (len(problems) * training.validation_samples)
+
+
+def _graded(
+    model: PreTrainedModel, texts: list[str], count: int, run: TorchRun, generator: torch.Generator, what: str
+) -> tuple[Rollouts, torch.Tensor]:
+    """``count`` responses to each prompt, side by side, and their rewards."""
+    training = run.training
+    uniform = torch.rand(len(texts) * count, training.max_response_tokens, generator=generator)
+    rollouts = sample(model, [encode(text) for text in texts], uniform, training.temperature, 1.0)
+    require_finite(f"log-prob of a {what}'s token", rollouts.log_prob)
+    return rollouts, _rewards(rollouts, [text for text in texts for _ in range(count)])
 
 
 def _rewards(rollouts: Rollouts, prompts: list[str]) -> torch.Tensor:
@@ -300,9 +319,3 @@ def _rewards(rollouts: Rollouts, prompts: list[str]) -> torch.Tensor:
 def _generator(seed: int, step: int, stream: int) -> torch.Generator:
     """Random numbers of one (seed, step, stream)."""
     return torch.Generator().manual_seed(random.Random(f"rollouts {seed} {step} {stream}").getrandbits(63))
-
-
-def _resumes(done: int, steps: int) -> str:
-    if done == steps:
-        return f"all {steps} steps were done before; the results are written from the saved state"
-    return f"resumes after step {done} of {steps}"

@@ -1,6 +1,6 @@
 """One optimizer update on one mini-batch, exact under any micro-batch size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -36,15 +36,8 @@ class Batch:
 
     def select(self, rows: Tensor) -> "Batch":
         """The rows with the given (k,) indices."""
-        return Batch(
-            [self.prompts[row] for row in rows.tolist()],
-            self.response[rows],
-            self.mask[rows],
-            self.old_log_prob[rows],
-            self.reference_log_prob[rows],
-            self.group[rows],
-            self.reward[rows],
-        )
+        prompts, *tensors = (getattr(self, field.name) for field in fields(self))
+        return Batch([prompts[row] for row in rows.tolist()], *(tensor[rows] for tensor in tensors))
 
 
 @dataclass
@@ -83,7 +76,6 @@ def accumulate_gradient(
     Raises:
         FloatingPointError: log-probs, weights or a loss that are not finite.
     """
-    tokens = batch.mask.sum().clamp(min=1)
     live = objective.live_rows(batch.group, batch.reward) | (kl_coefficient > 0)
     micro_batches = [rows for rows in live.nonzero().squeeze(1).split(micro_batch_rows) if len(rows)]
     without_gradient = live.logical_not().nonzero().squeeze(1)
@@ -92,16 +84,13 @@ def accumulate_gradient(
         part = batch.select(rows)
         return token_log_probs(model, part.prompts, part.response, part.mask, temperature)
 
+    single = log_probs(micro_batches[0]) if len(micro_batches) == 1 else None
     detached = torch.zeros(batch.mask.shape, dtype=model.dtype, device=batch.mask.device)
-    single = None
-    if len(micro_batches) == 1:
-        single = log_probs(micro_batches[0])
-        detached[micro_batches[0]] = single.detach()
     with torch.no_grad():
-        for rows in [without_gradient, *(micro_batches if single is None else [])]:
-            if len(rows):
-                detached[rows] = log_probs(rows)
-
+        if len(without_gradient):
+            detached[without_gradient] = log_probs(without_gradient)
+        for rows in micro_batches:
+            detached[rows] = log_probs(rows) if single is None else single
     log_ratio = detached - batch.old_log_prob
     require_finite("log-ratio of a response token", log_ratio[batch.mask == 1])
     weights = token_weights(objective, log_ratio, batch.mask, batch.group, batch.reward)
@@ -111,7 +100,7 @@ def accumulate_gradient(
         loss = surrogate(log_prob, weights[rows])
         if kl_coefficient > 0:
             penalty = kl_to_reference(log_prob, batch.reference_log_prob[rows], batch.mask[rows])
-            loss = loss + kl_coefficient * penalty / tokens
+            loss = loss + kl_coefficient * penalty / batch.mask.sum().clamp(min=1)
         require_finite("loss", loss.item())  # a clamp hides NaN from the gradient
         loss.backward()
     return Gradient(log_ratio, weights)

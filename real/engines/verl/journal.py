@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from real.engines.run_files import metrics_line, samples_frame
+from real.engines.run_files import metrics_line, samples_frame, samples_table
 from real.system.files import read_json_lines, read_table, write_json_lines, write_table
 
 # of verl's timers, in seconds; what they hold is said in docs/metrics.md
@@ -102,7 +102,7 @@ class Journal:
     def samples(self) -> pd.DataFrame:
         """All gradient samples, in the order of their steps."""
         paths = sorted(self.folder.glob("samples-*.parquet"), key=lambda path: int(path.stem.removeprefix("samples-")))
-        return pd.concat([samples_frame(0, "", (), (), ()), *map(read_table, paths)], ignore_index=True)
+        return samples_table(map(read_table, paths))
 
 
 def timings_line(step: int, timers: Mapping[str, float]) -> dict[str, float]:

@@ -11,9 +11,6 @@ from real.tasks.arithmetic import TrainingPrompts, held_out_problems, problem_of
 from real.tasks.datasets import load_problems
 from real.tasks.problems import Problem
 
-# one name for all, so that verl reports one validation figure
-VALIDATION = "validation"
-
 
 def write_prompts(run: VerlRun, folder: Path) -> tuple[Path, Path]:
     """Write ``train.parquet`` and ``validation.parquet``.
@@ -39,8 +36,9 @@ def write_prompts(run: VerlRun, folder: Path) -> tuple[Path, Path]:
         train, validation = load_problems(run.data.train), load_problems(run.data.validation)
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "train.parquet", folder / "validation.parquet"
-    for path, problems, source_name in zip(paths, (train, validation), ("train", VALIDATION), strict=True):
-        frame(problems, source_name).to_parquet(path, index=False)
+    for path, problems in zip(paths, (train, validation), strict=True):
+        # one source for all of a file, so that verl reports one validation figure
+        frame(problems, path.stem).to_parquet(path, index=False)
     return paths
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from real.config import VerlRun
 from real.engines.verl.coverage import OWN_LOSSES, loss_of
 from real.engines.verl.hooks import VerlError
 from real.engines.verl.trainer import TRAINER
+from real.system.code import ROOT
 
 ACTOR, ROLLOUT, REFERENCE, MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "ref", "model"))
-ROOT = Path(__file__).resolve().parents[3]
 AGENT_LOOPS = Path(__file__).with_name("agent_loops.yaml")
 # verl's dual clip bounds the loss of negatives at this ratio; at its default of 3 it would remove the gradient
 # domination that the paper describes
@@ -35,20 +34,29 @@ def compose_config(run: VerlRun, model: Path, prompts: tuple[Path, Path], work_f
     Raises:
         VerlError: something that verl can't do, or would silently do otherwise.
     """
-    with _hydra():
-        config = compose("ppo_trainer", overrides=[f"{key}={_text(value)}" for key, value in _overrides(run).items()])
-    paths = {
-        "actor_rollout_ref.model.path": str(model.resolve()),
+    config = verl_defaults()
+    values = {
+        **_overrides(run),
+        f"{MODEL}.path": str(model.resolve()),
         "data.train_files": str(prompts[0].resolve()),
         "data.val_files": str(prompts[1].resolve()),
-        "actor_rollout_ref.rollout.agent.agent_loop_config_path": str(AGENT_LOOPS),
+        f"{ROLLOUT}.agent.agent_loop_config_path": str(AGENT_LOOPS),
         "trainer.default_local_dir": str((work_folder / "checkpoints").resolve()),
+        # what RealTrainer needs besides verl's keys
+        f"+trainer.v1.{TRAINER}": {"work_folder": str(work_folder.resolve()), "run": run.model_dump(mode="json")},
     }
-    for key, value in paths.items():
-        OmegaConf.update(config, key, value)
-    OmegaConf.update(config, f"trainer.v1.{TRAINER}", _ours(run, work_folder), force_add=True)
+    for key, value in values.items():
+        # refuses a key that verl's schema lacks, unless it is added
+        OmegaConf.update(config, key.removeprefix("+"), value, force_add=key.startswith("+"))
     check(config, run)
     return config
+
+
+def verl_defaults() -> DictConfig:
+    """verl's configuration as its files have it, whatever hydra was used for before."""
+    GlobalHydra.instance().clear()
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        return compose("ppo_trainer")
 
 
 def check(config: DictConfig, run: VerlRun) -> None:
@@ -258,36 +266,3 @@ def _under(section: str, values: dict[str, Any]) -> dict[str, Any]:
 def _longest(run: VerlRun) -> int:
     """Tokens of the longest row."""
     return run.max_prompt_tokens + run.training.max_response_tokens
-
-
-def _ours(run: VerlRun, work_folder: Path) -> dict[str, Any]:
-    """What RealTrainer needs besides verl's keys."""
-    training = run.training
-    return {
-        "work_folder": str(work_folder.resolve()),
-        "method": run.method,
-        "seed": run.seed,
-        "objective": run.settings.objective,
-        "hyperparameters": dict(run.settings.hyperparameters),
-        "rollouts": training.rollouts,
-        "mini_batch_prompts": training.mini_batch_prompts,
-        "max_response_tokens": training.max_response_tokens,
-        "gradient_sample_steps": list(training.gradient_sample_steps),
-    }
-
-
-def _text(value: Any) -> str:
-    """A value in hydra's override grammar."""
-    if value is None:
-        return "null"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{','.join(map(_text, value))}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-@contextlib.contextmanager
-def _hydra() -> Iterator[None]:
-    """verl's configuration files, whatever hydra was used for before."""
-    GlobalHydra.instance().clear()
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        yield

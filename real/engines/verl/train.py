@@ -20,7 +20,7 @@ from real.engines.finite import NotFiniteError
 from real.engines.verl.hooks import VerlError, check_version
 from real.engines.verl.journal import TRACKER, Journal
 from real.models.checkpoints import content_digest, first_line, refuse_more_than_data
-from real.system.code import code_digest
+from real.system.code import ROOT, code_digest
 from real.system.files import write_table
 from real.system.work_folder import open_work_folder
 from real.tasks.arithmetic import END_THINK
@@ -39,15 +39,13 @@ def train(
     Writes ``metrics.jsonl``, ``timings.jsonl``, ``gradient_samples.parquet`` and, last, ``model/``.
 
     Args:
-        protected: refuse a ``work_folder`` of another configuration, code or base model, rather than start anew.
-        accepted: digests of other code; the run continues from its checkpoints.
+        protected, accepted: of ``work_folder``; see :func:`open_work_folder`.
 
     Returns:
         The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.
 
     Raises:
-        FolderInUseError: another process holds ``work_folder``.
-        OtherRunError: ``work_folder`` is another run's, and protected.
+        FolderInUseError, OtherRunError: see :func:`open_work_folder`.
         NotFiniteError: NaN or infinity; the last checkpoint is from before it.
         VerlError: another version of verl, or a configuration or checkpoint that it can't run.
         DatasetError: a dataset that is not prepared.
@@ -69,14 +67,19 @@ def train(
                 run_verl(run, base, work_folder)
         last = work_folder / "checkpoints" / f"global_step_{run.training.steps}" / "actor"
         merge_checkpoint(last, work_folder / "model")
-        output.mkdir(parents=True, exist_ok=True)
-        for name in ("metrics.jsonl", "timings.jsonl"):
-            shutil.copyfile(work_folder / name, output / name)
-        write_table(output / "gradient_samples.parquet", Journal(work_folder).samples())
-        shutil.rmtree(output / "model", ignore_errors=True)
-        shutil.move(work_folder / "model", output / "model")
+        write_results(work_folder, output)
         work.remove()
     return earlier
+
+
+def write_results(work_folder: Path, output: Path) -> None:
+    """The files of a finished run, from its work folder; the merged model is moved."""
+    output.mkdir(parents=True, exist_ok=True)
+    for name in ("metrics.jsonl", "timings.jsonl"):
+        shutil.copyfile(work_folder / name, output / name)
+    write_table(output / "gradient_samples.parquet", Journal(work_folder).samples())
+    shutil.rmtree(output / "model", ignore_errors=True)
+    shutil.move(work_folder / "model", output / "model")
 
 
 def last_checkpoint(work_folder: Path) -> int:
@@ -102,11 +105,8 @@ def is_trained(work_folder: Path, steps: int) -> bool:
 
     verl names a step in the tracker once its checkpoint is complete; the journal's line has the validation after it.
     """
-    tracker = work_folder / TRACKER
-    if not tracker.exists() or tracker.read_text() != str(steps):
-        return False
-    lines = Journal(work_folder).lines()
-    return bool(lines) and lines[-1]["step"] == steps and lines[-1]["val_pass_at_1"] is not None
+    validated = {line["step"] for line in Journal(work_folder).lines() if line["val_pass_at_1"] is not None}
+    return last_checkpoint(work_folder) == steps and steps in validated
 
 
 def run_verl(run: VerlRun, base: Path, work_folder: Path) -> None:
@@ -187,10 +187,9 @@ def config_environment(run: VerlRun) -> None:
         # gloo binds to what the machine's name resolves to
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     # Ray's workers start in another folder; `real` is imported from here
-    root = str(Path(__file__).resolve().parents[3])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if root not in paths:
-        os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, paths)])
+    if str(ROOT) not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, paths)])
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from verl.utils.metric import reduce_metrics
 from verl.utils.py_functional import rename_dict
 from verl.utils.seqlen_balancing import log_seqlen_unbalance
 
+from real.config import VerlRun
 from real.engines.alarms import Alarms
 from real.engines.finite import not_finite
-from real.engines.run_files import metrics_line
+from real.engines.run_files import log_line, metrics_line
 from real.engines.verl.balance import mini_batches, order_rows
 from real.engines.verl.journal import Journal, step_line, timings_line, validation_score
 from real.engines.verl.worker import RealActorRolloutRefWorker, check_groups
@@ -33,12 +34,10 @@ class RealTrainer(PPOTrainerSync):
 
     def __init__(self, config: Any):
         super().__init__(config)
-        self.ours = OmegaConf.to_container(config.trainer.v1[TRAINER], resolve=True)
-        self.journal = Journal(Path(self.ours["work_folder"]))
-        self.alarms = Alarms()
-        self.step_rows: dict[str, Any] = {}
-        self.line: dict[str, Any] = {}
-        self.mismatch: float | None = None
+        ours = OmegaConf.to_container(config.trainer.v1[TRAINER])
+        self.ours = VerlRun.model_validate(ours["run"])
+        self.journal = Journal(Path(ours["work_folder"]))
+        self.name = f"{self.ours.method} seed {self.ours.seed}"
 
     @property
     def trainer_mode(self) -> str:
@@ -57,23 +56,20 @@ class RealTrainer(PPOTrainerSync):
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
         self.journal.rewind(self.global_steps)
-        self.alarms.replay(self.journal.lines())
+        self.alarms = Alarms(self.journal.lines())
         if self.global_steps:
-            print(f"{self._name()}: resumes after step {self.global_steps} of {self.total_training_steps}", flush=True)
+            print(f"{self.name}: resumes after step {self.global_steps} of {self.total_training_steps}", flush=True)
 
     def _validate(self) -> dict[str, float]:
         found = super()._validate()
-        lines = self.journal.lines()
-        if self.global_steps == 0:
+        lines, step = self.journal.lines(), self.global_steps
+        validates = step % self.config.trainer.test_freq == 0 or step == self.total_training_steps
+        if step == 0:
             self.journal.write(metrics_line(step=0, val_pass_at_1=validation_score(found)))
-        elif lines[-1]["step"] == self.global_steps and self._validates(self.global_steps):
+        elif lines[-1]["step"] == step and validates:
             # killed between the checkpoint and its validation; these are the same weights
             self.journal.write({**lines[-1], "val_pass_at_1": validation_score(found)})
         return found
-
-    def _validates(self, step: int) -> bool:
-        """Whether a step is one of those that are validated."""
-        return step % self.config.trainer.test_freq == 0 or step == self.total_training_steps
 
     def _save_checkpoint(self) -> None:
         self.journal.write(self.line)
@@ -87,14 +83,13 @@ class RealTrainer(PPOTrainerSync):
         prompts = sorted(set(zip(index, uid, strict=True)))
         group = [prompts.index(prompt) for prompt in zip(index, uid, strict=True)]
         label = [int(extra_fields["reward_extra_info"]["acc"]) for extra_fields in extra]
-        check_groups(group, self.ours["rollouts"])
+        check_groups(group, self.ours.training.rollouts)
         columns = TensorDict({"group": torch.tensor(group), "label": torch.tensor(label)}, batch_size=len(group))
         batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=columns) or batch
 
         lengths = [tag["seq_len"] for tag in batch.tags]
-        batches = mini_batches(
-            sorted(set(group)), self.ours["mini_batch_prompts"], f"mini-batches {self.ours['seed']} {self.global_steps}"
-        )
+        seed = f"mini-batches {self.ours.seed} {self.global_steps}"
+        batches = mini_batches(sorted(set(group)), self.ours.training.mini_batch_prompts, seed)
         ranks = self._ranks()
         order = order_rows(group, lengths, batches, ranks)
         batch.reorder(order)
@@ -118,9 +113,9 @@ class RealTrainer(PPOTrainerSync):
         return batch
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        rows = self.ours["mini_batch_prompts"] * self.ours["rollouts"]
-        actor = self.config.actor_rollout_ref.actor
-        keep = self.global_steps in self.ours["gradient_sample_steps"]
+        settings, training, actor = self.ours.settings, self.ours.training, self.config.actor_rollout_ref.actor
+        rows = training.mini_batch_prompts * training.rollouts
+        keep = self.global_steps in training.gradient_sample_steps
         batch.extra_info |= {
             "calculate_entropy": False,
             "global_batch_size": rows,
@@ -128,21 +123,21 @@ class RealTrainer(PPOTrainerSync):
             "epochs": actor.ppo_epochs,
             "seed": actor.data_loader_seed,
             "dataloader_kwargs": {"shuffle": actor.shuffle},
-            "temperature": self.config.actor_rollout_ref.rollout.temperature,
-            "objective": self.ours["objective"],
-            "hyperparameters": self.ours["hyperparameters"],
-            "rollouts": self.ours["rollouts"],
+            "temperature": training.temperature,
+            "objective": settings.objective,
+            "hyperparameters": settings.hyperparameters,
+            "rollouts": training.rollouts,
             "keep_rows": keep,
         }
         output = tu.get(self.actor_rollout_wg.update_actor(batch), "metrics")
         if keep:
-            self.journal.keep_samples(self.global_steps, self.ours["method"], output.pop("rows"))
+            self.journal.keep_samples(self.global_steps, self.ours.method, output.pop("rows"))
         ours = {name: output.pop(name) for name in list(output) if name.startswith("update/")}
         found = rename_dict(output, "actor/")
         found["perf/mfu/actor"] = found.pop("actor/mfu")
         metrics.update(reduce_metrics({**found, **ours}))
         self.line = step_line(self.global_steps, **self.step_rows, verl=metrics)
-        check_finite(self.line, self._name(), self.config.trainer.save_freq)
+        check_finite(self.line, self.name, self.config.trainer.save_freq)
         return batch
 
     def _compute_metrics(
@@ -152,14 +147,11 @@ class RealTrainer(PPOTrainerSync):
         line = {**self.line, "val_pass_at_1": validation_score(metrics)}
         self.journal.write(line)
         self.journal.write(timings_line(global_steps, timing_raw), "timings")
-        print(self._log_line(line), flush=True)
-        truncated = sum(length >= self.ours["max_response_tokens"] for length in self.step_rows["length"])
-        for sentence in self.alarms.see(
-            line,
-            truncated_fraction=truncated / len(self.step_rows["length"]),
-            mismatch=self.mismatch,
-        ):
-            print(f"{self._name()}: {sentence}", flush=True)
+        print(log_line(self.name, line, self.total_training_steps), flush=True)
+        cut = [length >= self.ours.training.max_response_tokens for length in self.step_rows["length"]]
+        beside = {"truncated_fraction": sum(cut) / len(cut), "mismatch": self.mismatch}
+        for sentence in self.alarms.see({**line, **beside}):
+            print(f"{self.name}: {sentence}", flush=True)
 
     def _ranks(self) -> int:
         """Data-parallel size of the policy's workers."""
@@ -167,15 +159,6 @@ class RealTrainer(PPOTrainerSync):
         if "actor" not in workers._dispatch_info:
             workers._dispatch_info["actor"] = workers._query_dispatch_info("actor")
         return max(workers._dispatch_info["actor"]) + 1
-
-    def _name(self) -> str:
-        return f"{self.ours['method']} seed {self.ours['seed']}"
-
-    def _log_line(self, line: dict[str, Any]) -> str:
-        text = f"{self._name()}: step {line['step']}/{self.total_training_steps} reward {line['reward_mean']:.3f}"
-        if line["val_pass_at_1"] is not None:
-            text += f" validation {line['val_pass_at_1']:.3f}"
-        return f"{text} entropy {line['entropy']:.3f} grad_norm {line['grad_norm']:.2f}"
 
 
 def check_finite(line: dict[str, Any], run: str, save_every: int) -> None:
