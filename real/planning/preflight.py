@@ -13,19 +13,10 @@ from real.config import Cluster, Experiment
 from real.config.paper_scale import Model
 from real.engines.verl.hooks import VERL_VERSION
 from real.planning.plan import plan
-from real.planning.probe import (
-    VISIBLE_VARIABLE,
-    Gpu,
-    read_answers,
-    read_free_bytes,
-    read_gpus,
-    read_hub,
-    read_imports,
-    read_pins,
-    visible,
-)
+from real.planning.probe import read_answers, read_free_bytes, read_hub, read_imports, read_pins
 from real.system.code import versions
 from real.system.errors import ExpectedError
+from real.system.gpus import VISIBLE, Gpu, installed, visible_of
 from real.tasks.datasets import load_problems
 from real.tasks.sources import DatasetError
 
@@ -62,7 +53,8 @@ def check(experiment: Experiment, granted_gpus: int | None = None, inputs: bool 
     scale = experiment.trained
     problems = grant_problems(scale.gpus, granted_gpus)
     if scale.device == "cuda":
-        gpus = visible(read_gpus(), os.environ.get(VISIBLE_VARIABLE))
+        all_gpus = installed()
+        gpus = None if all_gpus is None else visible_of(all_gpus, os.environ.get(VISIBLE))
         problems += gpu_problems(gpus, scale.verl_cluster)
     try:
         problems += disk_problems(plan(experiment).bytes_needed, read_free_bytes(Path(experiment.results)))
@@ -101,7 +93,7 @@ def gpu_problems(gpus: Sequence[Gpu] | None, cluster: Cluster | None) -> list[st
     """Number, memory and compute capability of the GPUs.
 
     Args:
-        gpus: those that the job may use; None: nvidia-smi can't be run.
+        gpus: those that the job may use; None: there is no driver.
         cluster: of the verl engine; None: the torch engine, which takes one GPU of any kind.
     """
     # with an existing Ray cluster the GPUs may be on other machines
@@ -116,7 +108,7 @@ def gpu_problems(gpus: Sequence[Gpu] | None, cluster: Cluster | None) -> list[st
     if len(gpus) < needed and not elsewhere:
         problems.append(
             f"cluster.gpus_per_node is {needed}, but this job can see {len(gpus)} GPUs; lower it, or run where there "
-            f"are {needed} (and check {VISIBLE_VARIABLE})"
+            f"are {needed} (and check {VISIBLE})"
         )
     if cluster is not None:
         problems += [problem for gpu in gpus for problem in _one_gpu_problems(gpu, cluster)]

@@ -1,73 +1,19 @@
 """Facts about this machine that preflight.py judges, found out without CUDA, verl, vLLM or Ray."""
 
-import math
 import re
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from real.config.paper_scale import Model
 from real.models.checkpoints import CONTENT
 
-VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 RAY_SECONDS = 5
 HUB_SECONDS = 10
 IMPORT_SECONDS = 180
-QUERY = ("index", "uuid", "name", "memory.total", "memory.free", "compute_cap")
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU as nvidia-smi describes it; memory in MiB."""
-
-    index: str
-    uuid: str
-    name: str
-    total: float
-    free: float
-    capability: float
-
-
-def read_gpus() -> list[Gpu] | None:
-    """All GPUs of this machine; None where nvidia-smi can't be run."""
-    command = ["nvidia-smi", f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return parse_gpus(done.stdout)
-
-
-def parse_gpus(lines: str) -> list[Gpu]:
-    """The GPUs of nvidia-smi's answer, one a line; a value it doesn't know ([N/A]) is NaN, below no limit."""
-
-    def number(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            return math.nan
-
-    rows = [[cell.strip() for cell in line.split(",")] for line in lines.splitlines() if line.strip()]
-    return [
-        Gpu(index, uuid, name, number(total), number(free), number(capability))
-        for index, uuid, name, total, free, capability in rows
-    ]
-
-
-def visible(gpus: Sequence[Gpu] | None, chosen: str | None) -> list[Gpu] | None:
-    """Those of the GPUs that CUDA_VISIBLE_DEVICES names, by index or by the start of a UUID.
-
-    All where it is unset, or names MIG slices, which nvidia-smi's query doesn't list.
-    """
-    if gpus is None or chosen is None or "MIG-" in chosen:
-        return None if gpus is None else list(gpus)
-    names = [name.strip() for name in chosen.split(",") if name.strip()]
-    return [gpu for gpu in gpus if any(name == gpu.index or gpu.uuid.startswith(name) for name in names)]
 
 
 def read_free_bytes(folder: Path) -> int:

@@ -4,7 +4,7 @@ Written last, by a wrapper around the job and not by the trainer, so that a fold
 variables are not recorded: they may hold secrets, and what matters of them is in the configuration.
 """
 
-import csv
+import math
 import os
 import platform
 import resource
@@ -17,6 +17,7 @@ from typing import Any
 
 from real.system.code import git_state, output_of, versions
 from real.system.files import write_json
+from real.system.gpus import Gpu, read_gpus
 
 RECORD = "provenance.json"
 # whatever the engine, those that are installed
@@ -24,7 +25,6 @@ PACKAGES = (
     *("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub", "numpy", "pandas", "pyarrow", "scipy"),
     *("pydantic", "snakemake", "math-verify", "latex2sympy2-extended", "sympy", "verl", "vllm", "ray"),
 )
-GPU_QUERY = ("name", "memory.total", "driver_version")
 
 
 @contextmanager
@@ -53,7 +53,6 @@ def recorded(
 
 def this_process() -> dict[str, Any]:
     """``command``, ``python``, ``packages`` and ``machine``, as provenance.json has them."""
-    gpus = output_of("nvidia-smi", f"--query-gpu={','.join(GPU_QUERY)}", "--format=csv,noheader")
     return {
         "command": ["python", "-m", "real", *sys.argv[1:]],
         "python": platform.python_version(),
@@ -64,15 +63,14 @@ def this_process() -> dict[str, Any]:
             "processor": _processor(),
             "cores": os.cpu_count(),
             "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-            "gpus": parse_gpus(gpus) if gpus else [],
+            "gpus": [_recorded_gpu(gpu) for gpu in read_gpus() or []],
         },
     }
 
 
-def parse_gpus(lines: str) -> list[dict[str, str]]:
-    """The GPUs of nvidia-smi's answer, one a line."""
-    keys = ("name", "memory", "driver")
-    return [dict(zip(keys, row, strict=True)) for row in csv.reader(lines.splitlines(), skipinitialspace=True)]
+def _recorded_gpu(gpu: Gpu) -> dict[str, str]:
+    memory = "" if math.isnan(gpu.total) else f"{gpu.total:.0f} MiB"
+    return {"name": gpu.name, "memory": memory, "driver": gpu.driver}
 
 
 def _taken(started: float) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""GPUs of this machine, each leased to one job by a file lock, so that single-GPU jobs side by side don't share one.
+"""GPUs of this machine: what nvidia-smi says of them, which of them this process may use, and leases of them.
 
     with lease(1):                  # sets CUDA_VISIBLE_DEVICES; before anything initialises CUDA
         train(...)
 
-A lock is released when its process ends, however it ends. Nothing here initialises CUDA in the calling process: from
-then on it would no longer see a change of CUDA_VISIBLE_DEVICES.
+A lease is a file lock per GPU, so that jobs side by side don't share one; it is released when its process ends, however
+it ends. Nothing here initialises CUDA in the calling process: from then on it would no longer see a change of
+CUDA_VISIBLE_DEVICES.
 """
 
+import math
 import os
 import stat
 import subprocess
@@ -15,17 +17,25 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 from filelock import FileLock
 
+from real.system.code import output_of
 from real.system.errors import ExpectedError
 from real.system.locks import HeldError, exclusive
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-# what stands in the variable where no GPU may be used; CUDA reads no further either
-NONE = ("", "-1", "NoDevFiles")
+# CUDA's own numbering is another than nvidia-smi's where the GPUs differ, unless it is told to use the same
+ORDER = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+QUERY = ("index", "uuid", "name", "memory.total", "memory.free", "compute_cap", "driver_version")
+# the same facts by torch, as far as it knows them
+TORCH_QUERY = """
+import torch
+for index in range(torch.cuda.device_count()):
+    gpu = torch.cuda.get_device_properties(index)
+    print(index, f"GPU-{gpu.uuid}", gpu.name, gpu.total_memory // 2**20, "", f"{gpu.major}.{gpu.minor}", "", sep=", ")
+"""
 
 
 class GpuError(ExpectedError):
@@ -34,39 +44,92 @@ class GpuError(ExpectedError):
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU.
+    """One GPU; what is unknown is NaN, below no limit, or empty.
 
     Attributes:
-        id: its name in CUDA_VISIBLE_DEVICES.
-        key: its UUID where nvidia-smi tells it. A container or a scheduler may give the same ``id`` to different GPUs,
-            but not the same key.
+        index: nvidia-smi's number. A container or a scheduler may give different GPUs the same, but not the same UUID.
+        uuid: of a MIG slice its name, which is all that is known of it.
+        total: memory, in MiB.
+        free: of it, in MiB.
+        capability: compute capability.
+        driver: its version.
     """
 
-    id: str
-    key: str
+    index: str
+    uuid: str = ""
+    name: str = ""
+    total: float = math.nan
+    free: float = math.nan
+    capability: float = math.nan
+    driver: str = ""
+
+
+def read_gpus() -> list[Gpu] | None:
+    """All GPUs of this machine by nvidia-smi; None where it can't be run."""
+    answer = output_of("nvidia-smi", f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader,nounits")
+    return None if answer is None else _parsed(answer)
+
+
+def installed() -> list[Gpu] | None:
+    """All GPUs of this machine, by nvidia-smi, else by torch; None where there is no driver."""
+    found = read_gpus()
+    if found is not None:
+        return found
+    # in a process of its own, because torch may initialise CUDA to count
+    with _environment({VISIBLE: None, **ORDER}):
+        done = subprocess.run([sys.executable, "-c", TORCH_QUERY], capture_output=True, text=True, check=True)
+    return _parsed(done.stdout) or None
+
+
+def visible() -> list[Gpu]:
+    """The GPUs that this process may use: those of CUDA_VISIBLE_DEVICES, or all of the machine."""
+    return visible_of(installed() or [], os.environ.get(VISIBLE))
+
+
+def visible_of(gpus: Sequence[Gpu], chosen: str | None) -> list[Gpu]:
+    """Those of ``gpus`` that CUDA would show under a value of CUDA_VISIBLE_DEVICES, in its order.
+
+    It names them by index, by UUID or the beginning of one, or by MIG slice, and doesn't mix these. CUDA reads no
+    further than the first name of no GPU, such as -1, or of several, and shows none if one is named twice
+    (torch.cuda._parse_visible_devices reads the variable so, without asking CUDA).
+
+    Args:
+        chosen: the value; None: unset, which shows all.
+    """
+    if chosen is None:
+        return list(gpus)
+    names, found = _names(chosen), dict[str, Gpu]()
+    for name in names:
+        gpu = _named(name, gpus)
+        if gpu is None or _kind(name) != _kind(names[0]):
+            break
+        if gpu.index in found:
+            return []
+        found[gpu.index] = gpu
+    return list(found.values())
 
 
 @contextmanager
 def lease(count: int) -> Iterator[list[str]]:
-    """Hold ``count`` GPUs of this machine and make them the only ones this process sees; the ids in use.
+    """Hold ``count`` GPUs of this machine and make them the only ones this process sees; their names in the variable.
 
-    Where CUDA_VISIBLE_DEVICES is set already, only its GPUs are considered; if it names exactly ``count``, whoever set
-    it has shared the GPUs out, and they are used as they are.
+    Where CUDA_VISIBLE_DEVICES is set already, only its GPUs are considered, under the names that it has for them; if it
+    names exactly ``count``, whoever set it has shared the GPUs out, and they are used as they are.
 
     Raises:
         GpuError: fewer are visible, or free.
     """
     given, gpus = os.environ.get(VISIBLE), visible()
-    with claim(gpus, count, _folder(), assigned=given is not None and len(gpus) == count) as ids:
-        # CUDA's own numbering is not nvidia-smi's where the GPUs differ
-        order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if given is None else {}
-        with _environment({VISIBLE: ",".join(ids), **order}):
+    names = [gpu.index for gpu in gpus] if given is None else _names(given)
+    with claim(gpus, count, _folder(), assigned=given is not None and len(gpus) == count) as taken:
+        ids = [name for name, gpu in zip(names, gpus, strict=False) if gpu in taken]
+        with _environment({VISIBLE: ",".join(ids), **ORDER}):
             yield ids
 
 
 @contextmanager
-def claim(gpus: Sequence[Gpu], count: int, folder: Path, assigned: bool = False) -> Iterator[list[str]]:
-    """Lock ``count`` of ``gpus`` by files in ``folder``; their ids.
+def claim(gpus: Sequence[Gpu], count: int, folder: Path, assigned: bool = False) -> Iterator[list[Gpu]]:
+    """Lock ``count`` of ``gpus``, by files in ``folder`` that bear their UUIDs; those taken.
 
     Args:
         assigned: take all of them, whether or not another process holds one; those that are free are locked, so that
@@ -82,7 +145,7 @@ def claim(gpus: Sequence[Gpu], count: int, folder: Path, assigned: bool = False)
             "for fewer, set the device to cpu, or start the job where there are enough"
         )
     _make_private(folder)
-    taken: list[str] = []
+    taken: list[Gpu] = []
     holders: list[str] = []
     with ExitStack() as held:
         # one job at a time chooses: two that want two GPUs each must not end up with one each
@@ -91,40 +154,57 @@ def claim(gpus: Sequence[Gpu], count: int, folder: Path, assigned: bool = False)
                 if len(taken) == count:
                     break
                 try:
-                    held.enter_context(exclusive(folder / gpu.key.replace("/", "_")))
-                    taken.append(gpu.id)
+                    held.enter_context(exclusive(folder / (gpu.uuid or gpu.index).replace("/", "_")))
+                    taken.append(gpu)
                 except HeldError as error:
-                    holders.append(f"GPU {gpu.id} by process {error.pid}")
+                    holders.append(f"GPU {gpu.index} by process {error.pid}")
         if len(taken) < count and not assigned:
             raise GpuError(
                 f"{_gpus(count)} asked for, but {len(taken)} of {len(gpus)} free: {', '.join(holders)}; wait for these "
                 f"processes to finish, or run fewer jobs at once (snakemake --resources gpu={len(gpus)})"
             )
-        yield [gpu.id for gpu in gpus] if assigned else taken
+        yield list(gpus) if assigned else taken
 
 
-def visible() -> list[Gpu]:
-    """The GPUs that this process may use: those of CUDA_VISIBLE_DEVICES, or all of the machine."""
-    found, given = _installed(), os.environ.get(VISIBLE)
-    if given is None:
-        return found
-    keys = {name: gpu.key for gpu in found for name in (gpu.id, gpu.key)}
-    names = takewhile(lambda name: name not in NONE, (part.strip() for part in given.split(",")))
-    return [Gpu(name, keys.get(name, name)) for name in names]
+def _parsed(lines: str) -> list[Gpu]:
+    """The GPUs of an answer to the query, one a line; other lines, as where there are none, say nothing of a GPU."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in lines.splitlines()]
+    return [
+        Gpu(index, uuid, _text(name), _number(total), _number(free), _number(capability), _text(driver))
+        for index, uuid, name, total, free, capability, driver in (row for row in rows if len(row) == len(QUERY))
+    ]
 
 
-def _installed() -> list[Gpu]:
-    """All GPUs of the machine, by nvidia-smi, else by torch."""
+def _text(cell: str) -> str:
+    """Empty for [N/A] and its like."""
+    return "" if cell.startswith("[") else cell
+
+
+def _number(cell: str) -> float:
     try:
-        command = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
-        return [Gpu(*(part.strip() for part in line.split(","))) for line in lines]
-    except (OSError, subprocess.SubprocessError):
-        # in a process of its own, because torch may initialise CUDA to count
-        count = "import torch; print(torch.cuda.device_count())"
-        with _environment({VISIBLE: None}):
-            done = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True, check=True)
-        return [Gpu(str(i), str(i)) for i in range(int(done.stdout))]
+        return float(cell)
+    except ValueError:
+        return math.nan
+
+
+def _names(chosen: str) -> list[str]:
+    return [name.strip() for name in chosen.split(",")]
+
+
+def _kind(name: str) -> str:
+    """How a GPU is named: by "GPU-…", by "MIG-…", or by a number."""
+    return name[:4] if name.startswith(("GPU-", "MIG-")) else ""
+
+
+def _named(name: str, gpus: Sequence[Gpu]) -> Gpu | None:
+    """The one GPU that a name stands for; None: there is none, or several."""
+    if _kind(name) == "MIG-":
+        return Gpu(index=name, uuid=name)
+    if _kind(name) == "GPU-":
+        found = [gpu for gpu in gpus if gpu.uuid.startswith(name)]
+    else:
+        found = [gpu for gpu in gpus if name.isdecimal() and gpu.index == str(int(name))]
+    return found[0] if len(found) == 1 else None
 
 
 def _folder() -> Path:

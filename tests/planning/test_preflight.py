@@ -1,6 +1,5 @@
 """Preflight: each check by the facts it is given, and all of them together on this machine."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -20,16 +19,17 @@ from real.planning.preflight import (
     require,
     version_problems,
 )
-from real.planning.probe import Gpu, parse_gpus, read_answers, read_free_bytes, read_imports, read_pins, visible
+from real.planning.probe import read_answers, read_free_bytes, read_imports, read_pins
 from real.system.errors import ExpectedError
+from real.system.gpus import Gpu
 from real.tasks.sources import DatasetError
+from tests.support.gpus import list_gpus
 from tests.support.paths import ROOT
 from tests.support.scales import shipped
 
-SMI = """0, GPU-6f2a, NVIDIA H100 80GB HBM3, 81559, 81008, 9.0
-1, GPU-9b1c, Tesla V100-SXM2-32GB, 32768, 4096, 7.0
-2, GPU-77aa, NVIDIA Odd, [N/A], [N/A], [N/A]
-"""
+H100 = Gpu("0", "GPU-6f2a", "NVIDIA H100 80GB HBM3", 81559, 81008, 9.0)
+V100 = Gpu("1", "GPU-9b1c", "Tesla V100-SXM2-32GB", 32768, 4096, 7.0)
+ODD = Gpu("2", "GPU-77aa", "NVIDIA Odd")  # of which nvidia-smi knows nothing more
 LOCK = Path("requirements/gpu.lock")
 
 
@@ -38,32 +38,44 @@ def cluster():
     return shipped("1.5b").scale.cluster
 
 
-def test_nvidia_smis_answer_is_read_by_column():
-    first, second, third = parse_gpus(SMI)
-    assert first == Gpu("0", "GPU-6f2a", "NVIDIA H100 80GB HBM3", 81559, 81008, 9.0)
-    assert (second.index, second.free, second.capability) == ("1", 4096, 7.0)
-    assert math.isnan(third.capability)
+FULL = "GPU 0 (NVIDIA H100) has 3.9 of 79.6 GiB free, but vLLM takes 47.8 (cluster.vllm_memory 0.6)"
+NONE = "cluster.gpus_per_node is 1, but this job can see 0 GPUs"
 
 
 @pytest.mark.parametrize(
-    ("chosen", "indices"),
+    ("chosen", "problems"),
     [
-        (None, ["0", "1", "2"]),
-        ("1", ["1"]),
-        ("2,0", ["0", "2"]),
-        ("GPU-9b", ["1"]),
-        ("", []),
-        ("7", []),
-        ("MIG-3f", ["0", "1", "2"]),
+        (None, [FULL]),
+        ("0", [FULL]),
+        ("1", []),
+        ("GPU-9b", []),
+        ("MIG-3f", []),  # of which nothing is known
+        ("", [NONE]),
+        ("7", [NONE]),
     ],
 )
-def test_only_the_gpus_that_the_job_may_use_are_judged(chosen, indices):
-    assert [gpu.index for gpu in visible(parse_gpus(SMI), chosen)] == indices
-    assert visible(None, chosen) is None
+def test_only_the_gpus_that_the_job_may_use_are_judged(monkeypatch, tmp_path, chosen, problems):
+    full, free = "NVIDIA H100, 81559, 4000, 9.0, 550.54", "NVIDIA A100, 81920, 81000, 8.0, 550.54"
+    list_gpus(monkeypatch, tmp_path, f"0, GPU-6f2a, {full}", f"1, GPU-9b1c, {free}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    monkeypatch.chdir(ROOT)
+    found = [one.split(";")[0] for one in check(scale("single_gpu"), inputs=False)]
+    assert [one for one in found if one.startswith(("GPU ", "cluster.gpus", "nvidia-smi"))] == problems
+
+
+def test_a_machine_without_driver_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    problems = check(scale("single_gpu"), inputs=False)
+    assert "nvidia-smi can't be run, so no NVIDIA driver is here; run on a GPU machine, or choose a scale for CPUs" in (
+        problems
+    )
 
 
 def test_missing_full_and_old_gpus_are_each_one_sentence(cluster):
-    problems = gpu_problems(parse_gpus(SMI)[:2], cluster)
+    problems = gpu_problems([H100, V100], cluster)
     assert [problem.split(",")[0] for problem in problems] == [
         "cluster.gpus_per_node is 8",
         "GPU 1 (Tesla V100-SXM2-32GB) has 4.0 of 32.0 GiB free",
@@ -73,8 +85,8 @@ def test_missing_full_and_old_gpus_are_each_one_sentence(cluster):
 
 
 def test_enough_free_gpus_are_no_problem_and_no_driver_is_one(cluster):
-    assert gpu_problems(parse_gpus(SMI)[:1] * 8, cluster) == []
-    assert gpu_problems(parse_gpus(SMI)[2:] * 8, cluster) == []
+    assert gpu_problems([H100] * 8, cluster) == []
+    assert gpu_problems([ODD] * 8, cluster) == []
     assert len(gpu_problems(None, cluster)) == 1
     elsewhere = cluster.model_copy(update={"ray_address": "10.0.0.1:6379"})
     assert gpu_problems(None, elsewhere) == []

@@ -14,11 +14,12 @@ from real.commands.command_line import main
 from real.commands.start import evaluate_checkpoint
 from real.config import PAPER_EVALUATION, digest
 from real.records.made_from import evaluation_identity, run_settings
-from real.records.provenance import RECORD, parse_gpus, recorded
+from real.records.provenance import RECORD, recorded, this_process
 from real.system.files import read_json, write_json
 from real.tasks.arithmetic import held_out_problems
 from tests.conftest import SECRETS
 from tests.support import tiny_scale as tiny
+from tests.support.gpus import list_gpus
 from tests.support.tiny_scale import CONFIG, RESULTS
 
 READ_EVALUATIONS = ("benchmarks", "differences", "pass_at_k", "claims")
@@ -111,10 +112,17 @@ def test_flags_make_an_evaluation_another_one_than_the_scales(tiny_copy):
     assert record["code_digest"] == evaluation_identity(tiny_copy.trained)["code_digest"]
 
 
-def test_gpus_are_recorded_with_their_driver():
-    assert parse_gpus("NVIDIA H100 80GB HBM3, 81559 MiB, 550.54\nNVIDIA A100, 1 MiB, 550.54\n") == [
+def test_gpus_are_recorded_with_their_driver(tmp_path, monkeypatch):
+    list_gpus(
+        monkeypatch,
+        tmp_path,
+        "0, GPU-aa, NVIDIA H100 80GB HBM3, 81559, 81008, 9.0, 550.54",
+        "1, GPU-bb, NVIDIA Odd, [N/A], [N/A], [N/A], [N/A]",
+    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert this_process()["machine"]["gpus"] == [
         {"name": "NVIDIA H100 80GB HBM3", "memory": "81559 MiB", "driver": "550.54"},
-        {"name": "NVIDIA A100", "memory": "1 MiB", "driver": "550.54"},
+        {"name": "NVIDIA Odd", "memory": "", "driver": ""},
     ]
 
 

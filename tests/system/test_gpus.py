@@ -1,5 +1,6 @@
 """GPU leases: jobs side by side get GPUs of their own, ended ones free them, and refusals name the holders."""
 
+import math
 import os
 import subprocess
 import sys
@@ -9,9 +10,11 @@ import pytest
 
 from real.commands.command_line import main
 from real.models.device import default_device
-from real.system.gpus import Gpu, GpuError, claim, lease, visible
+from real.system.gpus import Gpu, GpuError, claim, installed, lease, read_gpus, visible, visible_of
+from tests.support.gpus import list_gpus
 from tests.support.paths import ROOT
 
+UUIDS = ("GPU-aa11-22", "GPU-aabb-33", "GPU-cc44-55")
 FOUR = [Gpu(str(i), f"GPU-{i}{i}") for i in range(4)]
 # leases as a job does, prints what it sees, and holds it until it is told to end
 HOLD = (
@@ -27,11 +30,8 @@ HOLD = (
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """A machine of three GPUs, as nvidia-smi would list them, with locks of its own."""
-    program = tmp_path / "bin" / "nvidia-smi"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\nprintf '0, GPU-aa\\n1, GPU-bb\\n2, GPU-cc\\n'\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    facts = "NVIDIA H100 80GB HBM3, 81559, 81008, 9.0, 550.54"
+    list_gpus(monkeypatch, tmp_path, *(f"{index}, {uuid}, {facts}" for index, uuid in enumerate(UUIDS)))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -102,8 +102,8 @@ def test_a_refused_claim_holds_nothing(tmp_path):
     with claim(FOUR, 1, tmp_path):
         with pytest.raises(GpuError, match="3 of 4 free"), claim(FOUR, 4, tmp_path):
             pass
-        with claim(FOUR, 3, tmp_path) as ids:
-            assert ids == ["1", "2", "3"]
+        with claim(FOUR, 3, tmp_path) as taken:
+            assert taken == FOUR[1:]
 
 
 def test_only_gpus_of_cuda_visible_devices_are_leased(machine, start):
@@ -112,9 +112,16 @@ def test_only_gpus_of_cuda_visible_devices_are_leased(machine, start):
     assert "0 of 2 free: GPU 2 by process" in said(start(1, CUDA_VISIBLE_DEVICES="2,1"))
 
 
-def test_a_gpu_is_the_same_by_index_and_by_uuid(machine, start):
-    assert said(start(1, CUDA_VISIBLE_DEVICES="GPU-aa,GPU-bb")) == "GPU-aa GPU-aa False"
-    assert said(start(1)) == "1 1 False"
+@pytest.mark.parametrize("held", ["GPU-aabb-33", "GPU-aab", "1"])
+@pytest.mark.parametrize("asked", ["GPU-aabb-33", "GPU-aab", "1"])
+def test_a_gpu_is_the_same_by_its_uuid_by_the_uuids_beginning_and_by_index(machine, start, held, asked):
+    """The second GPU is held, under any of its names; of it and the first, under any of theirs, the first is free."""
+    holder = start(2, CUDA_VISIBLE_DEVICES=f"{held},{'2' if held == '1' else 'GPU-cc'}")
+    assert said(holder).split()[0].split(",")[0] == held
+    first = {"GPU-aabb-33": "GPU-aa11-22", "GPU-aab": "GPU-aa1", "1": "0"}[asked]
+    third = {"GPU-aabb-33": "GPU-cc44-55", "GPU-aab": "GPU-c", "1": "2"}[asked]
+    assert said(start(1, CUDA_VISIBLE_DEVICES=f"{asked},{first}")) == f"{first} {first} False"
+    assert f"0 of 2 free: GPU 1 by process {holder.pid}" in said(start(1, CUDA_VISIBLE_DEVICES=f"{asked},{third}"))
 
 
 def test_gpus_that_a_scheduler_assigned_are_used_as_they_are(machine, start):
@@ -135,7 +142,8 @@ def test_jobs_that_want_several_never_block_each_other(tmp_path):
         "gpus = [Gpu(str(i), str(i)) for i in range(4)]\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "try:\n"
-        "    with claim(gpus, 2, Path(sys.argv[1])) as ids: print(','.join(ids), flush=True); sys.stdin.read()\n"
+        "    with claim(gpus, 2, Path(sys.argv[1])) as taken:\n"
+        "        print(*[gpu.index for gpu in taken], flush=True); sys.stdin.read()\n"
         "except GpuError: print('refused', flush=True)\n"
     )
     jobs = [
@@ -153,7 +161,7 @@ def test_jobs_that_want_several_never_block_each_other(tmp_path):
         for job in jobs:
             job.stdin.write("\n")
             job.stdin.flush()
-        assert sorted(said(job) for job in jobs) == ["0,1", "2,3", "refused", "refused"]
+        assert sorted(said(job) for job in jobs) == ["0 1", "2 3", "refused", "refused"]
     finally:
         for job in jobs:
             job.communicate()
@@ -161,7 +169,7 @@ def test_jobs_that_want_several_never_block_each_other(tmp_path):
 
 def test_claims_in_different_folders_are_independent(tmp_path):
     with claim(FOUR, 4, tmp_path / "a") as a, claim(FOUR, 1, tmp_path / "b") as b:
-        assert (a, b) == (["0", "1", "2", "3"], ["0"])
+        assert (a, b) == (FOUR, FOUR[:1])
 
 
 @pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
@@ -173,17 +181,69 @@ def test_hidden_gpus_are_not_leased(machine, monkeypatch, value):
         pass
 
 
-def test_ids_after_an_invalid_one_do_not_count(machine, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1, -1,0")
-    assert visible() == [Gpu("1", "GPU-bb")]
+@pytest.mark.parametrize(
+    ("chosen", "seen"),
+    [
+        (None, "0 1 2"),
+        ("2,0", "2 0"),
+        (" 1 , 2", "1 2"),
+        ("1, -1,0", "1"),
+        ("1,7,0", "1"),
+        ("1,,0", "1"),
+        ("1,1", ""),
+        ("gpu1", ""),
+        ("GPU-cc44-55,GPU-aa11-22", "2 0"),
+        ("GPU-c,GPU-aa1", "2 0"),
+        ("GPU-c,GPU-aa,GPU-aa1", "2"),  # two GPUs begin so
+        ("GPU-cc4,GPU-dd,GPU-aa1", "2"),
+        ("GPU-cc4,GPU-c", ""),  # one GPU twice
+        ("GPU-cc44-556", ""),
+        ("gpu-cc", ""),
+        ("2,GPU-aa1", "2"),
+        ("GPU-c,0", "2"),
+        ("MIG-3f,MIG-4e", "MIG-3f MIG-4e"),
+        ("MIG-3f,0", "MIG-3f"),
+    ],
+)
+def test_the_variable_means_what_it_means_to_cuda(machine, monkeypatch, chosen, seen):
+    assert " ".join(gpu.index for gpu in visible_of(installed(), chosen)) == seen
+    if chosen is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert " ".join(gpu.index for gpu in visible()) == seen
 
 
-def test_without_nvidia_smi_torch_counts(tmp_path, monkeypatch):
+def test_nvidia_smis_answer_is_read_by_column_and_what_it_does_not_know_is_unknown(tmp_path, monkeypatch):
+    odd = "1, GPU-77aa, NVIDIA Odd, [N/A], [Unknown Error], N/A, [N/A]"
+    list_gpus(
+        monkeypatch, tmp_path, "0, GPU-6f2a, NVIDIA H100, 81559, 81008, 9.0, 550.54", odd, "No devices were found"
+    )
+    first, second = read_gpus()
+    assert first == Gpu("0", "GPU-6f2a", "NVIDIA H100", 81559, 81008, 9.0, "550.54")
+    assert (second.index, second.uuid, second.name, second.driver) == ("1", "GPU-77aa", "NVIDIA Odd", "")
+    assert all(math.isnan(value) for value in (second.total, second.free, second.capability))
+
+
+def test_without_nvidia_smi_torch_is_asked_in_a_process_of_its_own(tmp_path, monkeypatch):
     import torch
 
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert len(visible()) == torch.cuda.device_count()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8932,GPU-77")
+    assert read_gpus() is None
+    assert len(installed() or []) == torch.cuda.device_count()
+    (tmp_path / "torch.py").write_text(
+        "import os\n"
+        "from types import SimpleNamespace as Facts\n"
+        "assert 'CUDA_VISIBLE_DEVICES' not in os.environ and os.environ['CUDA_DEVICE_ORDER'] == 'PCI_BUS_ID'\n"
+        "gpus = [Facts(uuid='77aa', name='Odd', total_memory=2**31, major=7, minor=5)]\n"
+        "gpus += [Facts(uuid='8932f937-d72c', name='H100', total_memory=2**36, major=9, minor=0)]\n"
+        "cuda = Facts(device_count=lambda: 2, get_device_properties=gpus.__getitem__)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    first, second = visible()
+    assert (first.index, first.uuid, first.name) == ("1", "GPU-8932f937-d72c", "H100")
+    assert (first.total, first.capability, first.driver) == (2**16, 9.0, "")
+    assert math.isnan(first.free)
+    assert (second.index, second.total, second.capability) == ("0", 2**11, 7.5)
 
 
 def test_a_cuda_job_without_gpu_ends_in_one_sentence(monkeypatch, capsys):
