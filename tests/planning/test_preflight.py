@@ -61,14 +61,14 @@ def test_only_the_gpus_that_the_job_may_use_are_judged(monkeypatch, tmp_path, ch
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
     monkeypatch.chdir(ROOT)
-    found = [one.split(";")[0] for one in check(scale("single_gpu"), inputs=False)]
+    found = [one.split(";")[0] for one in check(shipped("single_gpu"), inputs=False)]
     assert [one for one in found if one.startswith(("GPU ", "cluster.gpus", "nvidia-smi"))] == problems
 
 
 def test_a_machine_without_driver_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(ROOT)
-    problems = check(scale("single_gpu"), inputs=False)
+    problems = check(shipped("single_gpu"), inputs=False)
     assert "nvidia-smi can't be run, so no NVIDIA driver is here; run on a GPU machine, or choose a scale for CPUs" in (
         problems
     )
