@@ -21,11 +21,15 @@ VERL_ENVIRONMENT = env -u CUDA_VISIBLE_DEVICES PATH="$(CURDIR)/$(VERL_BIN):$$PAT
 	PYTHONPATH="$(CURDIR):$(CURDIR)/tests/verl" VERL_PLATFORM=cpu VERL_ENGINE_DEVICE=cuda \
 	VERL_USE_EXTERNAL_MODULES=cpu_platform OMP_NUM_THREADS=1 VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind \
 	VLLM_NO_USAGE_STATS=1 RAY_USAGE_STATS_ENABLED=0 RAY_prestart_worker_first_driver=0 HF_HUB_OFFLINE=1 WANDB_MODE=offline
-INSTALL := -m pip install --quiet --disable-pip-version-check
+VERL_TESTS = $(VERL_ENVIRONMENT) $(VERL_BIN)/python -m pytest tests/verl --numprocesses 2 $(BY_FILE)
+# modules are compiled when they are first imported; most never are, and compiling all takes a minute
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && \
+	$(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
 
 .DEFAULT_GOAL := help
-.PHONY: help env gpu-env verl-env test-verl exact-pass laptop smoke published report learning_rate_sweep datasets test fuzz faults lint format clean
+.PHONY: help env gpu-env verl-env test-verl test-verl-full exact-pass laptop smoke published report learning_rate_sweep datasets test fuzz faults lint format clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -55,9 +59,10 @@ learning_rate_sweep: env  ## what the laptop's learning rate was chosen by, abou
 datasets: env  ## fetch and verify the paper's data, and report which benchmark problems the training sets hold
 	$(SNAKEMAKE) datasets contamination
 
-test: env lint  ## lint, format check, tests on all cores, and the smoke DAG
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 $(BY_FILE)
-	$(SNAKEMAKE) --configfile paper_configs/smoke.yaml
+test: env  ## lint, and all tests on all cores, the smoke DAG among them
+	@said=$$(mktemp); ( $(LINT) ) > $$said 2>&1 & lint=$$!; trap "kill $$lint" INT TERM; \
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 $(BY_FILE); tests=$$?; \
+	wait $$lint; lint=$$?; echo "make: lint, beside the tests:"; cat $$said; rm $$said; exit $$((tests | lint))
 
 fuzz: env  ## several minutes of random input for objectives, grading, configuration and files; SEED=N repeats a run
 	@echo "make fuzz: SEED=$(SEED)"
@@ -67,17 +72,16 @@ faults: env  ## kill, damage and starve the real programs at random, 20 minutes;
 	$(BIN)/python -m tests.faults $(FAULTS)
 
 test-verl: verl-env  ## the real verl, vLLM and Ray on the CPU (Linux x86-64)
-	$(VERL_ENVIRONMENT) $(VERL_BIN)/python -m pytest tests/verl --numprocesses 2 $(BY_FILE)
+	$(VERL_TESTS) --ignore=tests/verl/full
+
+test-verl-full: verl-env  ## the same, and what is long and seldom breaks: every launch, two Ray nodes, two vLLM engines
+	$(VERL_TESTS)
 
 exact-pass: verl-env  ## what REAL's extra pass costs in verl, measured on the CPU (benchmarks/README.md)
 	$(VERL_ENVIRONMENT) $(VERL_BIN)/torchrun --standalone --nproc-per-node=1 -m benchmarks.exact_pass verl
 
 lint: env  ## ruff, mypy, snakefmt and snakemake --lint, changing nothing
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(LINT)
 
 format: env  ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .

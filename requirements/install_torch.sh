@@ -1,8 +1,8 @@
 #!/bin/sh
-# install_torch.sh PYTHON VERSION [cpu]: torch into PYTHON's environment, for the Makefile; `cpu`: no build but the CPU's.
-# torch has a line of its own, because its CPU and CUDA builds have different hashes, so no lock can hold it. On Linux the
-# default registry's build brings gigabytes of CUDA, so without a GPU torch's own CPU builds are taken where they can be
-# had. TORCH_INDEX_URL names another place.
+# install_torch.sh PYTHON VERSION [cpu]: torch into PYTHON's environment, for the Makefile; `cpu`: no build but the
+# CPU's. torch has a line of its own, because its CPU and CUDA builds have different hashes, so no lock can hold it. On
+# Linux the default registry's build brings gigabytes of CUDA, so without a GPU torch's own CPU builds are taken where
+# they can be had. TORCH_INDEX_URL names another place.
 set -eu
 python=$1 version=$2 only=${3:-}
 cpu_builds=https://download.pytorch.org/whl/cpu
@@ -29,7 +29,9 @@ else
     from="the default registry: $cpu_builds can't be reached, or has no build for this Python"
 fi
 echo "make: takes torch $version from $from"
-"$python" -m pip install --quiet --disable-pip-version-check ${index:+--index-url "$index"} "torch==$version${only:++$only}" || {
-    echo "make: could not install torch $version${only:++$only}; check the network, or name an index that has it: TORCH_INDEX_URL=$cpu_builds" >&2
+"$python" -m pip install --quiet --disable-pip-version-check --no-compile \
+    ${index:+--index-url "$index"} "torch==$version${only:++$only}" || {
+    echo "make: could not install torch $version${only:++$only}; check the network, or name an index that has it:" \
+        "TORCH_INDEX_URL=$cpu_builds" >&2
     exit 1
 }

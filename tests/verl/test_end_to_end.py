@@ -1,4 +1,4 @@
-"""The real stack on a CPU: Ray, vLLM rollouts, FSDP2, weight sync, checkpoints, merge, evaluation."""
+"""The real stack on a CPU: Ray, vLLM rollouts, FSDP2, weight sync, checkpoints, merge, evaluation, on loopback."""
 
 import json
 import time
@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from conftest import LAUNCH_SECONDS, end, left_behind
 from launches import SCALE, lines
+from watching import elsewhere, watch
 
 from real.engines.run_files import METRICS
 from real.engines.torch.policy import load_checkpoint
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_dag_goes_on_from_a_killed_training_to_the_table(project):
@@ -28,7 +31,10 @@ def test_the_dag_goes_on_from_a_killed_training_to_the_table(project):
     before = {line["step"]: line for line in lines(work)}
 
     project.run("-m", "snakemake", "--unlock", "--configfile", SCALE)
-    project.run(*command, timeout=2 * LAUNCH_SECONDS)
+    log = project.folder / "second.log"
+    seen = watch(project.start(*command, log=log), log, timeout=2 * LAUNCH_SECONDS)
+    assert {"train", "evaluate"} <= {said.partition(":")[0] for said in seen.values()}, "vLLM meets its client at one"
+    assert elsewhere(seen) == []
     log = (results / "logs" / "train" / "real" / "seed0.log").read_text()
     assert log.count("training of real, seed 0 begins: into results/verl_smoke/runs/real/seed0") == 2
     assert 0 < log.index("real seed 0: step 1/3 ") < log.index("resumes after step 2 of 3"), "both attempts' lines"

@@ -56,13 +56,14 @@ def config_of(scale: str, overlay: str | None, method: str) -> tuple[VerlRun, Di
 
 
 def distinct(scale: str) -> list[tuple[str | None, str]]:
-    """(overlay, method) of a scale: those that differ in more than names and data, which verl only passes on."""
+    """(overlay, method) of a scale: those that differ in more than what is only passed on."""
+    passed_on = {"experiment": True, "method": True, "data": True, "training": {"learning_rate"}}
     found: dict[str, tuple[str | None, str]] = {}
     overlays = [None, *VARIANTS[scale], *(["all_methods"] if scale == "verl_smoke" else [])]
     for overlay in overlays:
         for method in experiment(scale, overlay).methods:
             run = run_of(scale, overlay, method, SEED)
-            found.setdefault(run.model_dump_json(exclude={"experiment", "method", "data"}), (overlay, method))
+            found.setdefault(run.model_dump_json(exclude=passed_on), (overlay, method))
     return list(found.values())
 
 

@@ -1,76 +1,41 @@
 """vLLM as the evaluation's sampler: the same prompts, texts and counts as transformers', and no process left behind."""
 
 import json
-import multiprocessing.resource_tracker
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
-from conftest import LAUNCH_SECONDS
 from safetensors.torch import load_file, save_file
+from vllm_evaluations import (
+    COLD,
+    PROBLEMS,
+    SETTINGS,
+    WARM,
+    continued_after_sigterm,
+    files,
+    own_processes,
+    run,
+    write_policy,
+)
 
-from real.config import PAPER_EVALUATION, ConfigError, Policy
-from real.engines.torch.policy import build_policy, save_checkpoint
-from real.evaluation.evaluate import evaluate
+from real.config import ConfigError
 from real.models.checkpoints import CheckpointError
 from real.models.protocol import sample_seed
 from real.models.transformers_sampler import TransformersSampler
-from real.models.vllm_sampler import EngineError, VllmSampler, _interruptible
-from real.records.made_from import sampled_identity
-from real.tasks.arithmetic import TOKEN_ID, VOCABULARY, held_out_problems
+from real.models.vllm_sampler import VllmSampler
+from real.tasks.arithmetic import VOCABULARY
 from real.tasks.problems import Problem
-from tests.support.paths import ROOT
-
-CONTEXT = 60
-# the ends of what vLLM takes. At 0.01 the model is sampled greedily (with seed 108 the logits of the two likeliest
-# tokens differ by 0.14 or more all along the tested responses); at 2 its choices are open
-COLD, WARM = 0.01, 2.0
-SETTINGS = PAPER_EVALUATION.model_copy(
-    update={"samples": 3, "max_response_tokens": 16, "chunk_problems": 3, "temperature": WARM, "top_p": 0.95}
-)
-PROBLEMS = held_out_problems(0, 8, 4)["mix4", "test"]
-CODE = sampled_identity({"library": "vllm"})["code_digest"]
-# what `python -m real evaluate` needs to ask for the same
-COMMAND = ["--config", "paper_configs/smoke.yaml", "--benchmarks", "mix4", "--samples", "3", "--temperature", str(WARM)]
-COMMAND += ["--top-p", "0.95", "--max-response-tokens", "16", "--chunk-problems", "3", "--any-format"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _vllm_on_cpu():
-    """One GiB for keys and values, threads left where they are, nothing asked of a hub."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-        patch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        yield
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory) -> Path:
-    """A random policy of the laptop's vocabulary with heads of 32 numbers, which vLLM's CPU attention has code for."""
-    shape = Policy(hidden_size=64, layers=2, attention_heads=2, feed_forward_size=128)
-    model = build_policy(shape, CONTEXT, seed=108)
-    model.generation_config.eos_token_id = [TOKEN_ID["<eos>"], TOKEN_ID["?"]]
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(6.0 if parameter.dim() > 1 else 1.0)
-        model.model.norm.weight.mul_(2.0)
-    folder = tmp_path_factory.mktemp("random") / "model"
-    save_checkpoint(model, folder)
-    return folder
+    return write_policy(tmp_path_factory.mktemp("random") / "model")
 
 
 @pytest.fixture(scope="module")
-def sampler(checkpoint, _vllm_on_cpu):
+def sampler(checkpoint):
     with closing(VllmSampler(str(checkpoint), SETTINGS, "cpu")) as sampler:
         yield sampler
 
@@ -85,12 +50,6 @@ def settings(sampler):
 
     yield change
     sampler.settings = SETTINGS
-
-
-def own_processes() -> list[psutil.Process]:
-    """Descendants of this process, without the one that multiprocessing keeps for itself."""
-    tracker = multiprocessing.resource_tracker._resource_tracker._pid
-    return [child for child in psutil.Process().children(recursive=True) if child.pid != tracker]
 
 
 def test_cold_responses_are_those_of_transformers_token_by_token(settings, checkpoint):
@@ -141,17 +100,6 @@ def test_samples_follow_the_tempered_nucleus(settings, checkpoint):
         assert abs(observed.count(text) / count - probability) <= error, text
 
 
-def run(sampler, output: Path) -> None:
-    settings = SETTINGS.model_copy(update={"strict_format": False})
-    evaluate(sampler, {"mix4": PROBLEMS}, settings, output, output / ".partial", processes=1, code=CODE)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Content by name, but for the work folder and the provenance, which tells times."""
-    paths = [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "provenance.json"]
-    return {path.name: path.read_bytes() for path in paths}
-
-
 class StopError(Exception):
     """Stands for a kill before a chunk is finished."""
 
@@ -174,95 +122,8 @@ def test_an_interrupted_evaluation_goes_on_to_identical_bytes(sampler, tmp_path,
     assert files(tmp_path / "resumed") == files(tmp_path / "whole")
 
 
-def command(checkpoint: Path, output: Path, *flags: str) -> list[str]:
-    asked = ["--model", str(checkpoint), "--output", str(output), "--device", "cpu", "--sampler", "vllm", *flags]
-    return [sys.executable, "-m", "real", "evaluate", *COMMAND, *asked]
-
-
-def interrupt(arguments: list[str], number: signal.Signals, when: Callable[[psutil.Process], bool]) -> str:
-    """Signal the command, and it alone, as soon as ``when``; its standard error. All its processes must end."""
-    started = subprocess.Popen(arguments, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    process, deadline = psutil.Process(started.pid), time.monotonic() + LAUNCH_SECONDS
-    while not when(process):
-        assert started.poll() is None, started.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    family = process.children(recursive=True)
-    assert family
-    os.kill(started.pid, number)
-    errors = started.communicate(timeout=LAUNCH_SECONDS)[1]
-    assert started.returncode == 130, errors
-    left = psutil.wait_procs(family, timeout=30)[1]
-    assert left == []
-    return errors
-
-
-def test_sigterm_ends_every_engine_and_the_same_command_goes_on(sampler, checkpoint, tmp_path):
-    """With two engines until the signal and one after it, the rows are those of an evaluation in one piece."""
-    output = tmp_path / "killed"
-    errors = interrupt(
-        command(checkpoint, output, "--gpus", "2"),
-        signal.SIGTERM,
-        when=lambda _: len(list(output.glob(".partial/chunks-*/*.chunk"))) > 0,
-    )
-    assert "run the same command again" in errors
-    assert not files(output)
-    done = subprocess.run(command(checkpoint, output), cwd=ROOT, text=True, capture_output=True, check=True)
-    assert 1 <= done.stdout.count(" chunk ") < 3
-    sampler.name = str(checkpoint)
-    run(sampler, tmp_path / "whole")
-    assert files(output) == files(tmp_path / "whole")
-
-
-@pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
-def test_ctrl_c_while_an_engine_starts_leaves_no_process(checkpoint, tmp_path):
-    def engine_started(process: psutil.Process) -> bool:
-        return any("Engine" in child.name() for child in process.children(recursive=True))
-
-    interrupt(command(checkpoint, tmp_path), signal.SIGINT, when=engine_started)
-
-
-def starting_drops_it() -> None:
-    with suppress(BaseException):
-        signal.raise_signal(signal.SIGINT)
-
-
-def starting_makes_another_error_of_it() -> None:
-    try:
-        signal.raise_signal(signal.SIGINT)
-    except BaseException as error:
-        raise RuntimeError("engine core failed to start") from error
-
-
-def starting_takes_keyboard_interrupts_for_its_own() -> None:
-    with suppress(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-
-
-@pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
-@pytest.mark.parametrize(
-    "start", [starting_drops_it, starting_makes_another_error_of_it, starting_takes_keyboard_interrupts_for_its_own]
-)
-def test_ctrl_c_while_engines_start_interrupts_whatever_is_made_of_it(start):
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), _interruptible():
-        start()
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_an_error_while_engines_start_is_itself():
-    with pytest.raises(RuntimeError, match="too little memory"), _interruptible():
-        raise RuntimeError("too little memory")
-
-
-def test_two_engines_give_the_same_responses_and_end_with_the_sampler(sampler, checkpoint):
-    expected, before = sampler.sample(PROBLEMS, 3), own_processes()
-    with closing(VllmSampler(str(checkpoint), SETTINGS, "cpu", engines=2)) as two:
-        assert two.identity == sampler.identity
-        assert two.sample(PROBLEMS, 3) == expected
-        names = [child.name() for child in own_processes() if child not in before]
-        assert sum("EngineCore" in name for name in names) == 2, names
-    assert own_processes() == before
+def test_sigterm_ends_the_engine_and_the_same_command_goes_on(sampler, checkpoint, tmp_path):
+    continued_after_sigterm(sampler, checkpoint, tmp_path)
 
 
 def test_a_checkpoint_without_all_weights_is_refused_in_the_words_of_transformers(checkpoint, tmp_path):
@@ -304,28 +165,6 @@ def test_a_checkpoint_that_is_more_than_data_is_refused_and_runs_nothing(checkpo
     with pytest.raises(CheckpointError, match=rf"^{pickled}: holds no weights as \*.safetensors; pickled ones"):
         VllmSampler(str(pickled), SETTINGS, "cpu")
     assert not marker.exists()
-
-
-def test_an_engine_that_dies_while_it_samples_is_one_sentence_and_leaves_no_process(tmp_path):
-    """Heads of 8 numbers: vLLM's attention has no code for them on a CPU, and says so with the first request."""
-    shape = Policy(hidden_size=32, layers=1, attention_heads=4, feed_forward_size=64)
-    save_checkpoint(build_policy(shape, CONTEXT, seed=0), tmp_path / "model")
-    refused(tmp_path / "model", "vLLM stopped while it sampled (EngineCore encountered an issue.")
-
-
-def test_an_engine_that_cannot_start_is_one_sentence_and_leaves_no_process(checkpoint, monkeypatch):
-    """It asks for a hundred TiB for keys and values."""
-    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "100000")
-    refused(checkpoint, "vLLM could not start with this checkpoint (Engine core initialization failed.")
-
-
-def refused(folder: Path, sentence: str) -> None:
-    before = own_processes()
-    with closing(VllmSampler(str(folder), SETTINGS, "cpu")) as broken, pytest.raises(EngineError) as error:
-        broken.sample(PROBLEMS[:1], 1)
-    assert str(error.value).startswith(f"{folder}: {sentence}")
-    assert "\n" not in str(error.value)
-    assert own_processes() == before
 
 
 def test_a_prompt_that_does_not_fit_is_refused_in_the_words_of_transformers(sampler, checkpoint):

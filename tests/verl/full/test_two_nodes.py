@@ -13,6 +13,7 @@ import pytest
 from conftest import LAUNCH_SECONDS, end, left_behind
 
 from real.engines.torch.policy import save_checkpoint
+from tests.support.paths import ROOT
 
 
 def test_ranks_on_two_ray_nodes_make_one_exact_gradient(policy, tmp_path):
@@ -22,7 +23,7 @@ def test_ranks_on_two_ray_nodes_make_one_exact_gradient(policy, tmp_path):
     with log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, str(probe), str(tmp_path / "model"), str(report)],
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=ROOT,
             # Ray binds to loopback, as under real.engines.verl.train
             env={**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
             stdout=file,
