@@ -206,7 +206,7 @@ def rate(responses: Sequence[str], truths: Sequence) -> tuple[float, list[Grade]
 
 def forget() -> None:
     """Empty the memo and note from now on which pairs reach math-verify."""
-    grading._grades.known.clear()
+    grading._grades.clear()
     grading.readings.cache_clear()
     original = pool.decide
 

@@ -8,7 +8,6 @@ Statuses: ``exact`` and ``symbolic`` (correct, without and with a worker), ``wro
 ``worker_died`` (not correct, because the comparison didn't end; a death is tried again once before it is reported).
 """
 
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,9 @@ GroundTruths = str | float | None | Sequence[str | float]
 Key = tuple[str | None, tuple[str, ...]]
 MEMO_ENTRIES = 2**17
 
+# grades by answer and ground truths; what is done to it is atomic, so that threads may share it
+_grades: OrderedDict[Key, "Grade"] = OrderedDict()
+
 
 @dataclass(frozen=True, slots=True)
 class Grade:
@@ -32,24 +34,6 @@ class Grade:
     correct: bool
     answer: str | None
     status: str
-
-
-class Memo:
-    """Grades by answer and ground truths; beyond ``MEMO_ENTRIES`` the oldest go. Safe to share between threads."""
-
-    def __init__(self) -> None:
-        self.known: OrderedDict[Key, Grade] = OrderedDict()
-        self.lock = threading.Lock()
-
-    def add(self, key: Key, value: Grade) -> None:
-        """Remember a grade."""
-        with self.lock:
-            while len(self.known) >= MEMO_ENTRIES:
-                self.known.popitem(last=False)
-            self.known[key] = value
-
-
-_grades = Memo()
 
 
 def grade(response: str, ground_truths: GroundTruths, strict_format: bool = False) -> Grade:
@@ -87,16 +71,23 @@ def grade_many(
     while open_keys:
         asked: list[Pair] = []
         for key in open_keys:
-            found = _grades.known.get(key) or _judge(*key, verdicts, asked)
+            found = _grades.get(key) or _judge(*key, verdicts, asked)
             if found is not None:
                 grades[key] = found
         # the memo keeps what a repetition would find again; time and memory may be kinder to the others
         for key in open_keys:
             if key in grades and grades[key].status not in ("timeout", "worker_died"):
-                _grades.add(key, grades[key])
+                _remember(key, grades[key])
         open_keys = [key for key in open_keys if key not in grades]
         verdicts |= decide(asked, processes, deadline_s)
     return [grades[key] for key in keys]
+
+
+def _remember(key: Key, value: Grade) -> None:
+    """Keep a grade, in the place of the oldest where there are too many."""
+    while len(_grades) >= MEMO_ENTRIES:
+        _grades.popitem(last=False)
+    _grades[key] = value
 
 
 def _judge(

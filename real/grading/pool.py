@@ -10,17 +10,16 @@ import atexit
 import contextlib
 import json
 import os
-import selectors
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
+from multiprocessing.connection import wait
 
 from tqdm import tqdm
 
+from real.system.code import ROOT
 from real.system.errors import ExpectedError
 
 DEADLINE_S = 6.0
@@ -30,8 +29,8 @@ TASKS_PER_WORKER = 2000  # sympy's caches grow; a fresh worker gives the memory 
 
 Pair = tuple[str, str]
 
+# those that wait for the next pair; a list's own pop and append let threads share it without a lock
 _idle: list["Worker"] = []
-_lock = threading.Lock()
 
 
 class GradingError(ExpectedError):
@@ -42,43 +41,40 @@ class Worker:
     """One worker process and the pair it is at."""
 
     def __init__(self) -> None:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "real.grading.worker", str(MEMORY_BYTES)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            text=True,
             process_group=0,  # a Ctrl-C in the terminal is for the caller, which finishes its step
             env={**os.environ, "PYTHONPATH": path},
         )
-        self.tasks = 0
-        self.ready = False
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.questions, self.answers = self.process.stdin, self.process.stdout
+        self.tasks, self.ready = 0, False
         self.pair: Pair | None = None
         self.deadline = time.monotonic() + START_S
 
     def send(self, pair: Pair, deadline_s: float) -> None:
         """Hand over a pair; a worker that died meanwhile shows it when its answer is read."""
-        assert self.process.stdin is not None
         self.pair, self.tasks, self.deadline = pair, self.tasks + 1, time.monotonic() + deadline_s
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(pair).encode() + b"\n")
-            self.process.stdin.flush()
+            print(json.dumps(pair), file=self.questions, flush=True)
 
-    def receive(self) -> str:
-        """The line that is waiting; empty: the worker died."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        return line.decode().strip() if line.endswith(b"\n") else ""
+    def receive(self) -> str | None:
+        """The line that is waiting; empty: the worker died; None: it is past its deadline."""
+        if self.deadline <= time.monotonic():
+            return None
+        line = self.answers.readline()
+        return line.strip() if line.endswith("\n") else ""
 
     def end(self) -> None:
         """Kill the process and close its pipes."""
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
+        with contextlib.suppress(BrokenPipeError), self.process:
+            self.process.kill()
 
 
 def decide(pairs: Sequence[Pair], processes: int, deadline_s: float = DEADLINE_S) -> dict[Pair, bool | str]:
@@ -101,31 +97,21 @@ def decide(pairs: Sequence[Pair], processes: int, deadline_s: float = DEADLINE_S
     try:
         while waiting or busy:
             while waiting and len(busy) < processes:
-                worker = _checked_out()
-                busy.append(worker)
+                busy.append(worker := _checked_out())
                 if worker.ready:
                     worker.send(waiting.popleft(), deadline_s)
             for worker in _due(busy):
-                pair, line = worker.pair, worker.receive() if worker.deadline > time.monotonic() else None
-                if not worker.ready:
-                    _check_started(worker, line)
-                    worker.ready = True
-                elif pair is not None:
-                    if line == "" and pair not in died_once:
-                        died_once.add(pair)
-                        waiting.append(pair)
-                    else:
-                        verdicts[pair] = "timeout" if line is None else json.loads(line) if line else "worker_died"
-                        progress.update()
-                worker.pair = None
-                if not line or worker.tasks >= TASKS_PER_WORKER:
-                    busy.remove(worker)
-                    worker.end()
-                elif waiting:
-                    worker.send(waiting.popleft(), deadline_s)
+                pair, line = worker.pair, worker.receive()
+                if pair is None:
+                    _check_started(line)
+                elif line == "" and pair not in died_once:
+                    died_once.add(pair)
+                    waiting.append(pair)
                 else:
-                    busy.remove(worker)
-                    _give_back(worker)
+                    verdicts[pair] = "timeout" if line is None else json.loads(line) if line else "worker_died"
+                    progress.update()
+                busy.remove(worker)
+                _give_back(worker, alive=bool(line))
     finally:
         progress.close()
         for worker in busy:
@@ -135,16 +121,13 @@ def decide(pairs: Sequence[Pair], processes: int, deadline_s: float = DEADLINE_S
 
 def _due(busy: Sequence[Worker]) -> list[Worker]:
     """The workers that have answered, died, or reached their deadline; waits for the first of them."""
-    with selectors.DefaultSelector() as selector:
-        for worker in busy:
-            assert worker.process.stdout is not None
-            selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
-        patience = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
-        due = [key.data for key, _ in selector.select(patience)]
+    patience = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
+    readable = wait([worker.answers.fileno() for worker in busy], patience)
+    due = [worker for worker in busy if worker.answers.fileno() in readable]
     return due or [worker for worker in busy if worker.deadline <= time.monotonic()]
 
 
-def _check_started(worker: Worker, line: str | None) -> None:
+def _check_started(line: str | None) -> None:
     if line != "ready":
         reason = f"gave no sign of life for {START_S:.0f} s" if line is None else "ended at once"
         raise GradingError(
@@ -155,34 +138,30 @@ def _check_started(worker: Worker, line: str | None) -> None:
 
 def _checked_out() -> Worker:
     """An idle worker that is still alive, or a new one."""
-    with _lock:
-        while _idle:
-            worker = _idle.pop()
-            if worker.process.poll() is None:
-                return worker
+    with contextlib.suppress(IndexError):
+        while (worker := _idle.pop()).process.poll() is not None:
             worker.end()
+        return worker
     return Worker()
 
 
-def _give_back(worker: Worker) -> None:
-    with _lock:
+def _give_back(worker: Worker, alive: bool) -> None:
+    """Let a worker that has answered wait for the next pair; end any other, and one that has answered enough."""
+    worker.pair, worker.ready = None, True
+    if alive and worker.tasks < TASKS_PER_WORKER:
         _idle.append(worker)
+    else:
+        worker.end()
 
 
 def end_idle_workers() -> None:
     """End the workers that wait for the next call; called when the process ends."""
-    with _lock:
-        while _idle:
+    with contextlib.suppress(IndexError):
+        while True:
             _idle.pop().end()
-
-
-def _forget_workers() -> None:
-    """A forked child must not talk to its parent's workers."""
-    global _lock
-    _idle.clear()
-    _lock = threading.Lock()
 
 
 atexit.register(end_idle_workers)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_workers)
+    # a forked child must not talk to its parent's workers
+    os.register_at_fork(after_in_child=_idle.clear)

@@ -31,7 +31,7 @@ def main(memory_bytes: int) -> None:
         truth, answer = json.loads(line)
         try:
             verdict = equivalent(truth, answer)
-        except (Exception, RecursionError, MemoryError):
+        except Exception:
             verdict = False
         verdicts.write(json.dumps(verdict) + "\n")
 
@@ -76,12 +76,15 @@ def equal_values(left: Any, right: Any) -> bool | None:
     Rational numbers are compared exactly. Variables are positive, as most that stand for quantities are: √(r²) is r.
     Where an absolute value or a sign occurs they are of both signs.
     """
-    from sympy import Abs, Expr, Integer, Max, Min, Rational, binomial, ceiling, factorial, floor, sign
+    from sympy import Abs, Expr, Integer, Max, Min, Rational, Symbol, binomial, ceiling, factorial, floor, sign
     from sympy.core.function import AppliedUndef
 
     if not (isinstance(left, Expr) and isinstance(right, Expr)):
         return None
-    left, right = (side.replace(lambda e: isinstance(e, AppliedUndef), _as_symbol) for side in (left, right))
+    # f(x) is a variable of its own
+    left, right = (
+        side.replace(lambda e: isinstance(e, AppliedUndef), lambda e: Symbol(str(e))) for side in (left, right)
+    )
     names = sorted(left.free_symbols | right.free_symbols, key=str)
     difference = (left - right).doit()
     if difference.is_Rational:
@@ -101,13 +104,6 @@ def equal_values(left: Any, right: Any) -> bool | None:
             return False
         agreed += 1
     return True if agreed else None
-
-
-def _as_symbol(function: Any) -> Any:
-    """f(x) as a variable of its own."""
-    from sympy import Symbol
-
-    return Symbol(str(function))
 
 
 @lru_cache(maxsize=1024)

@@ -16,6 +16,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 from real.tasks.problems import Problem
@@ -42,7 +43,6 @@ FAMILIES: dict[str, tuple[int, str]] = {
 BENCHMARKS = tuple(family for family in FAMILIES if family != "add2")
 # operands, operators and the question mark
 LONGEST_PROMPT = max(2 * operands for operands, _ in FAMILIES.values())
-SPLITS = ("test", "validation")
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,9 @@ def draw_misconceptions(scale: float, seed: int) -> dict[tuple[str, int, int], t
     """One fixed wrong result, with its probability, for each of the 300 operations on two digits."""
     rng = random.Random(f"misconceptions {seed}")
     facts = {}
-    for operator in "+-*":
-        for a in range(10):
-            for b in range(10):
-                right = apply_operation(operator, a, b)
-                facts[operator, a, b] = ((right + rng.randrange(1, 10)) % 10, scale * rng.random())
+    for operation in product("+-*", range(10), range(10)):
+        wrong = (apply_operation(*operation) + rng.randrange(1, 10)) % 10
+        facts[operation] = wrong, scale * rng.random()
     return facts
 
 
@@ -125,20 +123,15 @@ def worked_solution(prompt: str, teacher: Teacher, rng: random.Random, seed: int
         steps = steps[-1:]
     elif len(steps) > 1 and rng.random() < teacher.skip:
         del steps[rng.randrange(len(steps) - 1)]
-    chain: list[str] = []
-    for step in steps:
-        chain += [*step, ";"]
+    chain = [token for step in steps for token in (*step, ";")]
     return [THINK, rng.choice(OPENERS), *chain[:-1], END_THINK, rng.choice(CLOSERS), BOX, steps[-1][0], END_BOX, EOS]
 
 
 def longest_solution(families: Iterable[str]) -> int:
     """Tokens of the longest correct response over ``families``, ``<eos>`` included."""
-
-    def length(operands: int) -> int:
-        expressions = [2 * k - 1 for k in range(1, operands)]  # tokens of each rewritten expression
-        return sum(expressions) + (len(expressions) - 1) + 8  # separators; then the 8 tokens around the chain
-
-    return max(length(FAMILIES[family][0]) for family in families)
+    operands = max(FAMILIES[family][0] for family in families)
+    expressions = [2 * k - 1 for k in range(1, operands)]  # tokens of each rewritten expression
+    return sum(expressions) + (len(expressions) - 1) + 8  # separators; then the 8 tokens around the chain
 
 
 def draw_prompt(family: str, rng: random.Random) -> str:
@@ -161,7 +154,7 @@ def held_out_problems(seed: int, test: int, validation: int) -> dict[tuple[str, 
     seen: set[str] = set()
     problems: dict[tuple[str, str], tuple[Problem, ...]] = {}
     for benchmark in BENCHMARKS:
-        for split, count in zip(SPLITS, (test, validation), strict=True):
+        for split, count in (("test", test), ("validation", validation)):
             drawn: list[Problem] = []
             while len(drawn) < count:
                 prompt = draw_prompt(benchmark, rng)

@@ -7,6 +7,8 @@ row count and a digest of their content, and are checked against them on every l
 import hashlib
 import json
 import math
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from real.system.files import write_atomically
 from real.tasks.problems import Problem
-from real.tasks.sources import RAW, SOURCES_FILE, DatasetError, Source, find_source, labels, verify
-
-__all__ = ["PREPARED", "DatasetError", "ground_truth_texts", "labels", "load_problems", "prepare"]
+from real.tasks.sources import RAW, SOURCES_FILE, DatasetError, Source, find_source, verify
 
 PREPARED = Path("datasets/prepared")
 SCHEMA = pa.schema(
@@ -40,6 +41,7 @@ def prepare(source: Source, raw_folder: Path = RAW, prepared_folder: Path = PREP
 
     Raises:
         DatasetError: the file is missing, altered, of another shape, or has a row without prompt or answer.
+        WriteError: the disk is full or refuses.
     """
     raw = raw_folder / f"{source.name}.parquet"
     if not raw.exists():
@@ -47,7 +49,7 @@ def prepare(source: Source, raw_folder: Path = RAW, prepared_folder: Path = PREP
     verify(raw, source)
     rows = _raw_rows(raw, source)
     problems = [problem for index, row in enumerate(rows) if (problem := _problem(source, index, row))]
-    records = [_record(problem) for problem in problems]
+    records = [asdict(problem) for problem in problems]
     metadata = {
         "real.source": source.identity,
         "real.rows": str(len(records)),
@@ -56,9 +58,7 @@ def prepare(source: Source, raw_folder: Path = RAW, prepared_folder: Path = PREP
     }
     prepared_folder.mkdir(parents=True, exist_ok=True)
     target = prepared_folder / f"{source.name}.parquet"
-    partial = target.with_name(target.name + ".partial")
-    pq.write_table(pa.Table.from_pylist(records, SCHEMA.with_metadata(metadata)), partial)
-    partial.replace(target)
+    write_atomically(target, partial(pq.write_table, pa.Table.from_pylist(records, SCHEMA.with_metadata(metadata))))
     tqdm.write(f"{target}: {len(records)} problems, {len(rows) - len(records)} rows without an answer left out")
     return target
 
@@ -143,16 +143,6 @@ def _answer_text(answer: Any) -> str:
         case int() if not isinstance(answer, bool):
             return str(answer)
     return ""
-
-
-def _record(problem: Problem) -> dict[str, Any]:
-    return {
-        "problem_id": problem.problem_id,
-        "benchmark": problem.benchmark,
-        "prompt": list(problem.prompt),
-        "ground_truths": list(problem.ground_truths),
-        "split": problem.split,
-    }
 
 
 def _content_digest(records: list[dict[str, Any]]) -> str:
