@@ -9,6 +9,7 @@ from typing import Any
 
 SMOKE, VERL, PAPER, REPORTED = "smoke.yaml", "verl_smoke.yaml", "1.5b.yaml", "published.yaml"
 METHODS, CLAIMS, SOURCES, OVERLAY, LOCAL = "methods.yaml", "claims.yaml", "sources.yaml", "mine.yaml", "local.yaml"
+COSTS = "reported/costs.yaml"
 REMOVED = ...
 # by file: (value by dotted key, the sentence after the file's name)
 Rows = dict[str, list[tuple[dict[str, Any], str]]]
@@ -40,6 +41,14 @@ def hypothesis(**changes: Any) -> dict[str, Any]:
     mine = {"statement": "more", "better": "real", "worse": "grpo", "smallest_difference": 0.02, **changes}
     changed = {f"mechanism.hypotheses.mine.{key}": value for key, value in mine.items()}
     return {**crossed(), "mechanism": {"hypotheses": {"mine": {}}}, **changed}
+
+
+def model_facts(**changes: Any) -> dict[str, Any]:
+    """Facts about a model, with some of their keys changed; two underscores stand for a dot."""
+    fact = {"low": 1, "high": 2, "source": "somebody"}
+    time = {**fact, "hardware": "8 H100", "gpus": 8, "responses": 1024, "max_response_tokens": 8192}
+    mine = {"parameters": 1, "steps": [time], "evaluation": dict(time), "one_response": fact}
+    return {"models": {"mine": mine}, **{f"models.mine.{key.replace('__', '.')}": to for key, to in changes.items()}}
 
 
 FIELDS: Rows = {
@@ -259,6 +268,39 @@ FIELDS: Rows = {
         ({"aime.unanswered": "ignore"}, "aime.unanswered is 'ignore'; must be 'error' or 'drop': choose one"),
         ({"aime.licence": None}, f"aime.licence is null; {TEXT}"),
         ({"aime.name": "amc"}, "aime.name is not a known key; remove it: the entry's own key is its name"),
+    ],
+    COSTS: [
+        ({"response_tokens": []}, f"response_tokens is []; {SECTION}"),
+        ({"response_tokens.max_response_tokens": 0}, f"response_tokens.max_response_tokens is 0; {AT_LEAST_1}"),
+        ({"dynamic_sampling": None}, f"dynamic_sampling is null; {SECTION}"),
+        ({"update_share.low": 0}, "update_share.low is 0; must be more than 0.0: set it to a number above that"),
+        (
+            {"update_share.high": "0.5"},
+            "update_share.high is the text '0.5', not a number; write it as 0.5 (YAML reads 2e-6 as text, 2.0e-6 as a "
+            "number)",
+        ),
+        ({"update_share": REMOVED}, "update_share is missing; add it"),
+        ({"response_bytes.source": " "}, f"response_bytes.source is ' '; {LINE}"),
+        ({"response_bytes": 4}, f"response_bytes is 4; {SECTION}"),
+        ({"state_bytes": "twelve"}, f"state_bytes is 'twelve'; {SECTION}"),
+        ({"model_bytes": True}, f"model_bytes is true; {SECTION}"),
+        ({"models": None}, f"models is null; {SECTION}"),
+        (model_facts(parameters=1.5), f"models.mine.parameters is 1.5; {WHOLE}"),
+        (model_facts(steps=[]), f"models.mine.steps is []; {ONE_OR_MORE}"),
+        (model_facts(steps__0__hardware=8), f"models.mine.steps.0.hardware is 8; {TEXT}"),
+        (model_facts(steps__0__gpus=0), f"models.mine.steps.0.gpus is 0; {AT_LEAST_1}"),
+        (model_facts(steps__0__responses=REMOVED), "models.mine.steps.0.responses is missing; add it"),
+        (model_facts(evaluation=7), f"models.mine.evaluation is 7; {SECTION}"),
+        (
+            model_facts(evaluation__max_response_tokens=0),
+            f"models.mine.evaluation.max_response_tokens is 0; {AT_LEAST_1}",
+        ),
+        (model_facts(one_response=REMOVED), "models.mine.one_response is missing; add it"),
+        ({"stated": []}, f"stated is []; {SECTION}"),
+        ({"stated.laptop.rollouts": 0}, f"stated.laptop.rollouts is 0; {AT_LEAST_1}"),
+        ({"stated.laptop.base": 73}, f"stated.laptop.base is 73; {SECTION}"),
+        ({"stated.laptop.train": REMOVED}, "stated.laptop.train is missing; add it"),
+        ({"stated.laptop.evaluate": [8, 10]}, f"stated.laptop.evaluate is [8, 10]; {SECTION}"),
     ],
     CLAIMS: [
         ({"scales": []}, f"scales is []; {SECTION}"),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from tests.config.mistakes_in_fields import (
     AT_LEAST_1,
     CLAIMS,
+    COSTS,
     FINITE,
     LINE,
     LOCAL,
@@ -30,6 +31,7 @@ from tests.config.mistakes_in_fields import (
     Rows,
     crossed,
     hypothesis,
+    model_facts,
 )
 
 ENTRY = {
@@ -278,6 +280,15 @@ RULES: Rows = {
         ({"add3": ENTRY}, "add3: has the name of a family of the laptop's task; choose another name"),
         ({"aime": 7}, f"aime is 7; {SECTION}"),
         ({"aime.urls": []}, f"aime.urls is []; {ONE_OR_MORE}"),
+    ],
+    COSTS: [
+        ({"update_share.low": 0.5}, "update_share: low is 0.5, above high 0.32; write the less as low"),
+        (model_facts(evaluation__low=3), "models.mine.evaluation: low is 3.0, above high 2.0; write the less as low"),
+        (
+            {"response_tokens.high": 8192},
+            "response_tokens: high is 8192.0, but a mean lies below max_response_tokens 8192; lower it",
+        ),
+        ({"model_bytes.hihg": 4}, "model_bytes.hihg is not a known key; did you mean 'high'?"),
     ],
     CLAIMS: [
         (

@@ -24,14 +24,17 @@ import real.config.paper_scale
 import real.config.schema
 import real.config.sections
 import real.evidence.claims.schema
+import real.planning.costs
 import real.system.names
 import real.system.yaml_files
 from real.commands.command_line import main
 from real.config import Method, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.evidence.claims.schema import ClaimsFile
+from real.planning.costs import Costs
 from real.tasks.sources import Source
 from tests.config.mistakes_in_fields import (
     CLAIMS,
+    COSTS,
     FIELDS,
     METHODS,
     OVERLAY,
@@ -53,6 +56,7 @@ MODELS: dict[str, Any] = {
     METHODS: dict[str, Method],
     SOURCES: dict[str, Source],
     CLAIMS: ClaimsFile,
+    COSTS: Costs,
     OVERLAY: TorchScale,
 }
 CHANGES = [(file, *row) for table in (FIELDS, RULES) for file, rows in table.items() for row in rows]
@@ -66,6 +70,7 @@ READERS = [
     real.config.schema,
     real.config.loading,
     real.evidence.claims.schema,
+    real.planning.costs,
 ]
 # refusals of what a command names, not of what a file says: tests/commands/test_bad_commands.py; and the one that no
 # trace sees, because Python stops tracing where the recursion limit is met
@@ -170,6 +175,8 @@ def command(file: str) -> list[str]:
     """The command that reads a file and would work with it."""
     if file == SOURCES:
         return ["download", "aime"]
+    if file == COSTS:
+        return ["plan", "--config", "paper_configs/1.5b.yaml"]
     if file in (CLAIMS, REPORTED):
         return ["claims", "--config", "paper_configs/published.yaml"]
     scale = file if file in (SMOKE, VERL, PAPER) else SMOKE
