@@ -107,17 +107,17 @@ def torch_engine(turns: int) -> None:
 def share_of_a_step() -> None:
     """Print what the pass adds to a training step at the paper's geometry, and from what that follows."""
     costs = load_costs()
-    low, high = costs.updates.share
-    print(f"updates take {low:.0%} to {high:.0%} of a step: {costs.updates.source}")
+    share = costs.update_share
+    print(f"updates take {share.low:.0%} to {share.high:.0%} of a step: {share.source}")
     for name in ("1.5b", "7b"):
         scale = load([f"paper_configs/{name}.yaml"]).scale
         training, checkpointing = scale.training, scale.cluster.gradient_checkpointing
         updates = training.prompts // training.mini_batch_prompts
         part = "1/4" if checkpointing else "1/3"
-        share = exact_pass_share(training, checkpointing, costs) * 100
+        added = exact_pass_share(training, checkpointing, costs) * 100
         print(
             f"{name}: {updates - 1} of {updates} mini-batches need the pass, a forward pass is {part} of an update's "
-            f"FLOPs: the pass adds {share.low:.1f} to {share.high:.1f} % to a step"
+            f"FLOPs: the pass adds {added.low:.1f} to {added.high:.1f} % to a step"
         )
 
 

@@ -1,9 +1,9 @@
 """Facts that costs are estimated from (paper_configs/reported/costs.yaml), and the arithmetic that scales them.
 
-A fact is a wall time at a known geometry: P prompts, G rollouts, a response limit, so many GPUs. It becomes GPU-seconds
-per rollout and is scaled in proportion to expected tokens:
+A fact about time is a wall time at a known geometry: responses sampled (of a step P prompts times G rollouts), their
+limit, so many GPUs. It becomes GPU-seconds per response and is scaled in proportion to expected tokens:
 
-    GPU-seconds of a step = GPU-seconds of the fact * (P*G / the fact's P*G) * mean(limit) / mean(the fact's limit)
+    GPU-seconds of a step = the fact's GPU-seconds per response * P*G * mean(limit) / mean(the fact's limit)
 
 The mean response length is an assumption with a range. At another limit L lengths are taken as exponentially
 distributed: the mean of min(length, L) is mu (1 - exp(-L/mu)), with mu fitted at the limit where the mean is known. No
@@ -11,176 +11,155 @@ step can end before its longest response, L / (tokens per second of one response
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
 from real.config import Evaluation, VerlTraining, read_checked
 from real.config.paper_scale import Model
 from real.config.sections import Strict
-from real.system.errors import ExpectedError
+from real.system.names import Line
 
 COSTS_FILE = Path("paper_configs/reported/costs.yaml")
 # a local folder is taken for the model whose parameter count lies this near
 PARAMETERS_TOLERANCE = 0.1
-BYTES_PER_STORED_PARAMETER = 2
-
-
-class CostError(ExpectedError):
-    """Costs that can't be estimated; the message says what is missing."""
+Kind = Literal["estimated", "extrapolated", "measured"]
 
 
 @dataclass(frozen=True)
-class Range:
-    """An amount with its ends, ``low <= high``."""
+class Amount:
+    """An amount with its ends, ``low <= high``, and how it is known."""
 
     low: float
     high: float
+    kind: Kind = "estimated"
 
-    def __add__(self, other: "Range") -> "Range":
-        return Range(self.low + other.low, self.high + other.high)
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.low + other.low, self.high + other.high, self._kind_with(other))
 
-    def __mul__(self, other: "Range | float") -> "Range":
+    def __mul__(self, other: "Amount | float") -> "Amount":
         """Product of amounts that are not negative."""
-        low, high = (other.low, other.high) if isinstance(other, Range) else (other, other)
-        return Range(self.low * low, self.high * high)
+        if isinstance(other, Amount):
+            return Amount(self.low * other.low, self.high * other.high, self._kind_with(other))
+        return Amount(self.low * other, self.high * other, self.kind)
 
-    def at_least(self, other: "Range") -> "Range":
+    def at_least(self, other: "Amount") -> "Amount":
         """Each end no smaller than the other's."""
-        return Range(max(self.low, other.low), max(self.high, other.high))
+        return Amount(max(self.low, other.low), max(self.high, other.high), self._kind_with(other))
+
+    def _kind_with(self, other: "Amount") -> Kind:
+        return "measured" if self.kind == other.kind == "measured" else "estimated"
 
 
-class Ends(Strict):
-    """A section with a source."""
-
-    source: str
-    """where it comes from"""
-
-
-def _range(ends: list[float]) -> Range:
-    return Range(*ends)
+def total(amounts: Iterable[Amount | None]) -> Amount | None:
+    """Sum of the known ones; None where none is known."""
+    known = [amount for amount in amounts if amount]
+    return sum(known, Amount(0, 0, "measured")) if known else None
 
 
-class ResponseTokens(Ends):
-    """Mean response length at one limit."""
+class Fact(Strict):
+    """An amount, low to high, and where it comes from."""
 
-    max_response_tokens: int
-    """the limit"""
-    mean: list[float] = Field(min_length=2, max_length=2)
-    """tokens"""
+    low: float = Field(gt=0)
+    """the least that was seen or is assumed"""
+    high: float = Field(gt=0)
+    """the most"""
+    source: Line
+    """who saw it; what nobody measured says "assumption" """
+
+    @model_validator(mode="after")
+    def _ends_are_in_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low is {self.low}, above high {self.high}; write the less as low")
+        return self
+
+    @property
+    def amount(self) -> Amount:
+        """Its range."""
+        return Amount(self.low, self.high)
+
+
+class LengthFact(Fact):
+    """Mean tokens of a response."""
+
+    max_response_tokens: int = Field(ge=1)
+    """limit under which it is the mean"""
 
     @model_validator(mode="after")
     def _mean_lies_below_the_limit(self) -> Self:
-        if not 0 < self.mean[0] <= self.mean[1] < self.max_response_tokens:
-            raise ValueError("response_tokens.mean must be two rising numbers below max_response_tokens")
+        if self.high >= self.max_response_tokens:
+            raise ValueError(
+                f"high is {self.high}, but a mean lies below max_response_tokens {self.max_response_tokens}; lower it"
+            )
         return self
 
 
-class DynamicSampling(Ends):
-    """Rollouts sampled per rollout trained on."""
+class TimeFact(Fact):
+    """Wall seconds of one outer step, or of sampling alone."""
 
-    factor: list[float] = Field(min_length=2, max_length=2)
-    """1: none is replaced"""
-
-
-class Updates(Ends):
-    """The updates of a step, without REAL's pass without gradients."""
-
-    share: list[float] = Field(min_length=2, max_length=2)
-    """of a step's wall time"""
-
-
-class ResponseBytes(Ends):
-    """What a stored response takes."""
-
-    per_token: list[float] = Field(min_length=2, max_length=2)
-    """bytes"""
-
-
-class CheckpointBytes(Ends):
-    """What weights take."""
-
-    per_parameter: float
-    """of a state to resume from"""
-    merged: list[float] = Field(min_length=2, max_length=2)
-    """of a Hugging Face checkpoint, per parameter"""
-
-
-class StepFact(Ends):
-    """Wall time of one outer step somewhere else."""
-
-    hardware: str
+    hardware: Line
     """for the reader"""
     gpus: int = Field(ge=1)
     """of all nodes"""
-    seconds: float = Field(gt=0)
-    """wall"""
-    prompts: int = Field(ge=1)
-    """P"""
-    rollouts: int = Field(ge=1)
-    """G"""
-    max_response_tokens: int = Field(ge=1)
-    """limit"""
-
-
-class EvaluationFact(Ends):
-    """Wall time of sampling many responses."""
-
-    hardware: str
-    """for the reader"""
-    gpus: int = Field(ge=1)
-    """of all nodes"""
-    seconds: float = Field(gt=0)
-    """wall"""
     responses: int = Field(ge=1)
-    """sampled"""
+    """sampled; of a step, prompts times rollouts"""
     max_response_tokens: int = Field(ge=1)
-    """limit"""
+    """their limit"""
+
+    @property
+    def each(self) -> Amount:
+        """GPU-seconds per response."""
+        return self.amount * (self.gpus / self.responses)
 
 
-class OneResponse(Ends):
-    """Speed of one response in a full batch."""
-
-    tokens_per_second: list[float] = Field(min_length=2, max_length=2)
-    """slow and fast"""
-
-
-class ModelCosts(Strict):
-    """Facts about one model."""
+class ModelFacts(Strict):
+    """What is known of one model."""
 
     parameters: int = Field(ge=1)
     """weights"""
-    steps: list[StepFact] = Field(min_length=1)
-    """the range of estimates spans them"""
-    evaluation: EvaluationFact
-    one_response: OneResponse
+    steps: list[TimeFact] = Field(min_length=1)
+    """of one outer step each; the range of estimates spans them"""
+    evaluation: TimeFact
+    """of sampling without training"""
+    one_response: Fact
+    """tokens per second of one response in a full batch"""
 
 
-class Stated(Ends):
-    """Wall seconds of whole jobs that we measured on one core."""
+class StatedFacts(Strict):
+    """Wall seconds of whole jobs of one scale, on one core."""
 
-    base: list[float] = Field(min_length=2, max_length=2)
-    """base model"""
-    train: list[float] = Field(min_length=2, max_length=2)
-    """one run"""
     rollouts: int = Field(ge=1)
-    """rollouts of that run"""
-    evaluate: list[float] = Field(min_length=2, max_length=2)
+    """of the run"""
+    base: Fact
+    """training the base model"""
+    train: Fact
+    """one run"""
+    evaluate: Fact
     """one evaluation"""
 
 
 class Costs(Strict):
     """The content of costs.yaml."""
 
-    response_tokens: ResponseTokens
-    dynamic_sampling: DynamicSampling
-    updates: Updates
-    response_bytes: ResponseBytes
-    checkpoint_bytes: CheckpointBytes
-    models: dict[str, ModelCosts]
-    stated: dict[str, Stated]
+    response_tokens: LengthFact
+    """mean tokens of a response"""
+    dynamic_sampling: Fact
+    """rollouts sampled per rollout trained on; 1: none is replaced"""
+    update_share: Fact
+    """of a step's wall time, without REAL's pass without gradients"""
+    response_bytes: Fact
+    """of a stored response, per token"""
+    state_bytes: Fact
+    """of a state to resume from, per parameter"""
+    model_bytes: Fact
+    """of a Hugging Face checkpoint, per parameter"""
+    models: dict[str, ModelFacts]
+    """by the last part of model.name"""
+    stated: dict[str, StatedFacts]
+    """by scale"""
 
 
 def load_costs(path: Path = COSTS_FILE) -> Costs:
@@ -192,49 +171,53 @@ def load_costs(path: Path = COSTS_FILE) -> Costs:
     return read_checked(path, TypeAdapter(Costs))
 
 
-def facts_of(model: Model, costs: Costs) -> ModelCosts:
-    """Facts about a model, by its hub name or, for a folder, by its number of parameters.
-
-    Raises:
-        CostError: no facts about such a model.
-    """
-    if (name := Path(model.name).name) in costs.models:
-        return costs.models[name]
-    stored = sum(path.stat().st_size for path in Path(model.name).glob("*.safetensors"))
-    for facts in costs.models.values():
-        if abs(stored / BYTES_PER_STORED_PARAMETER / facts.parameters - 1) < PARAMETERS_TOLERANCE:
-            return facts
-    raise CostError(
-        f"{COSTS_FILE}: has no facts about model.name {model.name}, only about {', '.join(costs.models)}; add what a "
-        "step of it costs, with the source"
-    )
+def facts_of(model: Model, costs: Costs) -> ModelFacts | None:
+    """Facts about a model, by its name or, for a folder, by its number of parameters; None: there are none."""
+    if facts := costs.models.get(Path(model.name).name):
+        return facts
+    stored = stored_parameters(Path(model.name))
+    near = (facts for facts in costs.models.values() if abs(stored / facts.parameters - 1) < PARAMETERS_TOLERANCE)
+    return next(near, None) if stored else None
 
 
-def mean_tokens(limit: int, known: ResponseTokens) -> Range:
+def stored_parameters(folder: Path) -> int:
+    """Weights that the safetensors files of a folder hold, by their headers; 0: no such file, or a damaged one."""
+    from safetensors import SafetensorError, safe_open
+
+    count = 0
+    try:
+        for path in folder.glob("*.safetensors"):
+            with safe_open(path, framework="numpy") as file:
+                count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    except (OSError, SafetensorError):
+        return 0
+    return count
+
+
+def mean_tokens(limit: int, known: LengthFact) -> Amount:
     """Expected mean response length, in tokens, under a response limit."""
-    return Range(*(_mean_under(limit, mean, known.max_response_tokens) for mean in known.mean))
+    low, high = (_mean_under(limit, mean, known.max_response_tokens) for mean in (known.low, known.high))
+    return Amount(low, high)
 
 
-def rollouts_per_step(training: VerlTraining, costs: Costs) -> Range:
+def rollouts_per_step(training: VerlTraining, costs: Costs) -> Amount:
     """Responses that one outer step samples."""
-    rollouts = Range(1, 1) * (training.prompts * training.rollouts)
-    return rollouts * _range(costs.dynamic_sampling.factor) if training.dynamic_sampling else rollouts
+    rollouts = Amount(1, 1) * (training.prompts * training.rollouts)
+    return rollouts * costs.dynamic_sampling.amount if training.dynamic_sampling else rollouts
 
 
-def step_seconds(training: VerlTraining, gpus: int, facts: ModelCosts, costs: Costs) -> Range:
+def step_seconds(training: VerlTraining, gpus: int, facts: ModelFacts, costs: Costs) -> Amount:
     """Wall seconds of one outer step on ``gpus`` GPUs."""
-    rollouts = rollouts_per_step(training, costs)
-    limit = training.max_response_tokens
+    limit, rollouts = training.max_response_tokens, rollouts_per_step(training, costs)
     scaled = [
-        rollouts * _length_ratio(limit, fact.max_response_tokens, costs) * (fact.seconds * fact.gpus / gpus / rows)
+        rollouts * _length_ratio(limit, fact.max_response_tokens, costs) * fact.each * (1 / gpus)
         for fact in facts.steps
-        if (rows := fact.prompts * fact.rollouts)
     ]
-    spanned = Range(min(part.low for part in scaled), max(part.high for part in scaled))
+    spanned = Amount(min(part.low for part in scaled), max(part.high for part in scaled))
     return spanned.at_least(longest_response_seconds(limit, facts))
 
 
-def exact_pass_share(training: VerlTraining, gradient_checkpointing: bool, costs: Costs) -> Range:
+def exact_pass_share(training: VerlTraining, gradient_checkpointing: bool, costs: Costs) -> Amount:
     """What REAL's pass without gradients adds to a step, as a share of the step without it.
 
     Every mini-batch but the first of a step needs it. An update is one forward pass and a backward pass of twice its
@@ -243,21 +226,21 @@ def exact_pass_share(training: VerlTraining, gradient_checkpointing: bool, costs
     """
     updates = training.prompts // training.mini_batch_prompts
     of_an_update = 1 / 4 if gradient_checkpointing else 1 / 3
-    return _range(costs.updates.share) * ((updates - 1) / updates * of_an_update)
+    return costs.update_share.amount * ((updates - 1) / updates * of_an_update)
 
 
-def sampling_seconds(responses: float, limit: int, batches: int, gpus: int, facts: ModelCosts, costs: Costs) -> Range:
+def sampling_seconds(responses: float, limit: int, batches: int, gpus: int, facts: ModelFacts, costs: Costs) -> Amount:
     """Wall seconds of sampling ``responses`` in ``batches``, one after the other, without training.
 
     Low: throughput alone, or every batch's longest response if that takes longer. High: slower by as much as the
     slowest step fact is slower than the fastest, and every batch waits for its longest response besides.
     """
     fact = facts.evaluation
-    rates = [step.seconds * step.gpus / (step.prompts * step.rollouts) for step in facts.steps]
-    each = Range(1, max(rates) / min(rates)) * (fact.seconds * fact.gpus / gpus / fact.responses)
+    slower = max(step.each.high for step in facts.steps) / min(step.each.low for step in facts.steps)
+    each = Amount(1, slower) * fact.each * (1 / gpus)
     throughput = each * _length_ratio(limit, fact.max_response_tokens, costs) * responses
     waiting = longest_response_seconds(limit, facts) * batches
-    return Range(max(throughput.low, waiting.low), throughput.high + waiting.high)
+    return Amount(max(throughput.low, waiting.low), throughput.high + waiting.high)
 
 
 def evaluation_batches(problems: list[int], evaluation: Evaluation) -> int:
@@ -265,26 +248,26 @@ def evaluation_batches(problems: list[int], evaluation: Evaluation) -> int:
     return sum(math.ceil(count / evaluation.chunk_problems) for count in problems)
 
 
-def longest_response_seconds(limit: int, facts: ModelCosts) -> Range:
+def longest_response_seconds(limit: int, facts: ModelFacts) -> Amount:
     """Wall seconds until a response at the limit is sampled."""
-    slow, fast = facts.one_response.tokens_per_second
-    return Range(limit / fast, limit / slow)
+    return Amount(limit / facts.one_response.high, limit / facts.one_response.low)
 
 
-def _length_ratio(limit: int, known_limit: int, costs: Costs) -> Range:
+def _length_ratio(limit: int, known_limit: int, costs: Costs) -> Amount:
     """Expected tokens at one limit over those at another; its ends come from the same mean length."""
     at, known = mean_tokens(limit, costs.response_tokens), mean_tokens(known_limit, costs.response_tokens)
     ratios = at.low / known.low, at.high / known.high
-    return Range(min(ratios), max(ratios))
+    return Amount(min(ratios), max(ratios))
 
 
 def _mean_under(limit: int, mean: float, known_limit: int) -> float:
-    def truncated(scale: float, at: int) -> float:
-        return -scale * math.expm1(-at / scale)
+    """Mean of min(length, limit) where lengths are exponential and the mean of min(length, known_limit) is ``mean``.
 
-    # the truncated mean rises with the scale from 0 to the limit
+    With x = known_limit/mu and r = mean/known_limit, r x = 1 - exp(-x), which Lambert's W solves.
+    """
     # imported here: it takes half a second, and whoever only counts needs none of it
-    from scipy.optimize import brentq
+    from scipy.special import lambertw
 
-    scale = brentq(lambda scale: truncated(scale, known_limit) - mean, mean / 2, known_limit * 1e6)
-    return truncated(scale, limit)
+    r = mean / known_limit
+    x = 1 / r + lambertw(-math.exp(-1 / r) / r).real
+    return known_limit / x * -math.expm1(-x * limit / known_limit)

@@ -1,28 +1,23 @@
 """What a scale costs before, while and after it runs: steps, tokens, device-hours, wall time, disk.
 
 Estimates come from costs.py; what a run measured replaces them (taken.py). Every amount is a range. Disk is counted
-twice: what a job holds at its peak, and what of that stays when it is done.
+twice: what a job holds at its peak, and what of that stays when it is done. What no fact tells is left open: costs
+advise, and nothing waits for them.
 
     plan(load(["paper_configs/1.5b.yaml"]))        # rows; text.py prints them
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
-from real.config import (
-    Experiment,
-    TorchRun,
-    TorchScale,
-    VerlArithmeticScale,
-    VerlRun,
-    VerlScale,
-    resolve,
-)
+from real.config import Experiment, TorchRun, TorchScale, Training, VerlArithmeticScale, VerlRun, VerlScale, resolve
 from real.planning.costs import (
+    Amount,
     Costs,
-    ModelCosts,
-    Range,
+    ModelFacts,
+    StatedFacts,
     evaluation_batches,
     facts_of,
     load_costs,
@@ -30,14 +25,17 @@ from real.planning.costs import (
     rollouts_per_step,
     sampling_seconds,
     step_seconds,
+    stored_parameters,
+    total,
 )
-from real.planning.taken import Amount, Kind, Taken, base_taken, evaluation_taken, run_taken
-from real.records.jobs import BASE, Job, base_jobs
+from real.planning.taken import job_taken
+from real.records.jobs import BASE, Job, base_jobs, evaluation_job, run_job
 from real.tasks.sources import read_sources
 
 # scales that train: one of the two engines, on published prompts or on the laptop's task
 Trained = TorchScale | VerlScale | VerlArithmeticScale
 SECONDS_PER_HOUR = 3600
+NOTHING = Amount(0, 0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class PlannedJob:
     @property
     def device_hours(self) -> Amount | None:
         """Devices times wall hours."""
-        return self.seconds and Amount(self.seconds.range * (self.devices / SECONDS_PER_HOUR), self.seconds.kind)
+        return self.seconds and self.seconds * (self.devices / SECONDS_PER_HOUR)
 
     @property
     def finished(self) -> bool:
@@ -78,40 +76,55 @@ class PlannedJob:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a scale's costs are estimated from.
+
+    Attributes:
+        model: about the checkpoint that RL starts from; None: nothing is known of it, or the scale trains its own.
+        parameters: of that checkpoint, by its own files where it is a folder; None where unknown.
+        stated: about whole jobs of the scale.
+    """
+
+    costs: Costs
+    model: ModelFacts | None = None
+    parameters: int | None = None
+    stated: StatedFacts | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """All jobs of a scale that cost something, and what their estimates come from."""
 
     experiment: Experiment
     rows: list[PlannedJob]
-    costs: Costs
+    known: Known
 
     @property
     def total(self) -> PlannedJob:
         """All jobs one after the other; unknown amounts are left out."""
-        kept = _total([row.kept for row in self.rows])
-        spare = [Range(p.range.low - k.range.low, p.range.high - k.range.high) for p, k in _disk(self.rows)]
-        peak = kept and Amount(kept.range + Range(0, 0).at_least(_largest(spare)), kept.kind)
+        kept = total(row.kept for row in self.rows)
         return PlannedJob(
             "total",
             max(row.devices for row in self.rows),
-            tokens=_total([row.tokens for row in self.rows]),
-            seconds=_total([row.seconds for row in self.rows]),
-            peak=peak,
+            tokens=total(row.tokens for row in self.rows),
+            seconds=total(row.seconds for row in self.rows),
+            peak=kept and replace(kept + _spare(self.rows), kind=kept.kind),
             kept=kept,
         )
 
     @property
     def device_hours(self) -> Amount | None:
         """Of all jobs."""
-        return _total([row.device_hours for row in self.rows])
+        return total(row.device_hours for row in self.rows)
 
     @property
-    def bytes_needed(self) -> float:
-        """High end of the disk that unfinished jobs still need, one at a time, less what they hold already."""
+    def bytes_needed(self) -> float | None:
+        """High end of the disk that unfinished jobs still need, one at a time, less what they hold; None: unknown."""
         rows = [row for row in self.rows if not row.finished]
-        kept = sum(row.kept.range.high for row in rows if row.kept)
-        spare = max((p.range.high - k.range.high for p, k in _disk(rows)), default=0.0)
-        return max(0.0, kept + spare - sum(row.held for row in rows))
+        if any(row.kept is None or row.peak is None for row in rows):
+            return None
+        kept = sum(row.kept.high for row in rows if row.kept)
+        return max(0.0, kept + _spare(rows).high - sum(row.held for row in rows))
 
 
 def plan(experiment: Experiment, costs: Costs | None = None, results: Path | None = None) -> Plan:
@@ -122,60 +135,62 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
         results: folder of the scale's results; default: the experiment's.
 
     Raises:
-        ConfigError: a scale that trains nothing.
-        CostError: no facts about the scale's model.
+        ConfigError: a scale that trains nothing, or facts that can't be read.
+        DamagedError: a file that a job left.
     """
-    scale, costs = experiment.trained, costs or load_costs()
-    folder = results or Path(experiment.results)
-    runs = [resolve(experiment, method, seed) for method in experiment.methods for seed in scale.seeds]
-    benchmarks = scale.evaluation.benchmarks
-    rows = [
-        *(_measured(_base_row(scale, costs, job), base_taken(folder / job.name)) for job in base_jobs(scale)),
-        _measured(_evaluation_row(scale, BASE, costs), evaluation_taken(folder, Path(BASE), benchmarks)),
-    ]
-    for run in runs:
-        part = Path(run.method) / f"seed{run.seed}"
-        done = run_taken(folder, run.method, run.seed, run.training.steps, run.training.rollouts)
-        rows.append(_measured(_run_row(scale, run, costs), done))
-        evaluated = evaluation_taken(folder, part, benchmarks)
-        rows.append(_measured(_evaluation_row(scale, f"{run.method}, seed {run.seed}", costs), evaluated))
-    return Plan(experiment, rows, costs)
+    scale, folder = experiment.trained, results or Path(experiment.results)
+    known = _known(scale, costs or load_costs())
+    rows = [_measured(_base_row(scale, known, job), folder, job, scale.training) for job in base_jobs(scale)]
+    evaluated = evaluation_job(scale.evaluated_on, BASE, None)
+    rows.append(_measured(_evaluation_row(scale, known, BASE), folder, evaluated, scale.training))
+    for method, seed in product(experiment.methods, scale.seeds):
+        run = resolve(experiment, method, seed)
+        rows.append(_measured(_run_row(scale, known, run), folder, run_job(method, seed), run.training))
+        evaluation, evaluated = f"{method}, seed {seed}", evaluation_job(scale.evaluated_on, method, seed)
+        rows.append(_measured(_evaluation_row(scale, known, evaluation), folder, evaluated, run.training))
+    return Plan(experiment, rows, known)
 
 
-def _base_row(scale: Trained, costs: Costs, job: Job) -> PlannedJob:
-    """Trained at the laptop's task, otherwise downloaded: bfloat16, into the hub's cache."""
-    if isinstance(scale, VerlScale):
-        downloaded = Range(1, 1) * (facts_of(scale.model, costs).parameters * costs.checkpoint_bytes.merged[0])
-        return PlannedJob("base model", 0, peak=_estimate(downloaded), kept=_estimate(downloaded))
-    stated = costs.stated.get(scale.scale)
+def _known(scale: Trained, costs: Costs) -> Known:
+    if not isinstance(scale, VerlScale):
+        return Known(costs, stated=costs.stated.get(scale.scale))
+    facts = facts_of(scale.model, costs)
+    return Known(costs, facts, facts.parameters if facts else stored_parameters(Path(scale.model.name)) or None)
+
+
+def _base_row(scale: Trained, known: Known, job: Job) -> PlannedJob:
+    """Trained at the laptop's task; else linked where it is a folder, and downloaded into the hub's cache otherwise."""
     name = "base model" if job.name == BASE else f"base model, seed {job.seed}"
-    return PlannedJob(name, 1, seconds=_estimate(Range(*stated.base)) if stated else None)
+    if not isinstance(scale, VerlScale):
+        return PlannedJob(name, 1, seconds=known.stated.base.amount if known.stated else None)
+    size = None
+    if Path(scale.model.name).is_dir():
+        size = NOTHING
+    elif known.parameters:
+        size = Amount(1, 1) * (known.parameters * known.costs.model_bytes.low)
+    return PlannedJob(name, 0, peak=size, kept=size)
 
 
-def _run_row(scale: Trained, run: TorchRun | VerlRun, costs: Costs) -> PlannedJob:
-    name, training = f"train {run.method}, seed {run.seed}", run.training
-    if isinstance(scale, VerlScale) and isinstance(run, VerlRun):
-        facts = facts_of(scale.model, costs)
-        tokens = rollouts_per_step(run.training, costs) * training.steps
-        merged = Range(*costs.checkpoint_bytes.merged) * facts.parameters
-        state = costs.checkpoint_bytes.per_parameter * facts.parameters
-        kept_states = scale.cluster.keep_checkpoints
-        return PlannedJob(
-            name,
-            max(1, scale.gpus),
-            training.steps,
-            tokens=_estimate(tokens * mean_tokens(training.max_response_tokens, costs.response_tokens)),
-            seconds=_estimate(_run_seconds(scale, run, facts, costs)),
-            peak=_estimate(merged + Range(kept_states * state, (kept_states + 1) * state)),
-            kept=_estimate(merged),
-        )
-    stated = costs.stated.get(scale.scale)
-    rollouts = training.steps * training.prompts * training.rollouts
-    seconds = _estimate(Range(*stated.train) * (rollouts / stated.rollouts)) if stated else None
-    return PlannedJob(name, max(1, scale.gpus), training.steps, seconds=seconds)
+def _run_row(scale: Trained, known: Known, run: TorchRun | VerlRun) -> PlannedJob:
+    training, costs = run.training, known.costs
+    row = PlannedJob(f"train {run.method}, seed {run.seed}", max(1, scale.gpus), training.steps)
+    if not isinstance(scale, VerlScale) or not isinstance(run, VerlRun):
+        if known.stated is None:
+            return row
+        rollouts = training.steps * training.prompts * training.rollouts
+        return replace(row, seconds=known.stated.train.amount * (rollouts / known.stated.rollouts))
+    tokens = mean_tokens(training.max_response_tokens, costs.response_tokens)
+    row = replace(row, tokens=rollouts_per_step(run.training, costs) * training.steps * tokens)
+    if known.model:
+        row = replace(row, seconds=_run_seconds(scale, run, known.model, costs))
+    if known.parameters:
+        merged, state = (fact.amount * known.parameters for fact in (costs.model_bytes, costs.state_bytes))
+        states = Amount(scale.cluster.keep_checkpoints, scale.cluster.keep_checkpoints + 1)
+        row = replace(row, peak=merged + state * states, kept=merged)
+    return row
 
 
-def _run_seconds(scale: VerlScale, run: VerlRun, facts: ModelCosts, costs: Costs) -> Range:
+def _run_seconds(scale: VerlScale, run: VerlRun, facts: ModelFacts, costs: Costs) -> Amount:
     """Wall seconds of all steps and validations."""
     training, gpus = run.training, scale.cluster.gpus
     steps = step_seconds(run.training, gpus, facts, costs) * training.steps
@@ -185,26 +200,18 @@ def _run_seconds(scale: VerlScale, run: VerlRun, facts: ModelCosts, costs: Costs
     return steps + sampling_seconds(responses, training.max_response_tokens, validations, gpus, facts, costs)
 
 
-def _evaluation_row(scale: Trained, whose: str, costs: Costs) -> PlannedJob:
-    name, evaluation = f"evaluate {whose}", scale.evaluation
+def _evaluation_row(scale: Trained, known: Known, whose: str) -> PlannedJob:
+    name, evaluation, costs = f"evaluate {whose}", scale.evaluation, known.costs
     if not isinstance(scale, VerlScale):
-        stated = costs.stated.get(scale.scale)
-        return PlannedJob(name, max(1, scale.gpus), seconds=_estimate(Range(*stated.evaluate)) if stated else None)
+        return PlannedJob(name, max(1, scale.gpus), seconds=known.stated.evaluate.amount if known.stated else None)
     problems = problem_counts(evaluation.benchmarks)
     responses, batches = sum(problems) * evaluation.samples, evaluation_batches(problems, evaluation)
     limit, gpus = evaluation.max_response_tokens, scale.cluster.gpus
     tokens = mean_tokens(limit, costs.response_tokens) * responses
-    stored = tokens * Range(*costs.response_bytes.per_token) if evaluation.keep_responses else Range(0, 0)
-    seconds = sampling_seconds(responses, limit, batches, gpus, facts_of(scale.model, costs), costs)
+    seconds = sampling_seconds(responses, limit, batches, gpus, known.model, costs) if known.model else None
+    stored = tokens * costs.response_bytes.amount if evaluation.keep_responses else NOTHING
     # finished chunks are stored once more until all of a checkpoint's benchmarks are done
-    return PlannedJob(
-        name,
-        gpus,
-        tokens=_estimate(tokens),
-        seconds=_estimate(seconds),
-        peak=_estimate(stored * 2),
-        kept=_estimate(stored),
-    )
+    return PlannedJob(name, gpus, tokens=tokens, seconds=seconds, peak=stored * 2, kept=stored)
 
 
 def problem_counts(benchmarks: Sequence[str]) -> list[int]:
@@ -213,41 +220,19 @@ def problem_counts(benchmarks: Sequence[str]) -> list[int]:
     return [sources[name].rows or 0 for name in benchmarks]
 
 
-def _measured(row: PlannedJob, taken: Taken | None) -> PlannedJob:
+def _measured(row: PlannedJob, results: Path, job: Job, training: Training) -> PlannedJob:
     """The row with what is known of its job by now in place of estimates."""
+    taken = job_taken(results, job, training)
     if taken is None:
         return row
-    running = taken.steps_done is not None
-    size = Amount(Range(taken.bytes, taken.bytes), "measured")
-    return PlannedJob(
-        row.name,
-        row.devices,
-        row.steps,
-        taken.steps_done,
-        taken.tokens or row.tokens,
-        taken.seconds or row.seconds,
-        row.peak if running else size,
-        row.kept if running else size,
-        taken.bytes,
-    )
+    row = replace(row, tokens=taken.tokens or row.tokens, seconds=taken.seconds, held=taken.bytes)
+    if taken.steps_done is not None:
+        return replace(row, steps_done=taken.steps_done)
+    size = Amount(taken.bytes, taken.bytes, "measured")
+    return replace(row, peak=size, kept=size)
 
 
-def _estimate(amount: Range) -> Amount:
-    return Amount(amount, "estimated")
-
-
-def _total(amounts: Sequence[Amount | None]) -> Amount | None:
-    known = [amount for amount in amounts if amount]
-    if not known:
-        return None
-    kind: Kind = "measured" if all(amount.kind == "measured" for amount in known) else "estimated"
-    return Amount(sum((amount.range for amount in known), Range(0, 0)), kind)
-
-
-def _disk(rows: Sequence[PlannedJob]) -> list[tuple[Amount, Amount]]:
-    """(peak, kept) of the rows that have both."""
-    return [(row.peak, row.kept) for row in rows if row.peak and row.kept]
-
-
-def _largest(ranges: Sequence[Range]) -> Range:
-    return Range(max((part.low for part in ranges), default=0.0), max((part.high for part in ranges), default=0.0))
+def _spare(rows: Sequence[PlannedJob]) -> Amount:
+    """Bytes that the job with the largest peak holds beyond what it leaves."""
+    spare = [(row.peak.low - row.kept.low, row.peak.high - row.kept.high) for row in rows if row.peak and row.kept]
+    return Amount(max((low for low, _ in spare), default=0.0), max((high for _, high in spare), default=0.0))

@@ -6,7 +6,8 @@ Nothing here imports verl, vLLM or Ray or initialises CUDA.
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from real.config import Cluster, Experiment
@@ -14,6 +15,7 @@ from real.config.paper_scale import Model
 from real.engines.verl.hooks import VERL_VERSION
 from real.planning.plan import plan
 from real.planning.probe import read_answers, read_free_bytes, read_hub, read_imports, read_pins
+from real.planning.text import not_estimated
 from real.system.code import versions
 from real.system.errors import ExpectedError
 from real.system.gpus import VISIBLE, Gpu, installed, visible_of
@@ -34,14 +36,25 @@ class PreflightError(ExpectedError):
     """A job that would fail here; the message is one sentence per problem."""
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What :func:`check` found: problems, which a job would fail by, and advice, which it runs without."""
+
+    problems: list[str]
+    advice: list[str]
+
+
 def require(experiment: Experiment, granted_gpus: int | None = None, inputs: bool = True) -> None:
-    """Raise PreflightError with all problems of :func:`check`, one per line; return where there are none."""
-    if problems := check(experiment, granted_gpus, inputs):
-        raise PreflightError("\n".join(problems))
+    """Print the advice of :func:`check`, and raise PreflightError with all problems, one per line, if there are any."""
+    found = check(experiment, granted_gpus, inputs)
+    for sentence in found.advice:
+        print(sentence, flush=True)
+    if found.problems:
+        raise PreflightError("\n".join(found.problems))
 
 
-def check(experiment: Experiment, granted_gpus: int | None = None, inputs: bool = True) -> list[str]:
-    """All problems that a job of this scale would meet on this machine, one sentence each; empty: ready.
+def check(experiment: Experiment, granted_gpus: int | None = None, inputs: bool = True) -> Findings:
+    """All problems that a job of this scale would meet on this machine, one sentence each; none: ready.
 
     Args:
         granted_gpus: ``resources.gpu`` of the job as the workflow granted it; None: not under the workflow.
@@ -50,33 +63,45 @@ def check(experiment: Experiment, granted_gpus: int | None = None, inputs: bool 
     Raises:
         ConfigError: a scale that trains nothing.
     """
-    scale = experiment.trained
-    problems = grant_problems(scale.gpus, granted_gpus)
-    if scale.device == "cuda":
-        all_gpus = installed()
-        gpus = None if all_gpus is None else visible_of(all_gpus, os.environ.get(VISIBLE))
-        problems += gpu_problems(gpus, scale.verl_cluster)
+    disk, advice = disk_findings(experiment)
+    return Findings([*_problems(experiment, granted_gpus, inputs), *disk], advice)
+
+
+def disk_findings(experiment: Experiment) -> tuple[list[str], list[str]]:
+    """Problems of the disk, and what of the scale's costs can't be estimated: no job waits for an estimate."""
     try:
-        problems += disk_problems(plan(experiment).bytes_needed, read_free_bytes(Path(experiment.results)))
-    except ExpectedError as error:
-        problems.append(str(error))
+        planned = plan(experiment)
+    except (ExpectedError, OSError) as error:
+        reason = "; ".join(str(error).splitlines())
+        return [], [f"time, disk and money (device-hours) can't be estimated, and the disk isn't checked: {reason}"]
+    unknown, needed = not_estimated(planned), planned.bytes_needed
+    if needed is None:
+        return [], [f"{unknown}; the disk isn't checked"] if unknown else []
+    problems = disk_problems(needed, read_free_bytes(Path(experiment.results)))
+    return list(problems), [unknown] if unknown else []
+
+
+def _problems(experiment: Experiment, granted_gpus: int | None, inputs: bool) -> Iterator[str]:
+    scale = experiment.trained
+    yield from grant_problems(scale.gpus, granted_gpus)
+    if scale.device == "cuda":
+        found = installed()
+        gpus = None if found is None else visible_of(found, os.environ.get(VISIBLE))
+        yield from gpu_problems(gpus, scale.verl_cluster)
     if scale.verl_cluster:
-        problems += engine_problems(scale.verl_cluster)
+        yield from engine_problems(scale.verl_cluster)
     if inputs and scale.published_model and (data := scale.published_data):
-        problems += model_problems(scale.published_model, read_hub)
-        problems += dataset_problems([data.train, data.validation, *scale.evaluated_on])
-    return problems
+        yield from model_problems(scale.published_model, read_hub)
+        yield from dataset_problems([data.train, data.validation, *scale.evaluated_on])
 
 
-def engine_problems(cluster: Cluster) -> list[str]:
+def engine_problems(cluster: Cluster) -> Iterator[str]:
     """What verl, vLLM and Ray lack here."""
     lock, target = LOCKS[cluster.device]
-    return [
-        *platform_problems(cluster.device, os.environ.get(PLATFORM_VARIABLE)),
-        *version_problems(versions("verl", *ENGINE_PACKAGES), read_pins(lock), lock, target),
-        *ray_problems(cluster.ray_address, read_answers),
-        *attention_problems(cluster.attention, read_imports),
-    ]
+    yield from platform_problems(cluster.device, os.environ.get(PLATFORM_VARIABLE))
+    yield from version_problems(versions("verl", *ENGINE_PACKAGES), read_pins(lock), lock, target)
+    yield from ray_problems(cluster.ray_address, read_answers)
+    yield from attention_problems(cluster.attention, read_imports)
 
 
 def grant_problems(requested: int, granted: int | None) -> list[str]:
@@ -89,7 +114,7 @@ def grant_problems(requested: int, granted: int | None) -> list[str]:
     ]
 
 
-def gpu_problems(gpus: Sequence[Gpu] | None, cluster: Cluster | None) -> list[str]:
+def gpu_problems(gpus: Sequence[Gpu] | None, cluster: Cluster | None) -> Iterator[str]:
     """Number, memory and compute capability of the GPUs.
 
     Args:
@@ -98,82 +123,72 @@ def gpu_problems(gpus: Sequence[Gpu] | None, cluster: Cluster | None) -> list[st
     """
     # with an existing Ray cluster the GPUs may be on other machines
     elsewhere = cluster is not None and cluster.ray_address is not None
-    if gpus is None:
-        missing = (
-            "nvidia-smi can't be run, so no NVIDIA driver is here; run on a GPU machine, or choose a scale for CPUs"
-        )
-        return [] if elsewhere else [missing]
     needed = cluster.gpus_per_node if cluster else 1
-    problems = []
-    if len(gpus) < needed and not elsewhere:
-        problems.append(
+    if gpus is None and not elsewhere:
+        yield "nvidia-smi can't be run, so no NVIDIA driver is here; run on a GPU machine, or choose a scale for CPUs"
+    elif gpus is not None and len(gpus) < needed and not elsewhere:
+        yield (
             f"cluster.gpus_per_node is {needed}, but this job can see {len(gpus)} GPUs; lower it, or run where there "
             f"are {needed} (and check {VISIBLE})"
         )
     if cluster is not None:
-        problems += [problem for gpu in gpus for problem in _one_gpu_problems(gpu, cluster)]
-    return problems
+        for gpu in gpus or ():
+            yield from _one_gpu_problems(gpu, cluster)
 
 
-def _one_gpu_problems(gpu: Gpu, cluster: Cluster) -> list[str]:
-    problems = []
+def _one_gpu_problems(gpu: Gpu, cluster: Cluster) -> Iterator[str]:
     where = f"GPU {gpu.index} ({gpu.name})"
     if gpu.free < cluster.vllm_memory * gpu.total:
-        problems.append(
+        yield (
             f"{where} has {gpu.free / 1024:.1f} of {gpu.total / 1024:.1f} GiB free, but vLLM takes "
             f"{cluster.vllm_memory * gpu.total / 1024:.1f} (cluster.vllm_memory {cluster.vllm_memory}); end what uses "
             "it, or lower the key"
         )
     if gpu.capability < BFLOAT16_CAPABILITY and cluster.precision == "bfloat16":
-        problems.append(
+        yield (
             f"{where} has compute capability {gpu.capability}, but cluster.precision bfloat16 needs "
             f"{BFLOAT16_CAPABILITY}; take an Ampere GPU or later"
         )
-    return problems
 
 
-def disk_problems(needed: float, free: float) -> list[str]:
+def disk_problems(needed: float, free: float) -> Iterator[str]:
     """Bytes that the unfinished jobs still need against bytes that are free."""
-    if free >= needed:
-        return []
-    return [
-        f"results/: {needed / 1e9:.0f} GB are needed at most, one job after the other, and {free / 1e9:.0f} GB are "
-        "free; make room, or link results/ to a larger disk"
-    ]
+    if free < needed:
+        yield (
+            f"results/: {needed / 1e9:.0f} GB are needed at most, one job after the other, and {free / 1e9:.0f} GB are "
+            "free; make room, or link results/ to a larger disk"
+        )
 
 
-def model_problems(model: Model, on_hub: Callable[[Model], str | None]) -> list[str]:
+def model_problems(model: Model, on_hub: Callable[[Model], str | None]) -> Iterator[str]:
     """Whether the checkpoint that RL starts from can be loaded.
 
     Args:
         on_hub: what is wrong with a hub id; None: its files are cached, or the hub has them.
     """
     folder = Path(model.name)
-    if not folder.exists():
-        if re.fullmatch(r"[\w.-]+/[\w.-]+", model.name) is None:
-            return [f"model.name: {model.name} is no such folder; correct it in paper_configs/local.yaml"]
-        reason = on_hub(model)
-        return [f"model.name: {model.name} {reason}"] if reason else []
-    lacking = [
-        what
-        for what, pattern in (("config.json", "config.json"), ("weights (*.safetensors)", "*.safetensors"))
-        if not any(folder.glob(pattern))
-    ]
-    return [f"model.name: {folder} holds no {' and no '.join(lacking)}; name a complete checkpoint"] if lacking else []
+    if folder.exists():
+        wanted = {"config.json": "config.json", "weights (*.safetensors)": "*.safetensors"}
+        if lacking := [what for what, pattern in wanted.items() if not any(folder.glob(pattern))]:
+            yield f"model.name: {folder} holds no {' and no '.join(lacking)}; name a complete checkpoint"
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", model.name) is None:
+        yield f"model.name: {model.name} is no such folder; correct it in paper_configs/local.yaml"
+    elif reason := on_hub(model):
+        yield f"model.name: {model.name} {reason}"
 
 
-def dataset_problems(names: Sequence[str], load: Callable[[str], object] = load_problems) -> list[str]:
+def dataset_problems(names: Sequence[str], load: Callable[[str], object] = load_problems) -> Iterator[str]:
     """Prepared datasets that are missing, or are not the files that datasets/sources.yaml describes."""
-    problems = []
     for name in dict.fromkeys(names):
         try:
             load(name)
         except DatasetError as error:
-            problems.append(str(error))
-    return problems
+            yield str(error)
 
 
-def version_problems(installed: Mapping[str, str], pins: Mapping[str, set[str]], lock: Path, target: str) -> list[str]:
+def version_problems(
+    installed: Mapping[str, str], pins: Mapping[str, set[str]], lock: Path, target: str
+) -> Iterator[str]:
     """verl at its exact version, and every package that the engine needs at the lock's.
 
     Args:
@@ -182,54 +197,49 @@ def version_problems(installed: Mapping[str, str], pins: Mapping[str, set[str]],
         target: of make, which installs the lock.
     """
     wanted = {"verl": {VERL_VERSION}, **{name: pins[name] for name in ENGINE_PACKAGES if name in pins}}
-    problems = []
     for name, allowed in wanted.items():
         found = installed.get(name)
         if found is None or found.partition("+")[0] not in allowed:
             state = "is not installed" if found is None else f"is installed at {found}"
-            problems.append(
+            yield (
                 f"{name} {state}, but the engine needs {' or '.join(sorted(allowed))} "
                 f"({lock if name in pins else 'the version it is written for'}); build that environment with "
                 f"`make {target}` and activate it"
             )
-    return problems
 
 
-def ray_problems(address: str | None, answers: Callable[[str, int], bool]) -> list[str]:
+def ray_problems(address: str | None, answers: Callable[[str, int], bool]) -> Iterator[str]:
     """Whether the Ray cluster of the config can be reached; ``auto`` is left to Ray.
 
     Args:
         answers: whether a host accepts connections on a port.
     """
     if address in (None, "auto", "local"):
-        return []
+        return
     host, _, port = str(address).removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        return [f"cluster.ray_address {address!r} is no host:port; write it as `ray start --head` prints it"]
-    if answers(host, int(port)):
-        return []
-    return [f"cluster.ray_address: no Ray answers at {address}; start it there, or set null for a private one"]
+        yield f"cluster.ray_address {address!r} is no host:port; write it as `ray start --head` prints it"
+    elif not answers(host, int(port)):
+        yield f"cluster.ray_address: no Ray answers at {address}; start it there, or set null for a private one"
 
 
-def attention_problems(attention: str, imports: Callable[[str], str | None]) -> list[str]:
+def attention_problems(attention: str, imports: Callable[[str], str | None]) -> Iterator[str]:
     """Whether flash-attn is there where it is asked for.
 
     Args:
         imports: why a module can't be imported; None: it can.
     """
-    if attention != "flash_attention_2" or (reason := imports("flash_attn")) is None:
-        return []
-    return [
-        f"cluster.attention flash_attention_2 needs the package flash-attn, which can't be imported ({reason}); "
-        "install it, or set sdpa"
-    ]
+    if attention == "flash_attention_2" and (reason := imports("flash_attn")) is not None:
+        yield (
+            f"cluster.attention flash_attention_2 needs the package flash-attn, which can't be imported ({reason}); "
+            "install it, or set sdpa"
+        )
 
 
-def platform_problems(device: str, platform: str | None) -> list[str]:
+def platform_problems(device: str, platform: str | None) -> Iterator[str]:
     """The engine runs on a CPU only under the platform of the tests."""
-    if device != "cpu" or platform == "cpu":
-        return []
-    return [
-        f"cluster.device cpu runs only under the platform of the tests; set {PLATFORM_VARIABLE}=cpu as `make "
-        "test-verl` does, or choose cuda"
-    ]
+    if device == "cpu" and platform != "cpu":
+        yield (
+            f"cluster.device cpu runs only under the platform of the tests; set {PLATFORM_VARIABLE}=cpu as `make "
+            "test-verl` does, or choose cuda"
+        )

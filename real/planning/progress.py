@@ -11,8 +11,8 @@ from statistics import median
 
 from real.engines.verl.journal import TRACKER
 from real.evaluation.chunks import SUFFIX
-from real.planning.taken import step_seconds
-from real.system.files import DamagedError, read_json_lines, read_sealed
+from real.planning.taken import steps_taken
+from real.system.files import DamagedError, read_sealed
 from real.system.work_folder import WorkFolder
 
 
@@ -36,19 +36,14 @@ class Trace:
 def of_steps(work: Path) -> Trace:
     """A training, by the lines of ``timings.jsonl`` in its work folder: the verl engine's have every step, the torch
     engine's those up to the last one saved."""
-    path = work / "timings.jsonl"
     try:
-        lines = read_json_lines(path, "its steps can't be counted", keys=["step"], unfinished=True)
-        if not lines:
-            return Trace()
-        done = int(lines[-1]["step"])
-        return Trace(done, sum(map(step_seconds, lines)) / done)
-    except FileNotFoundError:
-        return Trace()
+        steps = steps_taken(work, finished=False)
     except DamagedError as error:
         return Trace(notes=(str(error),))
-    except (TypeError, ValueError, ZeroDivisionError):
-        return Trace(notes=(f"{path}: is damaged (no numbers of steps and seconds); its steps can't be counted",))
+    if not steps:
+        return Trace()
+    done = steps[-1][0]
+    return Trace(done, sum(seconds for _, seconds in steps) / done)
 
 
 def saved_by_torch(work: Path, trace: Trace) -> Trace:

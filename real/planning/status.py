@@ -14,13 +14,13 @@ from typing import Literal, get_args
 import pandas as pd
 
 from real.config import Experiment, Trained
-from real.planning.costs import Range, evaluation_batches
+from real.planning.costs import Amount, evaluation_batches
 from real.planning.plan import problem_counts
 from real.planning.progress import SAVED, Trace, of_chunks, of_steps
-from real.planning.taken import step_seconds, wall_seconds
+from real.planning.taken import seconds_and_steps
 from real.planning.text import UNKNOWN, duration
 from real.records.jobs import BASE, Job, trained_jobs
-from real.system.files import DamagedError, read_json_lines
+from real.system.files import DamagedError
 from real.system.locks import holder
 
 State = Literal["done", "incomplete", "running", "interrupted", "waiting"]
@@ -136,17 +136,12 @@ def _finished(results: Path, job: Job, total: int | None, notes: Sequence[str]) 
     """A job that has written its record, which comes last; incomplete if one of its files is gone since."""
     missing = [output for output in job.outputs if not (results / output).exists()]
     notes = [*notes, *(f"{results / name}: is missing, although its job finished; {LOST}" for name in missing)]
-    taken, done = None, total or 0
+    taken, steps = None, None
     try:
-        taken = wall_seconds(results / job.name)
-        timings = results / job.name / "timings.jsonl"
-        if timings.exists() and (lines := read_json_lines(timings, keys=["step"])):
-            # a resumed run's record counts its last process alone
-            taken, done = max(taken, sum(map(step_seconds, lines))), int(lines[-1]["step"])
+        taken, steps = seconds_and_steps(results / job.name)
     except DamagedError as error:
         notes.append(str(error))
-    except (TypeError, ValueError):
-        notes.append(f"{results / job.name}: its provenance.json or timings.jsonl is damaged (no numbers of seconds)")
+    done = total or 0 if steps is None else steps
     trace = Trace(done, taken / done if taken and done else None, notes=tuple(notes))
     return Progress(job, "incomplete" if missing else "done", total, trace, taken=taken)
 
@@ -210,7 +205,7 @@ def _evaluation(one: Progress) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return UNKNOWN if value is None else duration(Range(value, value))
+    return UNKNOWN if value is None else duration(Amount(value, value))
 
 
 def _summary(found: Sequence[Progress]) -> str:

@@ -5,27 +5,23 @@ that end in ``_seconds``. A resumed run's ``provenance.json`` counts its last pr
 taken. A run in progress is extrapolated from its own steps: what is left takes the 10th to the 90th percentile of them.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import numpy as np
 
-from real.planning.costs import Range
+from real.config import Training
+from real.planning.costs import Amount
+from real.records.jobs import Job
 from real.records.provenance import RECORD
-from real.system.files import read_json, read_json_lines, read_table
+from real.system.files import MAKE_AGAIN, DamagedError, read_json, read_json_lines, read_table
 
-Kind = Literal["estimated", "extrapolated", "measured"]
 PERCENTILES = (10, 90)
-
-
-@dataclass(frozen=True)
-class Amount:
-    """A range and how it is known."""
-
-    range: Range
-    kind: Kind
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -39,97 +35,109 @@ class Taken:
         steps_done: of a run in progress; None of a finished job.
     """
 
-    seconds: Amount | None
+    seconds: Amount
     tokens: Amount | None
     bytes: int
-    steps_done: int | None
+    steps_done: int | None = None
 
 
-def base_taken(folder: Path) -> Taken | None:
-    """The job of the base model in ``folder``; None where there is none yet."""
-    if not (folder / RECORD).exists():
-        return None
-    return Taken(_exactly(wall_seconds(folder)), None, folder_bytes(folder), None)
-
-
-def run_taken(results: Path, method: str, seed: int, steps: int, rollouts: int) -> Taken | None:
-    """One run: measured where it is finished, extrapolated where it has done some of its ``steps``, else None.
+def job_taken(results: Path, job: Job, training: Training) -> Taken | None:
+    """One job: measured where it is finished, extrapolated where it is a run that has done some steps, else None.
 
     Args:
-        rollouts: G, per prompt.
+        training: of a run: its steps, and G rollouts per prompt.
+
+    Raises:
+        DamagedError: a file of the job can't be read, or holds other things than numbers.
     """
-    part = Path(method) / f"seed{seed}"
-    output, work = results / "runs" / part, results / "work" / part
-    if (output / RECORD).exists():
-        metrics, timings = (read_json_lines(output / f"{name}.jsonl") for name in ("metrics", "timings"))
-        seconds = max(wall_seconds(output), sum(map(step_seconds, timings)))
-        return Taken(_exactly(seconds), _exactly(sum(_step_tokens(metrics, rollouts))), folder_bytes(output), None)
-    timings = _lines(work / "timings.jsonl")
-    if not timings:
+    folder, work = results / job.name, results / job.work
+    if all((results / output).exists() for output in job.outputs):
+        tokens: list[float] | None = None
+        if job.kind == "train":
+            tokens = _step_tokens(folder, training, finished=True)
+        elif job.kind == "evaluate":
+            files = [results / output for output in job.outputs if output.endswith(".parquet")]
+            tokens = [float(read_table(file, columns=["tokens"])["tokens"].sum()) for file in files]
+        counted = None if tokens is None else _exactly(sum(tokens))
+        return Taken(_exactly(seconds_and_steps(folder)[0]), counted, folder_bytes(folder))
+    steps = steps_taken(work, finished=False) if job.kind == "train" else []
+    if not steps:
         return None
-    tokens = _step_tokens(_lines(work / "metrics.jsonl"), rollouts)
-    return Taken(
-        _extrapolated([step_seconds(line) for line in timings], steps),
-        _extrapolated(tokens, steps) if tokens else None,
-        folder_bytes(work),
-        int(timings[-1]["step"]),
-    )
+    seconds = _extrapolated([seconds for _, seconds in steps], training.steps)
+    tokens = _step_tokens(work, training, finished=False)
+    return Taken(seconds, _extrapolated(tokens, training.steps) if tokens else None, folder_bytes(work), steps[-1][0])
 
 
-def evaluation_taken(results: Path, part: Path, benchmarks: Sequence[str]) -> Taken | None:
-    """One evaluation: its tokens from its parquet files, its seconds from Snakemake's benchmark file.
+def seconds_and_steps(folder: Path) -> tuple[float, int | None]:
+    """Wall seconds of a finished job, by the record in its folder or by its steps if they took longer; steps, of a run.
+
+    Raises:
+        DamagedError: a file that can't be read, or holds other things than numbers.
+    """
+    wall = read_json(folder / RECORD, keys=["wall_seconds"])["wall_seconds"]
+    if not isinstance(wall, int | float):
+        raise DamagedError(f"{folder / RECORD}: is damaged (wall_seconds is no number); {MAKE_AGAIN}")
+    steps = steps_taken(folder, finished=True)
+    return (max(wall, sum(seconds for _, seconds in steps)), steps[-1][0]) if steps else (wall, None)
+
+
+def steps_taken(folder: Path, finished: bool) -> list[tuple[int, float]]:
+    """Number and wall seconds of every step in ``timings.jsonl``; none where there is no such file.
 
     Args:
-        part: ``base``, or method/seed<k>.
+        finished: no line is still being written.
+
+    Raises:
+        DamagedError: the file can't be read, or holds other things than numbers.
     """
-    folder = results / "evaluations" / part
-    files = [folder / f"{benchmark}.parquet" for benchmark in benchmarks]
-    if not all(file.exists() for file in files):
-        return None
-    tokens = sum(read_table(file, columns=["tokens"])["tokens"].sum() for file in files)
-    timed = _lines((results / "benchmarks" / "evaluate" / part).with_name(f"{part.name}.jsonl"))
-    seconds = _exactly(float(timed[-1]["s"])) if timed else None
-    return Taken(seconds, _exactly(float(tokens)), folder_bytes(folder), None)
+
+    def taken(line: dict[str, Any]) -> tuple[int, float]:
+        parts = [value for key, value in line.items() if key.endswith("_seconds")]
+        if (step := int(line["step"])) < 1:
+            raise ValueError
+        return step, float(line.get("step_seconds", sum(parts)))
+
+    return _of_lines(folder / "timings.jsonl", ["step"], taken, finished)
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of all files below a folder, links followed; 0 where there is no folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of all files below a folder, links to files followed; 0 where there is no folder."""
+    count = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            # a job that runs removes files while they are counted
+            with suppress(FileNotFoundError):
+                count += Path(place, name).stat().st_size
+    return count
+
+
+def _step_tokens(folder: Path, training: Training, finished: bool) -> list[float]:
+    """Tokens of the steps that were trained on; line 0 holds the validation of the base model alone."""
+
+    def tokens(line: dict[str, Any]) -> float | None:
+        length = line["response_length_mean"]
+        return None if length is None else float(length) * line["prompts"] * training.rollouts
+
+    found = _of_lines(folder / "metrics.jsonl", ["response_length_mean", "prompts"], tokens, finished)
+    return [count for count in found if count is not None]
+
+
+def _of_lines(path: Path, keys: Sequence[str], value: Callable[[dict], Value], finished: bool) -> list[Value]:
+    """A value of each line of a JSON file; none where it is missing."""
+    if not path.exists():
+        return []
+    remedy = MAKE_AGAIN if finished else "its steps can't be counted"
+    try:
+        return [value(line) for line in read_json_lines(path, remedy, keys, unfinished=not finished)]
+    except (TypeError, ValueError):
+        raise DamagedError(f"{path}: is damaged (no numbers of steps and seconds); {remedy}") from None
 
 
 def _exactly(value: float) -> Amount:
-    return Amount(Range(value, value), "measured")
+    return Amount(value, value, "measured")
 
 
 def _extrapolated(of_steps: list[float], steps: int) -> Amount:
-    left = max(0, steps - len(of_steps))
+    left, done = max(0, steps - len(of_steps)), sum(of_steps)
     low, high = np.percentile(of_steps, PERCENTILES)
-    return Amount(Range(left * float(low), left * float(high)) + Range(sum(of_steps), sum(of_steps)), "extrapolated")
-
-
-def step_seconds(line: dict[str, Any]) -> float:
-    """Seconds of one line of ``timings.jsonl``."""
-    if "step_seconds" in line:
-        return line["step_seconds"]
-    return sum(value for key, value in line.items() if key.endswith("_seconds"))
-
-
-def _step_tokens(metrics: list[dict[str, Any]], rollouts: int) -> list[float]:
-    """Tokens of the steps that were trained on; line 0 holds the validation of the base model alone."""
-    return [
-        line["response_length_mean"] * line["prompts"] * rollouts
-        for line in metrics
-        if line["response_length_mean"] is not None
-    ]
-
-
-def wall_seconds(folder: Path) -> float:
-    """Of a finished job's last process, by the record in its folder."""
-    return float(read_json(folder / RECORD, keys=["wall_seconds"])["wall_seconds"])
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Lines of a JSON file; none where it is missing. A last line that is still being written is left out."""
-    if not path.exists():
-        return []
-    return read_json_lines(path, unfinished=True)
+    return Amount(left * float(low) + done, left * float(high) + done, "extrapolated")

@@ -1,13 +1,13 @@
 """A plan as text: one table, what its marks mean, where its estimates come from."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 
 from real.config import VerlRun, VerlScale, resolve
-from real.planning.costs import COSTS_FILE, Range, exact_pass_share, facts_of
+from real.planning.costs import COSTS_FILE, Amount, Fact, TimeFact, exact_pass_share
 from real.planning.plan import Plan, PlannedJob
-from real.planning.taken import Amount
 
 MARKS = {"estimated": "", "extrapolated": " →", "measured": " ✓"}
 UNKNOWN = "–"
@@ -48,7 +48,7 @@ def _cells(row: PlannedJob, device_hours: Amount | None, hours: str, rate: float
 
 
 def _notes(plan: Plan, rate: float | None, on_gpus: bool) -> list[str]:
-    unknown = [row.name for row in plan.rows if row.seconds is None and row.devices]
+    untimed = [row.name for row in plan.rows if row.seconds is None and row.devices]
     lines = [
         "low–high; ✓ measured, → extrapolated from the run's own steps, no mark: estimated",
         "disk: the most that a job holds while it runs; stays: what it leaves; total: one job after the other",
@@ -57,13 +57,36 @@ def _notes(plan: Plan, rate: float | None, on_gpus: bool) -> list[str]:
         lines.append(
             "no cost: name a price per GPU-hour with --rate" if rate is None else f"cost: at {rate:g} per GPU-hour"
         )
-    if unknown:
-        lines.append(f"{UNKNOWN}: nobody has measured it; the time of {len(unknown)} jobs is unknown and in no total")
-    estimated = any(row.seconds and row.seconds.kind != "measured" for row in plan.rows)
-    sources = estimate_sources(plan)
-    if sources and estimated:
+    if unknown := not_estimated(plan):
+        lines.append(f"{UNKNOWN}: {unknown}; no total counts them")
+    elif untimed:
+        lines.append(f"{UNKNOWN}: nobody has measured it; the time of {len(untimed)} jobs is unknown and in no total")
+    amounts = [amount for row in plan.rows for amount in (row.seconds, row.tokens, row.kept) if amount]
+    if any(amount.kind != "measured" for amount in amounts) and (sources := estimate_sources(plan)):
         lines += ["", f"Estimated from ({COSTS_FILE}):", *(f"  {line}" for line in sources)]
-    return [*lines, *([_not_counted(plan)] if on_gpus and estimated else [])]
+    timed = any(row.seconds and row.seconds.kind != "measured" for row in plan.rows)
+    return [*lines, *([_not_counted(plan)] if on_gpus and timed else [])]
+
+
+def not_estimated(plan: Plan) -> str | None:
+    """Which of time, disk and money can't be estimated for want of facts about the scale's checkpoint, and what to do.
+
+    Returns:
+        a sentence without its full stop; None where nothing is wanting.
+    """
+    scale = plan.experiment.trained
+    if not isinstance(scale, VerlScale) or plan.known.model is not None:
+        return None
+    time = ["time"] if any(row.seconds is None for row in plan.rows if row.devices) else []
+    disk = ["disk of checkpoints"] if any(row.kept is None for row in plan.rows) else []
+    lacking = [*time, *disk, *(["money (device-hours)"] if time else [])]
+    if not lacking:
+        return None
+    return (
+        f"{' and '.join(', '.join(lacking).rsplit(', ', 1))} can't be estimated, because {COSTS_FILE} has no facts "
+        f"about model.name {scale.model.name}; for estimates add facts there, with their sources, under the key "
+        f"models.{Path(scale.model.name).name}"
+    )
 
 
 def _not_counted(plan: Plan) -> str:
@@ -71,7 +94,7 @@ def _not_counted(plan: Plan) -> str:
     forward_pass = ""
     # isinstance: its section `training` cuts a step into updates over the cluster
     if isinstance(scale, VerlScale):
-        percent = exact_pass_share(scale.training, scale.cluster.gradient_checkpointing, plan.costs) * 100
+        percent = exact_pass_share(scale.training, scale.cluster.gradient_checkpointing, plan.known.costs) * 100
         forward_pass = (
             f"REAL's forward pass without gradients, {percent.low:.1f} to {percent.high:.1f} % of a step by arithmetic "
             "(benchmarks/README.md); "
@@ -84,50 +107,51 @@ def _not_counted(plan: Plan) -> str:
 
 def estimate_sources(plan: Plan) -> list[str]:
     """Where the estimates of a plan come from, one line each; none where nothing could be estimated."""
-    scale, costs = plan.experiment.trained, plan.costs
+    scale, costs, facts, stated = plan.experiment.trained, plan.known.costs, plan.known.model, plan.known.stated
     if not isinstance(scale, VerlScale):
-        stated = costs.stated.get(scale.scale)
-        return [f"jobs: {stated.source}"] if stated else []
-    facts = facts_of(scale.model, costs)
-    steps = [
-        f"steps: {fact.seconds:g} s on {fact.hardware} for {fact.prompts} x {fact.rollouts} rollouts of at most "
-        f"{fact.max_response_tokens:,} tokens: {fact.source}"
-        for fact in facts.steps
-    ]
+        of_jobs = (stated.base, stated.train, stated.evaluate) if stated else ()
+        return [f"jobs: {source}" for source in dict.fromkeys(fact.source for fact in of_jobs)]
+    found: list[tuple[str, Fact]] = []
+    if facts:
+        found += [(f"steps: {_geometry(fact)}", fact) for fact in facts.steps]
+        found.append((f"evaluation and validation: {_geometry(facts.evaluation)}", facts.evaluation))
+        found.append((f"one response: {_plain(facts.one_response.amount)} tokens per second", facts.one_response))
+    found.append(("tokens", costs.response_tokens))
     runs = [resolve(plan.experiment, method, scale.seeds[0]) for method in plan.experiment.methods]
-    dynamic = any(isinstance(run, VerlRun) and run.training.dynamic_sampling for run in runs)
-    slow, fast = facts.one_response.tokens_per_second
-    return [
-        *steps,
-        f"evaluation and validation: {facts.evaluation.source}",
-        f"one response: {slow:g} to {fast:g} tokens per second: {facts.one_response.source}",
-        f"tokens: {costs.response_tokens.source}",
-        *([f"dynamic sampling: {costs.dynamic_sampling.source}"] if dynamic else []),
-        f"checkpoints: {costs.checkpoint_bytes.source}",
-        f"stored responses: {costs.response_bytes.source}",
-    ]
+    if any(isinstance(run, VerlRun) and run.training.dynamic_sampling for run in runs):
+        found.append(("dynamic sampling", costs.dynamic_sampling))
+    if plan.known.parameters:
+        found += [("states to resume from", costs.state_bytes), ("models", costs.model_bytes)]
+    return [f"{what}: {fact.source}" for what, fact in [*found, ("stored responses", costs.response_bytes)]]
 
 
-def _cell(amount: Amount | None, form: Callable[[Range], str]) -> str:
-    return UNKNOWN if amount is None else f"{form(amount.range)}{MARKS[amount.kind]}"
+def _geometry(fact: TimeFact) -> str:
+    return (
+        f"{_plain(fact.amount)} s on {fact.hardware} for {fact.responses:,} responses of at most "
+        f"{fact.max_response_tokens:,} tokens"
+    )
 
 
-def _plain(amount: Range) -> str:
+def _cell(amount: Amount | None, form: Callable[[Amount], str]) -> str:
+    return UNKNOWN if amount is None else f"{form(amount)}{MARKS[amount.kind]}"
+
+
+def _plain(amount: Amount) -> str:
     low, high = three_digits(amount.low), three_digits(amount.high)
     return low if low == high else f"{low}–{high}"
 
 
-def _bytes(amount: Range) -> str:
+def _bytes(amount: Amount) -> str:
     return f"{_count(amount)}B"
 
 
-def _count(amount: Range) -> str:
+def _count(amount: Amount) -> str:
     """With the prefix that suits the high end, after a space that is there without a prefix too."""
     size, prefix = next(((size, prefix) for size, prefix in PREFIXES if amount.high >= size), (1, ""))
     return f"{_plain(amount * (1 / size))} {prefix}"
 
 
-def duration(amount: Range) -> str:
+def duration(amount: Amount) -> str:
     """Wall seconds in the unit that suits the high end."""
     length, name = next((length, name) for below, length, name in UNITS if amount.high < below)
     return f"{_plain(amount * (1 / length))} {name}"

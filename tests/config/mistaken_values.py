@@ -10,6 +10,7 @@ from typing import Any
 from tests.support.edits import REMOVED
 
 SMOKE, VERL, PAPER, REPORTED = "smoke.yaml", "verl_smoke.yaml", "1.5b.yaml", "published.yaml"
+COSTS = "reported/costs.yaml"
 METHODS, CLAIMS, SOURCES, OVERLAY, LOCAL = "methods.yaml", "claims.yaml", "sources.yaml", "mine.yaml", "local.yaml"
 HYPOTHESIS, CLAIM, MINE = "mechanism.hypotheses.mine", "claims.real_entropy_stable", "variants.mine"
 
@@ -25,6 +26,14 @@ def hypothesis(**changes: Any) -> dict[str, Any]:
     mine = {"statement": "more", "better": "real", "worse": "grpo", "smallest_difference": 0.02, **changes}
     changed = {f"mechanism.hypotheses.mine.{key}": value for key, value in mine.items()}
     return {**crossed(), "mechanism": {"hypotheses": {"mine": {}}}, **changed}
+
+
+def model_facts(**changes: Any) -> dict[str, Any]:
+    """Facts about a model, with some of their keys changed; two underscores stand for a dot."""
+    fact = {"low": 1, "high": 2, "source": "somebody"}
+    time = {**fact, "hardware": "8 H100", "gpus": 8, "responses": 1024, "max_response_tokens": 8192}
+    mine = {"parameters": 1, "steps": [time], "evaluation": dict(time), "one_response": fact}
+    return {"models": {"mine": mine}, **{f"models.mine.{key.replace('__', '.')}": to for key, to in changes.items()}}
 
 
 # by file: (keys, the wrong value of each, reason), or (changes, what the answer names, by line)
@@ -269,6 +278,32 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ({f"{CLAIM}.region": {}}, f"{CLAIM}.region ... above, below"),
         ({f"{CLAIM}.parameters.methd": "real"}, f"{CLAIM}: parameters.methd ... 'method'"),
         ({f"{CLAIM}.parameters.start": REMOVED}, f"{CLAIM}: parameters.start ... missing"),
+    ],
+    COSTS: [
+        ("response_tokens stated", [], "section"),
+        ("dynamic_sampling models", None, "section"),
+        ("response_bytes", 4, "section"),
+        ("state_bytes", "twelve", "section"),
+        ("model_bytes", True, "section"),
+        ("stated.laptop.base", 73, "section"),
+        ("stated.laptop.evaluate", [8, 10], "section"),
+        ("response_tokens.max_response_tokens stated.laptop.rollouts", 0, "1"),
+        ("update_share.low", 0, "more than 0.0"),
+        ("update_share.high", "0.5", "0.5"),
+        ("update_share stated.laptop.train", REMOVED, "missing"),
+        ("response_bytes.source", " ", "line"),
+        (model_facts(parameters=1.5), "models.mine.parameters ... 1.5 ... whole"),
+        (model_facts(steps=[]), "models.mine.steps ... [] ... 1"),
+        (model_facts(steps__0__hardware=8), "models.mine.steps.0.hardware ... 8 ... text"),
+        (model_facts(steps__0__gpus=0), "models.mine.steps.0.gpus ... 0 ... 1"),
+        (model_facts(steps__0__responses=REMOVED), "models.mine.steps.0.responses ... missing"),
+        (model_facts(evaluation=7), "models.mine.evaluation ... 7 ... section"),
+        (model_facts(evaluation__max_response_tokens=0), "models.mine.evaluation.max_response_tokens ... 0 ... 1"),
+        (model_facts(one_response=REMOVED), "models.mine.one_response ... missing"),
+        ({"update_share.low": 0.5}, "update_share ... 0.5 ... 0.32 ... less"),
+        (model_facts(evaluation__low=3), "models.mine.evaluation ... 3.0 ... 2.0 ... less"),
+        ({"response_tokens.high": 8192}, "response_tokens ... 8192.0 ... max_response_tokens 8192"),
+        ({"model_bytes.hihg": 4}, "model_bytes.hihg ... 'high'"),
     ],
     LOCAL: [
         ("device", "gpu", "'cpu' ... 'cuda'"),

@@ -27,12 +27,14 @@ import real.config.runs
 import real.config.schema
 import real.config.sections
 import real.evidence.claims.schema
+import real.planning.costs
 import real.system.names
 import real.system.yaml_files
 from real.config import Method, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.evidence.claims.schema import ClaimsFile
+from real.planning.costs import Costs
 from real.tasks.sources import Source
-from tests.config.mistaken_values import CLAIMS, METHODS, OVERLAY, PAPER, REPORTED, SMOKE, SOURCES, VERL
+from tests.config.mistaken_values import CLAIMS, COSTS, METHODS, OVERLAY, PAPER, REPORTED, SMOKE, SOURCES, VERL
 from tests.config.mistakes import COMMANDS, SENTENCES, mistakes
 from tests.support.answers import answer, names
 from tests.support.edits import Change, edited
@@ -46,6 +48,7 @@ MODELS: dict[str, Any] = {
     METHODS: dict[str, Method],
     SOURCES: dict[str, Source],
     CLAIMS: ClaimsFile,
+    COSTS: Costs,
     OVERLAY: TorchScale,
 }
 MISTAKES = list(mistakes())
@@ -61,6 +64,7 @@ READERS = [
     real.config.loading,
     real.config.runs,
     real.evidence.claims.schema,
+    real.planning.costs,
 ]
 
 
@@ -157,6 +161,8 @@ def command(file: str) -> list[str]:
     """The command that reads a file and would work with it."""
     if file == SOURCES:
         return ["download", "aime"]
+    if file == COSTS:
+        return ["plan", "--config", "paper_configs/1.5b.yaml"]
     if file in (CLAIMS, REPORTED):
         return ["claims", "--config", "paper_configs/published.yaml"]
     scale = file if file in (SMOKE, VERL, PAPER) else SMOKE

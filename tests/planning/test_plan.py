@@ -12,8 +12,7 @@ from real.config import ConfigError
 from real.config.paper_scale import Model
 from real.evidence.claims.schema import load_claims
 from real.planning.costs import (
-    CostError,
-    Range,
+    Amount,
     evaluation_batches,
     exact_pass_share,
     facts_of,
@@ -27,6 +26,7 @@ from real.planning.text import plan_text, three_digits
 from tests.support.made_up import with_training
 from tests.support.paths import ROOT
 from tests.support.scales import shipped
+from tests.support.weights import write_weights
 
 
 def scale(name: str, *overlays: str):
@@ -54,7 +54,7 @@ def rows(experiment, results: Path) -> dict:
 
 def test_a_step_of_the_facts_geometry_costs_what_the_facts_say(facts, costs):
     training = scale("1.5b").scale.training
-    assert step_seconds(training, 8, facts, costs) == Range(pytest.approx(252), pytest.approx(394))
+    assert step_seconds(training, 8, facts, costs) == Amount(pytest.approx(252), pytest.approx(394))
 
 
 def test_a_step_scales_with_rollouts_gpus_and_expected_tokens(facts, costs):
@@ -64,16 +64,16 @@ def test_a_step_scales_with_rollouts_gpus_and_expected_tokens(facts, costs):
     assert step_seconds(half, 4, facts, costs).high == pytest.approx(394)
     short = step_seconds(training.model_copy(update={"max_response_tokens": 4096}), 8, facts, costs)
     # mean 3500 of 8192 -> 2574 of 4096 (ratio 0.736), mean 5500 -> 3302 (ratio 0.600)
-    assert short == Range(pytest.approx(252 * 0.600, rel=0.02), pytest.approx(394 * 0.736, rel=0.02))
+    assert short == Amount(pytest.approx(252 * 0.600, rel=0.02), pytest.approx(394 * 0.736, rel=0.02))
 
 
 def test_no_step_is_shorter_than_its_longest_response(facts, costs):
     training = scale("1.5b").scale.training
-    assert step_seconds(training, 512, facts, costs) == Range(8192 / 100, 8192 / 80)
+    assert step_seconds(training, 512, facts, costs) == Amount(8192 / 100, 8192 / 80)
 
 
 def test_mean_tokens_are_the_source_at_its_limit_and_solve_the_exponential_elsewhere(costs):
-    assert mean_tokens(8192, costs.response_tokens) == Range(pytest.approx(3500), pytest.approx(5500))
+    assert mean_tokens(8192, costs.response_tokens) == Amount(pytest.approx(3500), pytest.approx(5500))
     short = mean_tokens(4096, costs.response_tokens)
     # doubling the limit of an exponential: E[min(X, 2L)] = E[min(X, L)] (1 + P(X > L))
     scale_low = -4096 / math.log(3500 / short.low - 1)
@@ -83,7 +83,7 @@ def test_mean_tokens_are_the_source_at_its_limit_and_solve_the_exponential_elsew
 
 def test_dynamic_sampling_multiplies_the_rollouts(facts, costs):
     training = scale("1.5b").scale.training.model_copy(update={"dynamic_sampling": True})
-    assert step_seconds(training, 8, facts, costs) == Range(pytest.approx(1.3 * 252), pytest.approx(2 * 394))
+    assert step_seconds(training, 8, facts, costs) == Amount(pytest.approx(1.3 * 252), pytest.approx(2 * 394))
 
 
 def test_an_evaluation_waits_for_the_longest_response_of_every_batch(facts, costs):
@@ -97,12 +97,12 @@ def test_an_evaluation_waits_for_the_longest_response_of_every_batch(facts, cost
 @pytest.mark.parametrize("name", ["1.5b", "7b", "single_gpu"])
 def test_the_claims_cost_what_the_planner_says(name, tmp_path):
     low, high = load_claims().scales[name].gpu_hours_per_run
-    hours = rows(scale(name), tmp_path)["train real, seed 0"].device_hours.range
+    hours = rows(scale(name), tmp_path)["train real, seed 0"].device_hours
     assert (low, high) == (float(f"{hours.low:.3g}"), float(f"{hours.high:.3g}"))
 
 
 def test_the_single_gpu_scale_is_about_a_day(tmp_path):
-    seconds = plan(scale("single_gpu"), results=tmp_path).total.seconds.range
+    seconds = plan(scale("single_gpu"), results=tmp_path).total.seconds
     assert (seconds.low + seconds.high) / 2 / 3600 == pytest.approx(24, rel=0.1)
     hours = f"{seconds.low / 3600:.0f} to {seconds.high / 3600:.0f} hours"
     assert hours in (ROOT / "paper_configs" / "single_gpu.yaml").read_text()
@@ -112,26 +112,27 @@ def test_disk_counts_one_state_more_than_is_kept_and_the_merged_model(tmp_path):
     planned = plan(scale("1.5b"), results=tmp_path)
     run = {row.name: row for row in planned.rows}["train real, seed 0"]
     parameters = 1777088000
-    assert run.kept.range == Range(2 * parameters, 4 * parameters)
-    assert run.peak.range == Range((2 * 12 + 2) * parameters, (3 * 12 + 4) * parameters)
+    assert run.kept == Amount(2 * parameters, 4 * parameters)
+    assert run.peak == Amount((2 * 12 + 2) * parameters, (3 * 12 + 4) * parameters)
     # what stays of everything, and the states of one run
-    kept = sum(row.kept.range.high for row in planned.rows)
-    assert planned.total.peak.range.high == pytest.approx(kept + 36 * parameters)
+    kept = sum(row.kept.high for row in planned.rows)
+    assert planned.total.peak.high == pytest.approx(kept + 36 * parameters)
     assert planned.bytes_needed == pytest.approx(kept + 36 * parameters)
 
 
-def test_a_local_folder_is_recognised_by_its_size(tmp_path, costs, facts):
-    with (tmp_path / "model.safetensors").open("wb") as file:
-        file.truncate(2 * facts.parameters + 38_000)
+def test_a_local_folder_is_recognised_by_its_parameters(tmp_path, costs, facts):
+    write_weights(tmp_path / "model.safetensors", "BF16", facts.parameters + 38_000)
     assert facts_of(Model(name=str(tmp_path), revision=None), costs) is facts
-    with pytest.raises(CostError, match=r"has no facts about model.name other/name, only about DeepSeek"):
-        facts_of(Model(name="other/name", revision=None), costs)
+    # as many bytes, half as many parameters
+    write_weights(tmp_path / "model.safetensors", "F32", facts.parameters // 2)
+    assert facts_of(Model(name=str(tmp_path), revision=None), costs) is None
+    assert facts_of(Model(name="other/name", revision=None), costs) is None
 
 
 def test_the_laptops_runs_scale_with_their_rollouts(tmp_path):
     experiment = scale("laptop")
-    assert rows(experiment, tmp_path)["train gspo, seed 2"].seconds.range == Range(20, 50)
-    assert rows(with_training(experiment, steps=140), tmp_path)["train gspo, seed 2"].seconds.range == Range(40, 100)
+    assert rows(experiment, tmp_path)["train gspo, seed 2"].seconds == Amount(20, 50)
+    assert rows(with_training(experiment, steps=140), tmp_path)["train gspo, seed 2"].seconds == Amount(40, 100)
 
 
 def write_lines(path: Path, lines: list[dict]) -> None:
@@ -149,18 +150,21 @@ def test_a_finished_run_replaces_its_estimate_and_needs_no_more_disk(tmp_path):
     folder = tmp_path / "runs" / "real" / "seed0"
     write_lines(folder / "metrics.jsonl", metrics(80, 2000.0))
     write_lines(
-        folder / "timings.jsonl", [{"step": s, "sample_seconds": 60.0, "update_seconds": 30} for s in range(80)]
+        folder / "timings.jsonl", [{"step": s, "sample_seconds": 60.0, "update_seconds": 30} for s in range(1, 81)]
     )
+    (folder / "model").mkdir()
+    for name in ("gradient_samples.parquet", "config.yaml"):
+        (folder / name).touch()
+    assert plan(scale("single_gpu"), results=tmp_path).rows == before.rows, "its record comes last"
     # the last process of a resumed run, shorter than all its steps
     (folder / "provenance.json").write_text(json.dumps({"wall_seconds": 900.0}))
-    (folder / "model").mkdir()
     (folder / "model" / "model.safetensors").write_bytes(bytes(1000))
     after = plan(scale("single_gpu"), results=tmp_path)
     row = {row.name: row for row in after.rows}["train real, seed 0"]
-    assert (row.seconds.kind, row.seconds.range) == ("measured", Range(7200, 7200))
-    assert (row.tokens.kind, row.tokens.range) == ("measured", Range(80 * 2000 * 128, 80 * 2000 * 128))
-    assert row.device_hours.range == Range(2, 2)
-    assert row.kept.range.high == pytest.approx(1000, abs=20_000)
+    assert row.seconds == Amount(7200, 7200, "measured")
+    assert row.tokens == Amount(80 * 2000 * 128, 80 * 2000 * 128, "measured")
+    assert row.device_hours == Amount(2, 2, "measured")
+    assert row.kept.high == pytest.approx(1000, abs=20_000)
     assert after.bytes_needed == pytest.approx(before.bytes_needed - 4 * 1777088000)
     assert "2 ✓" in plan_text(after)
 
@@ -177,9 +181,9 @@ def test_a_run_in_progress_is_extrapolated_from_its_own_steps(tmp_path):
     row = rows(scale("single_gpu"), tmp_path)["train real, seed 0"]
     done = 20 * 50 + 210
     assert row.steps_done == 20
-    assert row.seconds.kind == "extrapolated"
-    assert row.seconds.range == Range(pytest.approx(done + 60 * 52.9), pytest.approx(done + 60 * 68.1))
-    assert row.tokens.range == Range(pytest.approx(80 * 1500 * 128), pytest.approx(80 * 1500 * 128))
+    left = pytest.approx(done + 60 * 52.9), pytest.approx(done + 60 * 68.1)
+    assert row.seconds == Amount(*left, "extrapolated")
+    assert row.tokens == Amount(pytest.approx(80 * 1500 * 128), pytest.approx(80 * 1500 * 128), "extrapolated")
     assert row.peak.kind == "estimated"
     # what it holds already needs no room
     fresh = plan(scale("single_gpu"), results=tmp_path / "fresh").bytes_needed
@@ -187,20 +191,21 @@ def test_a_run_in_progress_is_extrapolated_from_its_own_steps(tmp_path):
     assert "20 of 80" in plan_text(plan(scale("single_gpu"), results=tmp_path))
 
 
-def test_a_finished_evaluation_counts_its_tokens_and_snakemakes_seconds(tmp_path):
+def test_a_finished_evaluation_counts_its_tokens_and_its_processs_seconds(tmp_path):
     folder = tmp_path / "evaluations" / "real" / "seed0"
     folder.mkdir(parents=True)
     for benchmark in scale("single_gpu").scale.evaluation.benchmarks:
         pd.DataFrame({"tokens": [100, 20]}).to_parquet(folder / f"{benchmark}.parquet")
-    write_lines(tmp_path / "benchmarks" / "evaluate" / "real" / "seed0.jsonl", [{"s": 1800.0}])
+    (folder / "evaluation.json").touch()
+    (folder / "provenance.json").write_text(json.dumps({"wall_seconds": 1800.0}))
     row = rows(scale("single_gpu"), tmp_path)["evaluate real, seed 0"]
-    assert (row.seconds.kind, row.seconds.range.low, row.tokens.range.low) == ("measured", 1800, 720)
+    assert (row.seconds, row.tokens) == (Amount(1800, 1800, "measured"), Amount(720, 720, "measured"))
     assert rows(scale("single_gpu"), tmp_path)["evaluate grpo, seed 0"].seconds.kind == "estimated"
 
 
 def test_money_is_shown_at_the_rate_given_and_nowhere_else(tmp_path):
     planned = plan(scale("1.5b"), results=tmp_path)
-    hours = planned.device_hours.range
+    hours = planned.device_hours
     priced = plan_text(planned, rate=3.0)
     assert "cost: at 3 per GPU-hour" in priced
     assert f"{three_digits(3 * hours.low)}–{three_digits(3 * hours.high)}" in priced
@@ -212,7 +217,14 @@ def test_money_is_shown_at_the_rate_given_and_nowhere_else(tmp_path):
 def test_every_estimate_names_its_source_and_dynamic_sampling_only_where_it_is_on(tmp_path, costs):
     said = plan_text(plan(scale("1.5b"), results=tmp_path))
     facts = costs.models["DeepSeek-R1-Distill-Qwen-1.5B"]
-    for part in (*facts.steps, facts.evaluation, facts.one_response, costs.response_tokens, costs.checkpoint_bytes):
+    for part in (
+        *facts.steps,
+        facts.evaluation,
+        facts.one_response,
+        costs.response_tokens,
+        costs.state_bytes,
+        costs.model_bytes,
+    ):
         assert part.source in said
     assert costs.dynamic_sampling.source not in said
     assert costs.dynamic_sampling.source in plan_text(plan(scale("1.5b", "full_dapo"), results=tmp_path))
@@ -247,12 +259,12 @@ def test_a_scale_that_trains_nothing_has_no_plan():
 
 def test_the_exact_pass_is_a_forward_pass_of_every_mini_batch_but_the_first(costs):
     training = scale("1.5b").scale.training
-    low, high = costs.updates.share
+    low, high = costs.update_share.low, costs.update_share.high
     expected = [pytest.approx(end * 3 / 4 / 4) for end in (low, high)]
-    assert exact_pass_share(training, True, costs) == Range(*expected)
-    assert exact_pass_share(training, False, costs) == Range(*(pytest.approx(end * 3 / 4 / 3) for end in (low, high)))
+    assert exact_pass_share(training, True, costs) == Amount(*expected)
+    assert exact_pass_share(training, False, costs) == Amount(*(pytest.approx(end * 3 / 4 / 3) for end in (low, high)))
     one_update = training.model_copy(update={"mini_batch_prompts": training.prompts})
-    assert exact_pass_share(one_update, True, costs) == Range(0, 0)
+    assert exact_pass_share(one_update, True, costs) == Amount(0, 0)
 
 
 def test_the_exact_passs_share_is_said_to_be_missing_from_the_estimates(tmp_path):

@@ -33,6 +33,16 @@ ODD = Gpu("2", "GPU-77aa", "NVIDIA Odd")  # of which nvidia-smi knows nothing mo
 LOCK = Path("requirements/gpu.lock")
 
 
+def listed(problems):
+    """A check, with its sentences in a list."""
+    return lambda *facts, **named: list(problems(*facts, **named))
+
+
+of_gpu, of_disk, of_model, of_dataset = map(listed, (gpu_problems, disk_problems, model_problems, dataset_problems))
+of_version, of_ray = map(listed, (version_problems, ray_problems))
+of_attention, of_platform = map(listed, (attention_problems, platform_problems))
+
+
 @pytest.fixture
 def cluster():
     return shipped("1.5b").scale.cluster
@@ -61,21 +71,21 @@ def test_only_the_gpus_that_the_job_may_use_are_judged(monkeypatch, tmp_path, ch
     if chosen is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
     monkeypatch.chdir(ROOT)
-    found = [one.split(";")[0] for one in check(shipped("single_gpu"), inputs=False)]
+    found = [one.split(";")[0] for one in check(shipped("single_gpu"), inputs=False).problems]
     assert [one for one in found if one.startswith(("GPU ", "cluster.gpus", "nvidia-smi"))] == problems
 
 
 def test_a_machine_without_driver_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.chdir(ROOT)
-    problems = check(shipped("single_gpu"), inputs=False)
+    problems = check(shipped("single_gpu"), inputs=False).problems
     assert "nvidia-smi can't be run, so no NVIDIA driver is here; run on a GPU machine, or choose a scale for CPUs" in (
         problems
     )
 
 
 def test_missing_full_and_old_gpus_are_each_one_sentence(cluster):
-    problems = gpu_problems([H100, V100], cluster)
+    problems = of_gpu([H100, V100], cluster)
     assert [problem.split(",")[0] for problem in problems] == [
         "cluster.gpus_per_node is 8",
         "GPU 1 (Tesla V100-SXM2-32GB) has 4.0 of 32.0 GiB free",
@@ -85,20 +95,20 @@ def test_missing_full_and_old_gpus_are_each_one_sentence(cluster):
 
 
 def test_enough_free_gpus_are_no_problem_and_no_driver_is_one(cluster):
-    assert gpu_problems([H100] * 8, cluster) == []
-    assert gpu_problems([ODD] * 8, cluster) == []
-    assert len(gpu_problems(None, cluster)) == 1
+    assert of_gpu([H100] * 8, cluster) == []
+    assert of_gpu([ODD] * 8, cluster) == []
+    assert len(of_gpu(None, cluster)) == 1
     elsewhere = cluster.model_copy(update={"ray_address": "10.0.0.1:6379"})
-    assert gpu_problems(None, elsewhere) == []
-    assert gpu_problems([], elsewhere) == []
+    assert of_gpu(None, elsewhere) == []
+    assert of_gpu([], elsewhere) == []
 
 
 def test_float32_needs_no_new_gpu_and_the_torch_engine_one_of_any_kind(cluster):
     old = Gpu("0", "GPU-1", "old", 100, 100, 7.0)
     single = cluster.model_copy(update={"gpus_per_node": 1, "precision": "float32"})
-    assert gpu_problems([old], single) == []
-    assert gpu_problems([old], None) == []
-    assert len(gpu_problems([], None)) == 1
+    assert of_gpu([old], single) == []
+    assert of_gpu([old], None) == []
+    assert len(of_gpu([], None)) == 1
 
 
 def test_fewer_gpus_than_requested_are_refused_and_outside_the_workflow_nothing_is():
@@ -109,8 +119,8 @@ def test_fewer_gpus_than_requested_are_refused_and_outside_the_workflow_nothing_
 
 
 def test_disk_is_compared_with_the_need():
-    assert disk_problems(needed=99e9, free=99e9) == []
-    assert disk_problems(needed=99e9, free=74.4e9)[0].startswith("results/: 99 GB are needed at most, one job after")
+    assert of_disk(needed=99e9, free=99e9) == []
+    assert of_disk(needed=99e9, free=74.4e9)[0].startswith("results/: 99 GB are needed at most, one job after")
 
 
 def test_free_bytes_of_a_folder_that_is_still_to_come(tmp_path):
@@ -122,19 +132,19 @@ def test_a_model_folder_needs_config_and_weights(tmp_path):
         raise AssertionError("a folder needs no hub")
 
     model = Model(name=str(tmp_path), revision=None)
-    assert "holds no config.json and no weights" in model_problems(model, unasked)[0]
+    assert "holds no config.json and no weights" in of_model(model, unasked)[0]
     (tmp_path / "config.json").write_text("{}")
-    assert "holds no weights" in model_problems(model, unasked)[0]
+    assert "holds no weights" in of_model(model, unasked)[0]
     (tmp_path / "model.safetensors").write_bytes(b"")
-    assert model_problems(model, unasked) == []
+    assert of_model(model, unasked) == []
     absent = Model(name=str(tmp_path / "absent"), revision=None)
-    assert "is no such folder" in model_problems(absent, unasked)[0]
+    assert "is no such folder" in of_model(absent, unasked)[0]
 
 
 def test_a_hub_id_is_asked_for_at_the_hub():
     model = Model(name="organisation/name", revision="abc")
-    assert model_problems(model, lambda asked: None) == []
-    assert model_problems(model, lambda asked: f"lacks {asked.revision}") == ["model.name: organisation/name lacks abc"]
+    assert of_model(model, lambda asked: None) == []
+    assert of_model(model, lambda asked: f"lacks {asked.revision}") == ["model.name: organisation/name lacks abc"]
 
 
 def test_each_dataset_is_loaded_once_and_reported_by_itself():
@@ -145,7 +155,7 @@ def test_each_dataset_is_loaded_once_and_reported_by_itself():
         if name != "aime":
             raise DatasetError(f"{name}: is damaged")
 
-    assert dataset_problems(["math", "aime", "aime", "amc"], load_one) == ["math: is damaged", "amc: is damaged"]
+    assert of_dataset(["math", "aime", "aime", "amc"], load_one) == ["math: is damaged", "amc: is damaged"]
     assert asked == ["math", "aime", "amc"]
 
 
@@ -153,7 +163,7 @@ def test_a_prepared_dataset_that_was_never_made_says_how_to_make_it(monkeypatch,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "sources.yaml").write_text((ROOT / "datasets" / "sources.yaml").read_text())
-    (problem,) = dataset_problems(["aime"])
+    (problem,) = of_dataset(["aime"])
     assert "prepare it with `snakemake datasets/prepared/aime.parquet --cores 1`" in problem
 
 
@@ -166,9 +176,9 @@ def test_versions_are_compared_with_the_lock_and_verl_with_the_engine(tmp_path):
     pins = read_pins(lock)
     assert pins["numpy"] == {"2.3.5", "2.3.6"}
     good = {"verl": "0.9.1", "torch": "2.11.0+cu130", "vllm": "0.24.0", "transferqueue": "0.1.11", "numpy": "2.3.6"}
-    assert version_problems(good, pins, LOCK, "gpu-env") == []
+    assert of_version(good, pins, LOCK, "gpu-env") == []
     other = {**good, "verl": "0.9.0", "vllm": "0.25.0", "numpy": "2.4.0"}
-    problems = version_problems(other, pins, LOCK, "gpu-env")
+    problems = of_version(other, pins, LOCK, "gpu-env")
     assert [problem.split(", but")[0] for problem in problems] == [
         "verl is installed at 0.9.0",
         "vllm is installed at 0.25.0",
@@ -176,13 +186,13 @@ def test_versions_are_compared_with_the_lock_and_verl_with_the_engine(tmp_path):
     ]
     assert "needs 2.3.5 or 2.3.6 (requirements/gpu.lock)" in problems[2]
     del good["torch"]
-    assert version_problems(good, pins, LOCK, "gpu-env")[0].startswith("torch is not installed, but the engine needs")
+    assert of_version(good, pins, LOCK, "gpu-env")[0].startswith("torch is not installed, but the engine needs")
 
 
 def test_without_a_lock_verl_alone_is_checked(tmp_path):
     assert read_pins(tmp_path / "absent.lock") == {}
-    assert version_problems({"verl": "0.9.1"}, {}, LOCK, "gpu-env") == []
-    assert "needs 0.9.1" in version_problems({}, {}, LOCK, "gpu-env")[0]
+    assert of_version({"verl": "0.9.1"}, {}, LOCK, "gpu-env") == []
+    assert "needs 0.9.1" in of_version({}, {}, LOCK, "gpu-env")[0]
 
 
 def test_ray_is_asked_where_the_config_names_a_cluster():
@@ -193,12 +203,12 @@ def test_ray_is_asked_where_the_config_names_a_cluster():
         return False
 
     for address in (None, "auto", "local"):
-        assert ray_problems(address, silent) == []
+        assert of_ray(address, silent) == []
     assert asked == []
-    assert "no Ray answers at ray://10.0.0.1:10001" in ray_problems("ray://10.0.0.1:10001", silent)[0]
+    assert "no Ray answers at ray://10.0.0.1:10001" in of_ray("ray://10.0.0.1:10001", silent)[0]
     assert asked == [("10.0.0.1", 10001)]
-    assert ray_problems("10.0.0.1:6379", lambda host, port: True) == []
-    assert "is no host:port" in ray_problems("headnode", silent)[0]
+    assert of_ray("10.0.0.1:6379", lambda host, port: True) == []
+    assert "is no host:port" in of_ray("headnode", silent)[0]
 
 
 def test_a_port_answers_only_while_somebody_listens():
@@ -214,22 +224,22 @@ def test_flash_attention_is_imported_only_where_it_is_asked_for():
     def absent(module):
         return f"No module named {module!r}"
 
-    assert attention_problems("sdpa", absent) == []
-    assert attention_problems("flash_attention_2", lambda module: None) == []
-    assert "(No module named 'flash_attn')" in attention_problems("flash_attention_2", absent)[0]
+    assert of_attention("sdpa", absent) == []
+    assert of_attention("flash_attention_2", lambda module: None) == []
+    assert "(No module named 'flash_attn')" in of_attention("flash_attention_2", absent)[0]
     assert read_imports("json") is None
     assert read_imports("no_such_module") == "ModuleNotFoundError: No module named 'no_such_module'"
 
 
 def test_a_cpu_is_refused_outside_the_platform_of_the_tests():
-    assert platform_problems("cpu", "cpu") == platform_problems("cuda", None) == []
-    assert len(platform_problems("cpu", None)) == 1
+    assert of_platform("cpu", "cpu") == of_platform("cuda", None) == []
+    assert len(of_platform("cpu", None)) == 1
 
 
 def test_all_problems_come_at_once(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
-    problems = check(shipped("verl_smoke"), granted_gpus=0)
+    problems = check(shipped("verl_smoke"), granted_gpus=0).problems
     assert any(problem.startswith("cluster.device cpu runs only") for problem in problems)
     with pytest.raises(ExpectedError) as raised:
         require(shipped("verl_smoke"))
