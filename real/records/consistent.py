@@ -88,7 +88,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def _other_configurations(experiment: Experiment, records: Mapping[Job, Mapping[str, Any]]) -> list[str]:
     differences: dict[str, list[Job]] = {}
     for job, record in records.items():
-        settings = job.settings(experiment)
+        settings = job.origin(experiment).settings
         if record["config_digest"] != digest(settings):
             differences.setdefault(changes(record["config"], settings), []).append(job)
     return [

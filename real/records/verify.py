@@ -185,7 +185,7 @@ def _stale(experiment: Experiment, present: dict[str, Job], manifest: Manifest) 
         if name not in present:
             yield Finding("stale", name, "belongs to nothing that the present configuration declares")
             continue
-        now = present[name].identity(experiment)
+        now = present[name].origin(experiment).identity
         reasons = []
         if listed.config_digest != now["config_digest"]:
             reasons.append(f"by another configuration{_keys(experiment, present[name])}")
@@ -200,7 +200,8 @@ def _keys(experiment: Experiment, job: Job) -> str:
     if job.record is None:
         return ""
     try:
-        return f" ({changes(read_record(Path(experiment.results) / job.record)['config'], job.settings(experiment))})"
+        made_from = read_record(Path(experiment.results) / job.record)["config"]
+        return f" ({changes(made_from, job.origin(experiment).settings)})"
     except (OSError, DamagedError):  # reported as such
         return ""
 

@@ -20,7 +20,7 @@ from real.evidence.pass_at_k import write_pass_at_k
 from real.evidence.printed import benchmarks, validation_problems
 from real.evidence.training_curves import training_curves
 from real.planning.needs import Needs, needs
-from real.records.made_from import base_identity, evaluation_identity, run_identity
+from real.records.made_from import base_origin, evaluation_origin, run_origin
 from real.statistics.intervals import paired_difference
 from tests.support.made_up import record_all, with_samples, with_steps, write_metrics
 from tests.support.paths import ROOT
@@ -225,9 +225,9 @@ def test_provenance_keeps_the_identity_that_the_rule_tracks(finished, tmp_path):
     assert main(["base", "--config", *files]) == 0
     folder = Path("results/1.5b+mine/base")
     stored = json.loads((folder / "provenance.json").read_text())
-    identity = base_identity(load(files, local_file=Path("absent")).trained)
+    identity = base_origin(load(files, local_file=Path("absent"))).identity
     assert {key: stored[key] for key in identity} == identity
-    assert stored["config_digest"] != base_identity(read("1.5b").trained)["config_digest"]
+    assert stored["config_digest"] != base_origin(read("1.5b")).identity["config_digest"]
     assert {path.name for path in folder.iterdir()} == {"model", "provenance.json"}
 
 
@@ -238,9 +238,18 @@ def test_identities_follow_what_made_the_result_and_nothing_else(monkeypatch):
         update={"training": experiment.scale.training.model_copy(update={"steps": 1401})}
     )
     edited = experiment.model_copy(update={"scale": shorter})
-    assert run_identity(edited, "real", 0)["config_digest"] != run_identity(experiment, "real", 0)["config_digest"]
-    assert run_identity(experiment, "real", 0)["config_digest"] != run_identity(experiment, "grpo", 0)["config_digest"]
-    assert base_identity(edited.trained) == base_identity(experiment.trained)
-    assert evaluation_identity(edited.trained) == evaluation_identity(experiment.trained)
-    assert run_identity(experiment, "real", 0)["code_digest"] != run_identity(read("laptop"), "real", 0)["code_digest"]
-    assert base_identity(read("7b").trained)["config_digest"] != base_identity(experiment.trained)["config_digest"]
+    assert (
+        run_origin(edited, "real", 0).identity["config_digest"]
+        != run_origin(experiment, "real", 0).identity["config_digest"]
+    )
+    assert (
+        run_origin(experiment, "real", 0).identity["config_digest"]
+        != run_origin(experiment, "grpo", 0).identity["config_digest"]
+    )
+    assert base_origin(edited).identity == base_origin(experiment).identity
+    assert evaluation_origin(edited).identity == evaluation_origin(experiment).identity
+    assert (
+        run_origin(experiment, "real", 0).identity["code_digest"]
+        != run_origin(read("laptop"), "real", 0).identity["code_digest"]
+    )
+    assert base_origin(read("7b")).identity["config_digest"] != base_origin(experiment).identity["config_digest"]
