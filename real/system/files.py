@@ -1,6 +1,8 @@
 """Files of results: written whole or not at all, and read so that damage is named rather than taken for data.
 
-What is written carries checksums where its format has them (parquet's pages); the manifest covers the rest.
+What is written carries checksums where its format has them (parquet's pages); the manifest covers the rest. Readers
+raise FileNotFoundError where there is no file, and DamagedError where it is cut off, altered, holds something else than
+its format, or lacks a key or a column.
 """
 
 import hashlib
@@ -50,11 +52,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
 
 @contextmanager
 def writing(path: Path, unfinished: Path) -> Iterator[None]:
-    """Turn a failure to write ``path`` into one sentence, and remove ``unfinished``, a file or a folder.
-
-    Raises:
-        WriteError: in place of what the system or a library raised.
-    """
+    """Turn a failure to write ``path`` into a WriteError, and remove ``unfinished``, a file or a folder."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -93,12 +91,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_json(path: Path, remedy: str = MAKE_AGAIN, keys: Sequence[str] = ()) -> dict[str, Any]:
-    """The mapping that a JSON file holds, with all of ``keys``.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DamagedError: it holds something else, is cut off, or lacks a key.
-    """
+    """The mapping that a JSON file holds, with all of ``keys``."""
     return _mapping(_text(path, remedy), f"{path}:", keys, remedy)
 
 
@@ -109,10 +102,6 @@ def read_json_lines(
 
     Args:
         unfinished: leave a last line out that is still being written.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DamagedError: naming the line that is cut off, holds no mapping or lacks a key.
     """
     *texts, rest = _text(path, remedy).split("\n")
     if rest and not unfinished:
@@ -121,12 +110,7 @@ def read_json_lines(
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, remedy: str = MAKE_AGAIN) -> pd.DataFrame:
-    """The table of a parquet file, or some of its columns, with the checksums of its pages verified.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DamagedError: it is cut off, altered, or lacks a column.
-    """
+    """The table of a parquet file, or some of its columns, with the checksums of its pages verified."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; run the command that makes it first")
     chosen = None if columns is None else list(columns)
@@ -135,12 +119,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None, remedy: str = M
 
 
 def read_csv(path: Path, remedy: str = MAKE_AGAIN, **options: Any) -> pd.DataFrame:
-    """The table of a CSV file, read with options of :func:`pandas.read_csv`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DamagedError: it is empty, cut off within a line, or no CSV.
-    """
+    """The table of a CSV file, read with options of :func:`pandas.read_csv`."""
     text = _text(path, remedy)
     if not text.endswith("\n"):
         raise DamagedError(f"{path}: its last line is cut off; {remedy}")
@@ -180,11 +159,7 @@ def sealed(content: bytes) -> bytes:
 
 
 def read_sealed(path: Path) -> bytes | None:
-    """The content of a sealed file; None if a single bit of the file differs from what was written.
-
-    Raises:
-        FileNotFoundError: no such file.
-    """
+    """The content of a sealed file; None if a single bit of the file differs from what was written."""
     data = path.read_bytes()
     content = data[:-SEAL]
     return content if sealed(content) == data else None

@@ -38,15 +38,14 @@ class OtherRunError(ExpectedError):
 
 
 class WorkFolder:
-    """State of one job in ``folder``: ``state.pt``, and in ``previous.pt`` the one before it."""
+    """State of one job in ``folder``: ``state.pt``, and in ``previous.pt`` the one before it.
+
+    Attributes:
+        abandoned: says whether the Snakemake that started the job is gone.
+        made_by: what ``made_by.json`` is to hold once the job goes on.
+    """
 
     def __init__(self, folder: Path, abandoned: Callable[[], bool] = lambda: False, made_by: Mapping[str, Any] = {}):
-        """Open it.
-
-        Args:
-            abandoned: says whether the Snakemake that started the job is gone.
-            made_by: what ``made_by.json`` is to hold once the job goes on.
-        """
         self.folder, self.abandoned, self.made_by = folder, abandoned, made_by
         self.state, self.previous = folder / "state.pt", folder / "previous.pt"
 
@@ -156,7 +155,7 @@ def open_work_folder(
         accepted: digests of other code; the job continues from what it saved.
 
     Raises:
-        FolderInUseError: another process holds it; the message names its pid.
+        FolderInUseError: another process holds it.
         OtherRunError: it is protected and belongs to another run.
     """
     with hold(folder) as abandoned:
@@ -168,7 +167,7 @@ def hold(folder: Path) -> Iterator[Callable[[], bool]]:
     """Create ``folder`` and lock it; a function that says whether the Snakemake that started this process is gone.
 
     Raises:
-        FolderInUseError: another process holds it; the message names its pid.
+        FolderInUseError: another process holds it.
     """
     abandoned = watch_snakemake()
     folder.mkdir(parents=True, exist_ok=True)
