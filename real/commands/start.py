@@ -1,4 +1,7 @@
-"""The jobs that the workflow's rules start: what each takes of this machine, what it calls, and its provenance."""
+"""The jobs that the workflow's rules start: what each takes of this machine, what it calls, and its provenance.
+
+What a user can mend ends each by an ExpectedError.
+"""
 
 import time
 from collections.abc import Collection
@@ -7,14 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from real.config import (
-    ArithmeticScale,
-    ConfigError,
-    Evaluation,
-    Experiment,
-    TorchRun,
-    resolve,
-)
+from real.config import ArithmeticScale, ConfigError, Evaluation, Experiment, TorchRun, resolve
 from real.models.protocol import Sampler
 from real.planning.preflight import PreflightError, grant_problems, require
 from real.planning.status import outlook
@@ -30,9 +26,6 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
 
     Args:
         seed: one of base.seeds; None: the first.
-
-    Raises:
-        ExpectedError: with what to do.
     """
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment.trained, seed)
     output = results / name
@@ -57,9 +50,6 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
 
     Args:
         granted_gpus: what the workflow gave the job, which may be less than it asked for; None: not under the workflow.
-
-    Raises:
-        ExpectedError: with what to do.
     """
     scale, run = experiment.trained, resolve(experiment, method, seed)
     if problems := grant_problems(scale.gpus, granted_gpus):
@@ -106,9 +96,6 @@ def evaluate_checkpoint(
         library: transformers or vllm; None: that of the scale's engine. device: None: the scale's, or what is there.
         count: GPUs, each with a copy of the model.
         accepted: digests of other code whose chunks and rows are used.
-
-    Raises:
-        ExpectedError: with what to do.
     """
     # imported here, as the engines are: they bring torch, which most commands need not wait for
     from real.evaluation.evaluate import evaluate as evaluate_with

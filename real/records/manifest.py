@@ -70,10 +70,6 @@ def write_manifest(experiment: Experiment, declared: Sequence[Job]) -> list[str]
 
     Returns:
         declared outputs that are not there: at protected scales nothing is made again for them.
-
-    Raises:
-        DamagedError: a provenance.json without what the manifest keeps of it.
-        WriteError: the manifest can't be written.
     """
     results = Path(experiment.results)
     present = {name: job for job in declared for name in files_of(results, job)}
