@@ -4,7 +4,6 @@ Upper row: the curves of gradient_magnitude over the range of scores that real r
 of those scores, per method, from gradient_samples.parquet (four steps of every run).
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from real.engines.run_files import SAMPLES
 from real.evidence.exhibit import Exhibit, figure_files, gradient_samples, methods_shown, nothing_is_trained
 from real.evidence.printed import evidence_line
 from real.records.consistent import RUNS, require_one_origin
-from real.records.jobs import trained_jobs
 from real.system.files import read_table
 
 # the widest method's central share of scores sets the horizontal axis
@@ -95,39 +93,33 @@ def small_print(samples: pd.DataFrame, moved: pd.DataFrame, evidence: str, limit
     )
 
 
-def read_samples(files: Sequence[str]) -> pd.DataFrame:
-    """The rows of all runs.
+def read_samples(experiment: Experiment, results: Path) -> pd.DataFrame:
+    """The rows of gradient_samples.parquet of all runs.
 
     Raises:
         DamagedError: a file is cut off or altered.
     """
     remedy = "delete the run's folder and run snakemake again, which trains it anew"
-    return pd.concat([read_table(Path(file), list(SAMPLES), remedy) for file in files], ignore_index=True)
+    files = [results / name for name in gradient_samples(experiment)]
+    return pd.concat([read_table(file, list(SAMPLES), remedy) for file in files], ignore_index=True)
 
 
 def describe(experiment: Experiment, folder: Path) -> str:
     """The figure in words."""
-    scores: dict[str, list[pd.Series]] = {}
-    for job in trained_jobs(experiment):
-        if job.kind == "train":
-            samples = read_table(folder / job.name / "gradient_samples.parquet", ["score"])
-            scores.setdefault(experiment.methods[str(job.method)].label, []).append(samples["score"].abs())
-    widths = [f"{label} {pd.concat(parts).quantile(SHOWN_SHARE):.2g}" for label, parts in scores.items()]
-    share = f"{SHOWN_SHARE:.0%} of a method's scores lie within this distance of 0: {', '.join(widths)}"
+    samples = read_samples(experiment, folder)
+    label = samples["method"].map({name: method.label for name, method in experiment.methods.items()})
+    widths = samples["score"].abs().groupby(label, sort=False).quantile(SHOWN_SHARE)
+    shares = ", ".join(f"{name} {width:.2g}" for name, width in widths.items())
     return (
         "Four panels, correct responses left and wrong ones right: gradient curves above, densities of the scores that "
-        f"training met below. {share}."
+        f"training met below. {SHOWN_SHARE:.0%} of a method's scores lie within this distance of 0: {shares}."
     )
 
 
 def make(experiment: Experiment, results: Path) -> None:
-    """Draw the samples of all runs.
-
-    Raises:
-        OriginError: runs of different origin.
-    """
+    """Draw the samples of all runs, which must be of one origin."""
     require_one_origin(experiment, RUNS)
-    samples = read_samples([str(results / name) for name in gradient_samples(experiment)])
+    samples = read_samples(experiment, results)
     save(draw(samples, methods_shown(experiment), evidence_line(experiment.scale)), results, EXHIBIT)
 
 

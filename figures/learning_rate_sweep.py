@@ -9,15 +9,7 @@ from matplotlib.figure import Figure
 
 from figures.style import colour, print_evidence, save, use_style
 from real.config import Experiment
-from real.evidence.exhibit import (
-    LAPTOP,
-    VARIANTS,
-    Exhibit,
-    evaluations_shown,
-    figure_files,
-    metrics,
-    table_files,
-)
+from real.evidence.exhibit import LAPTOP, VARIANTS, Exhibit, evaluations_shown, figure_files, metrics, table_files
 from real.evidence.learning_rate_sweep import write_learning_rate_sweep
 from real.evidence.printed import evidence_line
 from real.system.files import read_csv

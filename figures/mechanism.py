@@ -256,7 +256,7 @@ def make(experiment: Experiment, results: Path) -> None:
     """Write the tables, and draw the runs with what they met on the way."""
     write_mechanism(experiment, results)
     runs = read_csv(results / "tables/mechanism_runs.csv")
-    samples = read_samples([str(results / name) for name in gradient_samples(experiment)])
+    samples = read_samples(experiment, results)
     save(draw(runs, samples, evidence_line(experiment.scale)), results, EXHIBIT)
 
 

@@ -74,11 +74,7 @@ def print_evidence(figure: Figure, text: str) -> None:
 
 
 def save(figure: Figure, results: Path, exhibit: Exhibit) -> None:
-    """Write the figure as those of the exhibit's files that are pictures.
-
-    Raises:
-        WriteError: the disk is full or refuses.
-    """
+    """Write the figure as those of the exhibit's files that are pictures."""
     (results / "figures").mkdir(parents=True, exist_ok=True)
     write(figure, *(results / name for name in exhibit.outputs if Path(name).suffix in _METADATA))
 

@@ -20,16 +20,7 @@ from real.commands.arguments import (
     whole,
 )
 from real.commands.log import log_to
-from real.config import (
-    PAPER_EVALUATION,
-    ConfigError,
-    Evaluation,
-    Experiment,
-    changed,
-    json_schema,
-    load,
-    resolve,
-)
+from real.config import PAPER_EVALUATION, ConfigError, Evaluation, Experiment, changed, json_schema, load, resolve
 from real.planning.plan import plan as make_plan
 from real.planning.preflight import require
 from real.planning.status import status_report
@@ -161,11 +152,8 @@ def main(arguments: list[str] | None = None) -> int:
             if parsed.log:
                 log_to(parsed.log, keeps_attempts=parsed.verb in (base, train, evaluate))
             return parsed.verb(parsed) or 0
-        except ExpectedError as error:
-            print(f"real: {error}", file=sys.stderr)
-            return 1
-        except OSError as error:
-            print(f"real: {system_sentence(error)}", file=sys.stderr)
+        except (ExpectedError, OSError) as error:
+            print(f"real: {system_sentence(error) if isinstance(error, OSError) else error}", file=sys.stderr)
             return 1
         except Stopped as stopped:
             print(f"real: {stopped}", file=sys.stderr)

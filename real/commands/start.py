@@ -1,34 +1,21 @@
-"""The jobs that the workflow's rules start: what each takes of this machine, what it calls, and its provenance."""
+"""The jobs that the workflow's rules start: what each takes of this machine, what it calls, and its provenance.
+
+What a user can mend ends each by an ExpectedError.
+"""
 
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from real.config import (
-    ArithmeticScale,
-    ConfigError,
-    Evaluation,
-    Experiment,
-    TorchRun,
-    resolve,
-)
+from real.config import ArithmeticScale, ConfigError, Evaluation, Experiment, TorchRun, resolve
 from real.models.protocol import Sampler
 from real.planning.preflight import PreflightError, grant_problems, require
 from real.planning.status import outlook
 from real.records.jobs import base_folder, base_of_run, run_job
-from real.records.made_from import (
-    LIBRARIES,
-    base_identity,
-    base_settings,
-    evaluation_settings,
-    run_identity,
-    run_settings,
-    sampled_identity,
-)
+from real.records.made_from import LIBRARIES, base_origin, evaluation_origin, run_origin, sampled_origin
 from real.records.provenance import recorded
 from real.system.files import write_text
 from real.system.gpus import lease
@@ -39,21 +26,18 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
 
     Args:
         seed: one of base.seeds; None: the first.
-
-    Raises:
-        ExpectedError: with what to do.
     """
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment.trained, seed)
     output = results / name
     announce("the base model", output, results / "work" / name, experiment)
-    with recorded(output, base_identity(scale, seed), base_settings(scale, seed), experiment.files) as facts:
+    with recorded(output, base_origin(experiment, seed), experiment.files) as facts:
         # isinstance: the two kinds of scale share no section that a base model is made from
         if isinstance(scale, ArithmeticScale):
             from real.engines.torch.supervised import train_base
 
-            base = scale.base.alone(scale.base.seed if seed is None else seed)
+            one = scale.model_copy(update={"base": scale.base.alone(seed)})
             with gpus(scale.base_device):
-                note_earlier_code(facts, train_base(scale.model_copy(update={"base": base}), results, folder=name))
+                facts["earlier_code"] = train_base(one, results, folder=name)
         else:
             from real.models.checkpoints import link_checkpoint
 
@@ -66,9 +50,6 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
 
     Args:
         granted_gpus: what the workflow gave the job, which may be less than it asked for; None: not under the workflow.
-
-    Raises:
-        ExpectedError: with what to do.
     """
     scale, run = experiment.trained, resolve(experiment, method, seed)
     if problems := grant_problems(scale.gpus, granted_gpus):
@@ -77,13 +58,13 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
     output = results / job.name
     places = (results / base_of_run(scale, seed) / "model", output, results / job.work)
     announce(f"training of {method}, seed {seed}", *places[1:], experiment)
-    made_from = run_identity(experiment, method, seed), run_settings(experiment, method, seed)
-    with recorded(output, *made_from, experiment.files, method=method, seed=seed) as facts:
+    origin = run_origin(experiment, method, seed)
+    with recorded(output, origin, experiment.files, method=method, seed=seed) as facts:
         if isinstance(run, TorchRun):
             from real.engines.torch.train import train as train_torch
 
             with gpus(run.device):
-                earlier = train_torch(run, *places, scale.protected, scale.accept_code)
+                facts["earlier_code"] = train_torch(run, *places, scale.protected, scale.accept_code)
         else:
             from real.engines.verl.train import train as train_verl
 
@@ -91,8 +72,7 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
             own = run.cluster.ray_address is None
             with gpus(scale.device if own else "cpu", run.cluster.gpus):
                 require(experiment, granted_gpus, inputs=False)
-                earlier = train_verl(run, *places, scale.protected, scale.accept_code)
-        note_earlier_code(facts, earlier)
+                facts["earlier_code"] = train_verl(run, *places, scale.protected, scale.accept_code)
         write_text(output / "config.yaml", yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
 
 
@@ -116,9 +96,6 @@ def evaluate_checkpoint(
         library: transformers or vllm; None: that of the scale's engine. device: None: the scale's, or what is there.
         count: GPUs, each with a copy of the model.
         accepted: digests of other code whose chunks and rows are used.
-
-    Raises:
-        ExpectedError: with what to do.
     """
     # imported here, as the engines are: they bring torch, which most commands need not wait for
     from real.evaluation.evaluate import evaluate as evaluate_with
@@ -135,27 +112,17 @@ def evaluate_checkpoint(
     if count > 1 and library == "transformers":
         raise ConfigError(f"--gpus is {count}, but transformers samples on one; give --sampler vllm")
     trusted = bool(scale and scale.verl_cluster and scale.verl_cluster.trust_remote_code)
-    made_from = {
-        **(evaluation_settings(scale) if scale else {}),
-        "evaluation": settings.model_dump(mode="json"),
-    }
-    made_from |= {"library": library, "device": device}
-    identity = sampled_identity(made_from)
-    versions = identity["code_digest"], scale is not None and scale.protected, accepted
+    of_scale = evaluation_origin(experiment).settings if experiment else {}
+    given = {"evaluation": settings.model_dump(mode="json"), "library": library, "device": device}
+    origin = sampled_origin({**of_scale, **given})
+    versions = origin.identity["code_digest"], scale is not None and scale.protected, accepted
     with (
-        recorded(output, identity, made_from, experiment.files if experiment else ()) as facts,
+        recorded(output, origin, experiment.files if experiment else ()) as facts,
         gpus(device, count),
         open_sampler(library, model, settings, device, count, trusted) as sampler,
     ):
         announce(f"evaluation of {model} on {', '.join(settings.benchmarks)}", output, work, experiment)
-        earlier = evaluate_with(sampler, problems, settings, output, work, processes, *versions)
-        note_earlier_code(facts, earlier)
-
-
-def note_earlier_code(facts: dict[str, Any], earlier: list[dict[str, Any]]) -> None:
-    """Add to a job's record the other versions of the code that had a part in its results, if any had."""
-    if earlier:
-        facts["earlier_code"] = earlier
+        facts["earlier_code"] = evaluate_with(sampler, problems, settings, output, work, processes, *versions)
 
 
 def open_sampler(

@@ -13,17 +13,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from real.config.crossing import TorchTraining, crossed
 from real.config.paper_scale import VERL_OBJECTIVES, VerlTraining
 from real.config.runs import Experiment, TorchRun, VerlRun
-from real.config.schema import (
-    FORMAT_VERSION,
-    KEYS_OF_SOME,
-    SCALE,
-    Scale,
-    known_keys,
-)
+from real.config.schema import FORMAT_VERSION, KEYS_OF_SOME, SCALE, Scale, known_keys
 from real.config.sections import Evaluation, Method, Training, Variant
 from real.hyperparameters import COUNTERFACTUAL, RELEASED
 from real.system.names import LARGEST_SEED, NAME, NAME_REMEDY, Name
-from real.system.sentences import ConfigError, location, one_per_key, sentence, shown, unknown
+from real.system.sentences import ConfigError, one_per_key, sentence, shown, unknown
 from real.system.yaml_files import read_yaml
 
 METHODS_FILE = Path("paper_configs/methods.yaml")
@@ -53,11 +47,12 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
     variants = {name: (variant.method, variant) for name, variant in scale.variants.items()}
     # those that no method list names are checked too, so that a mistake in them is found now
     declared = known | {name: _variant(name, *parts, known, contents) for name, parts in variants.items()}
-    for parent, _ in grid.values():
-        if parent not in declared:
-            raise ConfigError(f"{_stating(contents, ('grid',))}: grid: {unknown('method', parent, declared)}")
+    key, asked = ("grid", [parent for parent, _ in grid.values()]) if grid else ("methods", scale.methods)
+    for name in asked:
+        if name not in declared:
+            raise ConfigError(f"{_stating(contents, (key,))}: {key}: {unknown('method', name, declared)}")
     declared |= {name: _variant(name, *parts, known, contents) for name, parts in grid.items()}
-    named = {name: _named(name, declared, contents) for name in grid or scale.methods}
+    named = {name: declared[name] for name in grid or scale.methods}
     if scale.verl_cluster:
         _refuse_untrainable(named, contents)
     return Experiment(
@@ -206,12 +201,6 @@ def _at(content: Any, place: Place) -> Any:
     return content
 
 
-def _named(name: str, declared: Mapping[str, _Declared], contents: Contents) -> _Declared:
-    if name not in declared:
-        raise ConfigError(f"{_stating(contents, ('methods',))}: methods: {unknown('method', name, declared)}")
-    return declared[name]
-
-
 def _refuse_untrainable(methods: Mapping[str, _Declared], contents: Contents) -> None:
     """verl trains neither the diagnostic objective nor those that need more than scores and that it hasn't itself."""
     for name, method in methods.items():
@@ -273,11 +262,9 @@ def _check(adapter: TypeAdapter, content: Any, source: str | Callable[[Place], s
     try:
         return adapter.validate_python(content)
     except ValidationError as error:
-        problems = one_per_key(error.errors())
-        files = [source if isinstance(source, str) else source(location(problem)) for problem in problems]
-        raise ConfigError(
-            "\n".join(
-                f"{file}: {sentence(problem, known_keys(), **options)}"
-                for file, problem in zip(files, problems, strict=True)
-            )
-        ) from None
+        sentences = [
+            f"{source if isinstance(source, str) else source(problem['loc'])}: "
+            f"{sentence(problem, known_keys(), **options)}"
+            for problem in one_per_key(error.errors())
+        ]
+        raise ConfigError("\n".join(sentences)) from None

@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from real.config.sections import Strict, Training, check_benchmark, divisors
 from real.system.names import Line
 
-TRAINING_SETS = ("deepscaler", "dapo_math_17k")
 # objectives that verl has itself (real/engines/verl/coverage.py says as which losses)
 VERL_OBJECTIVES = ("grpo", "dapo", "gspo")
 

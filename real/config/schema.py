@@ -6,18 +6,7 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 
 from real.config.crossing import Cross, Hypothesis, Mechanism, TorchTraining, crossed
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
-from real.config.sections import (
-    Base,
-    Datasets,
-    Evaluation,
-    Figures,
-    Policy,
-    Reported,
-    Strict,
-    Task,
-    Training,
-    Variant,
-)
+from real.config.sections import Base, Datasets, Evaluation, Figures, Policy, Reported, Strict, Task, Training, Variant
 from real.system.names import EACH_ONCE, CodeDigest, Line, Name, Seed
 from real.system.sentences import unknown
 from real.tasks.arithmetic import FAMILIES, LONGEST_PROMPT, longest_solution
@@ -159,10 +148,8 @@ class ArithmeticScale(TrainedScale):
     @model_validator(mode="after")
     def _responses_fit(self) -> Self:
         families = {*self.task.training_families, *self.evaluation.benchmarks} & FAMILIES.keys()
-        for key, limit in (
-            ("training", self.training.max_response_tokens),
-            ("evaluation", self.evaluation.max_response_tokens),
-        ):
+        for key in ("training", "evaluation"):
+            limit = getattr(self, key).max_response_tokens
             if limit < longest_solution(families):
                 raise ValueError(
                     f"{key}.max_response_tokens is {limit}, but the longest correct answer of the task has "
@@ -211,15 +198,37 @@ class OnCluster(TrainedScale):
 
     @model_validator(mode="after")
     def _vllm_takes_the_temperatures(self) -> Self:
-        for key, temperature in (
-            ("training", self.training.temperature),
-            ("evaluation", self.evaluation.temperature),
-        ):
+        for key in ("training", "evaluation"):
+            temperature = getattr(self, key).temperature
             if temperature > VLLM_HIGHEST_TEMPERATURE:
                 raise ValueError(
                     f"{key}.temperature is {temperature}, but vLLM samples at {VLLM_HIGHEST_TEMPERATURE} at most; "
                     "lower it"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> Self:
+        training, cluster = self.training, self.cluster
+        rows = training.mini_batch_prompts * training.rollouts
+        if rows % cluster.gpus:
+            raise ValueError(
+                f"training.mini_batch_prompts {training.mini_batch_prompts} times training.rollouts "
+                f"{training.rollouts} must be a multiple of the run's {cluster.gpus} GPUs (cluster.nodes times "
+                "cluster.gpus_per_node); change one of them"
+            )
+        if cluster.micro_batch_tokens is None and rows // cluster.gpus % training.micro_batch_rows:
+            raise ValueError(
+                f"training.micro_batch_rows {training.micro_batch_rows} must divide the {rows // cluster.gpus} rows "
+                "that each GPU has of a mini-batch; or set cluster.micro_batch_tokens, which cuts them by length"
+            )
+        prompt = self.published_data.max_prompt_tokens if self.published_data else LONGEST_PROMPT
+        longest = prompt + training.max_response_tokens
+        if cluster.micro_batch_tokens is not None and cluster.micro_batch_tokens < longest:
+            raise ValueError(
+                f"cluster.micro_batch_tokens {cluster.micro_batch_tokens} can't hold the longest row of {longest} "
+                "tokens (prompt and response limits); raise it to at least that"
+            )
         return self
 
 
@@ -228,11 +237,6 @@ class VerlScale(OnCluster):
 
     model: Model
     data: Data
-
-    @model_validator(mode="after")
-    def _rows_fit(self) -> Self:
-        check_rows(self.training, self.cluster, self.data.max_prompt_tokens)
-        return self
 
     @model_validator(mode="after")
     def _benchmarks_have_data(self) -> Self:
@@ -257,33 +261,6 @@ class VerlArithmeticScale(OnCluster, ArithmeticScale):
                 "the laptop's task (task, policy, base): remove one of the two"
             )
         return content
-
-    @model_validator(mode="after")
-    def _rows_fit(self) -> Self:
-        check_rows(self.training, self.cluster, LONGEST_PROMPT)
-        return self
-
-
-def check_rows(training: VerlTraining, cluster: Cluster, max_prompt_tokens: int) -> None:
-    """Raise ValueError where a mini-batch can't be cut over the GPUs, or a row exceeds a micro-batch."""
-    rows = training.mini_batch_prompts * training.rollouts
-    if rows % cluster.gpus:
-        raise ValueError(
-            f"training.mini_batch_prompts {training.mini_batch_prompts} times training.rollouts {training.rollouts} "
-            f"must be a multiple of the run's {cluster.gpus} GPUs (cluster.nodes times cluster.gpus_per_node); change "
-            "one of them"
-        )
-    if cluster.micro_batch_tokens is None and rows // cluster.gpus % training.micro_batch_rows:
-        raise ValueError(
-            f"training.micro_batch_rows {training.micro_batch_rows} must divide the {rows // cluster.gpus} rows that "
-            "each GPU has of a mini-batch; or set cluster.micro_batch_tokens, which cuts them by length"
-        )
-    longest = max_prompt_tokens + training.max_response_tokens
-    if cluster.micro_batch_tokens is not None and cluster.micro_batch_tokens < longest:
-        raise ValueError(
-            f"cluster.micro_batch_tokens {cluster.micro_batch_tokens} can't hold the longest row of {longest} tokens "
-            "(prompt and response limits); raise it to at least that"
-        )
 
 
 def _kind(content: Any) -> str | None:

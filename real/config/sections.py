@@ -167,9 +167,9 @@ class Base(Strict):
         """Of the base model that RL seed ``run_seed`` starts from."""
         return self.seeds[run_seed % len(self.seeds)]
 
-    def alone(self, seed: int) -> Self:
-        """The one base model of a seed."""
-        return self.model_copy(update={"seed": seed, "further_seeds": []})
+    def alone(self, seed: int | None) -> Self:
+        """The one base model of a seed; None: of the first."""
+        return self.model_copy(update={"seed": self.seed if seed is None else seed, "further_seeds": []})
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> Self:

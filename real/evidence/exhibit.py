@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from real.config import ConfigError, Experiment, digest
+from real.config import ConfigError, Experiment
 from real.records.jobs import Job, trained_jobs
-from real.system.code import EVIDENCE, code_digest
+from real.records.made_from import Origin
+from real.system.code import EVIDENCE
 from real.system.errors import system_reason
 
 READABLE = ("csv", "html", "md", "tex")
@@ -54,8 +55,8 @@ class Exhibit:
     command: Callable[[Experiment], str] | None = None
     alt_text: Callable[[Experiment, Path], str] | None = None
 
-    def identity(self, experiment: Experiment) -> dict[str, str]:
-        """``config_digest`` and ``code_digest``; what it reads of results counts by its times.
+    def origin(self, experiment: Experiment) -> Origin:
+        """What it is made from; what it reads of results counts by its times.
 
         Raises:
             ConfigError: a file of this repository that it is made from is gone.
@@ -64,15 +65,12 @@ class Exhibit:
             printed = [Path(file).read_text() for file in self.printed(experiment)]
         except OSError as error:
             raise ConfigError(f"{error.filename}: {system_reason(error)}; restore it from the repository") from None
-        return {
-            "config_digest": digest({"settings": self.settings(experiment), "printed": printed}),
-            "code_digest": code_digest(self.make.__module__, wings=EVIDENCE),
-        }
+        return Origin({"settings": self.settings(experiment), "printed": printed}, (self.make.__module__,), EVIDENCE)
 
     @property
     def job(self) -> Job:
         """For the manifest, ``verify`` and the report."""
-        return Job("drawn", self.name, self.outputs, optional=self.command is not None, drawn_from=self.identity)
+        return Job("drawn", self.name, self.outputs, self.origin, optional=self.command is not None)
 
 
 def table_files(stem: str) -> tuple[str, ...]:

@@ -43,8 +43,7 @@ def require_one_origin(experiment: Experiment, kinds: Collection[str]) -> None:
             rest of the scale again meanwhile.
 
     Raises:
-        OriginError: naming folders, differing keys and commits.
-        DamagedError: a provenance.json that is damaged or lacks a key.
+        OriginError: naming folders, differing keys and commits. DamagedError: as :func:`read_record`.
     """
     problems = []
     for kind in kinds:
@@ -59,21 +58,13 @@ def code_note(experiment: Experiment, kinds: Collection[str]) -> str:
 
     Args:
         kinds: :data:`RUNS` or :data:`EVALUATIONS`, what is shown.
-
-    Raises:
-        DamagedError: a provenance.json that is damaged or lacks a key.
     """
     facts = [fact for kind in kinds for fact in _versions_of(_records(experiment, kind))]
     return f"Several versions of the code made these results: {'; '.join(facts)}." if facts else ""
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A provenance.json with the keys that its readers need.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DamagedError: it is damaged, or lacks one of them.
-    """
+    """A provenance.json, with the keys that its readers need."""
     return read_json(path, keys=("config", "config_digest", "code_digest", "git"), remedy=REMAKE)
 
 
@@ -88,7 +79,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def _other_configurations(experiment: Experiment, records: Mapping[Job, Mapping[str, Any]]) -> list[str]:
     differences: dict[str, list[Job]] = {}
     for job, record in records.items():
-        settings = job.settings(experiment)
+        settings = job.origin(experiment).settings
         if record["config_digest"] != digest(settings):
             differences.setdefault(changes(record["config"], settings), []).append(job)
     return [

@@ -6,20 +6,14 @@ What is trained and evaluated is listed here; the jobs of tables, figures and pa
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from real.config import Experiment, Trained
-from real.records.made_from import (
-    base_identity,
-    base_settings,
-    evaluation_identity,
-    evaluation_settings,
-    run_identity,
-    run_settings,
-)
+from real.records.made_from import Origin, base_origin, evaluation_origin, run_origin
 from real.records.provenance import RECORD
 
 BASE = "base"
@@ -35,17 +29,17 @@ class Job:
         kind: what it does; ``drawn``: a table, a figure or a page, made from the others' results in seconds.
         name: its folder below the scale's results, or its rule.
         outputs: paths below the scale's results; ``…/model`` is a folder, the others are files.
+        origin: what it would be made from now.
         optional: made by a target of its own, not by the default one.
-        drawn_from: of what is drawn, its digests as :meth:`identity` gives them.
     """
 
     kind: Kind
     name: str
     outputs: tuple[str, ...]
+    origin: Callable[[Experiment], Origin] = field(compare=False)
     method: str | None = None
     seed: int | None = None
     optional: bool = False
-    drawn_from: Callable[[Experiment], dict[str, str]] | None = None
 
     @property
     def rule(self) -> str:
@@ -66,32 +60,6 @@ class Job:
         """Its provenance, written last; None of what is drawn."""
         return None if self.kind == "drawn" else f"{self.name}/{RECORD}"
 
-    def identity(self, experiment: Experiment) -> dict[str, str]:
-        """``config_digest`` and ``code_digest`` that it would have if it were made now."""
-        if self.drawn_from is not None:
-            return self.drawn_from(experiment)
-        if self.kind == "base":
-            return base_identity(experiment.trained, self.seed)
-        if self.kind == "evaluate":
-            return evaluation_identity(experiment.trained)
-        return run_identity(experiment, *self._run)
-
-    def settings(self, experiment: Experiment) -> dict[str, Any]:
-        """What the present configuration says of it, as its provenance would keep it; empty of what is drawn."""
-        if self.kind == "drawn":
-            return {}
-        if self.kind == "base":
-            return base_settings(experiment.trained, self.seed)
-        if self.kind == "evaluate":
-            return evaluation_settings(experiment.trained)
-        return run_settings(experiment, *self._run)
-
-    @property
-    def _run(self) -> tuple[str, int]:
-        assert self.method is not None
-        assert self.seed is not None
-        return self.method, self.seed
-
 
 def trained_jobs(experiment: Experiment) -> list[Job]:
     """The base model, the runs and the evaluations; none at a scale that trains nothing."""
@@ -109,11 +77,11 @@ def trained_jobs(experiment: Experiment) -> list[Job]:
 
 def base_jobs(scale: Trained) -> list[Job]:
     """The base model, and the further ones of a scale that trains several."""
-    if scale.own_base is None:
-        return [Job("base", BASE, _below(BASE, MODEL, RECORD))]
-    folders = {seed: base_folder(scale, seed) for seed in scale.own_base.seeds}
+    # a published checkpoint is only linked
+    files = (MODEL, "metrics.jsonl", RECORD) if scale.own_base else (MODEL, RECORD)
+    folders = {seed: base_folder(scale, seed) for seed in (scale.own_base.seeds if scale.own_base else [None])}
     return [
-        Job("base", folder, _below(folder, MODEL, "metrics.jsonl", RECORD), seed=seed)
+        Job("base", folder, _below(folder, *files), partial(base_origin, seed=seed), seed=seed)
         for seed, folder in folders.items()
     ]
 
@@ -133,14 +101,14 @@ def run_job(method: str, seed: int) -> Job:
     """The training of one run."""
     name = f"runs/{method}/seed{seed}"
     files = (MODEL, "metrics.jsonl", "timings.jsonl", "gradient_samples.parquet", "config.yaml", RECORD)
-    return Job("train", name, _below(name, *files), method, seed)
+    return Job("train", name, _below(name, *files), partial(run_origin, method=method, seed=seed), method, seed)
 
 
 def evaluation_job(benchmarks: Iterable[str], method: str, seed: int | None) -> Job:
     """The evaluation of one run, or of the base model."""
     name = f"evaluations/{method}" + ("" if seed is None else f"/seed{seed}")
     files = [f"{benchmark}.parquet" for benchmark in benchmarks]
-    return Job("evaluate", name, _below(name, *files, "evaluation.json", RECORD), method, seed)
+    return Job("evaluate", name, _below(name, *files, "evaluation.json", RECORD), evaluation_origin, method, seed)
 
 
 def files_of(results: Path, job: Job) -> Iterator[str]:

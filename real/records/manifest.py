@@ -70,10 +70,6 @@ def write_manifest(experiment: Experiment, declared: Sequence[Job]) -> list[str]
 
     Returns:
         declared outputs that are not there: at protected scales nothing is made again for them.
-
-    Raises:
-        DamagedError: a provenance.json without what the manifest keeps of it.
-        WriteError: the manifest can't be written.
     """
     results = Path(experiment.results)
     present = {name: job for job in declared for name in files_of(results, job)}
@@ -120,7 +116,7 @@ def progress(total: int) -> "tqdm[Any]":
 def _listed(experiment: Experiment, job: Job) -> dict[str, Any]:
     """What made a job's files: from its provenance, or, of what is drawn, as the workflow has just made sure."""
     if job.record is None:
-        return {"rule": job.rule, **job.identity(experiment), "made_by": commit_of({"git": git_state()})}
+        return {"rule": job.rule, **job.origin(experiment).identity, "made_by": commit_of({"git": git_state()})}
     record = read_record(Path(experiment.results) / job.record)
     digests = {key: record[key] for key in ("config_digest", "code_digest")}
     return {"rule": job.rule, **digests, "made_by": commit_of(record)}

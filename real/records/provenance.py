@@ -10,11 +10,12 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from real.records.made_from import Origin
 from real.system.code import git_state, output_of, versions
 from real.system.files import write_json
 from real.system.gpus import Gpu, read_gpus
@@ -29,26 +30,26 @@ PACKAGES = (
 
 @contextmanager
 def recorded(
-    folder: Path, identity: Mapping[str, str], settings: Mapping[str, Any], files: Sequence[str], **what: Any
-) -> Iterator[dict[str, Any]]:
+    folder: Path, origin: Origin, files: Sequence[str], **what: Any
+) -> Iterator[dict[str, list[dict[str, Any]]]]:
     """Write ``folder/provenance.json`` when the job in the block has succeeded.
 
     Args:
-        identity: ``config_digest`` and ``code_digest``, taken before the job: the code may be edited meanwhile.
-        settings: what the first is a digest of, as JSON can hold it.
         files: the configuration files that were named.
         what: further facts, such as ``method`` and ``seed``.
 
     Yields:
-        Facts that the job learns on its way and adds, such as ``earlier_code``.
+        Facts that the job learns on its way and adds, such as ``earlier_code``; what stays empty is left out.
     """
-    started, git = time.time(), git_state()
-    learnt: dict[str, Any] = {}
+    # before the job: the code may be edited meanwhile
+    started, git, identity = time.time(), git_state(), origin.identity
+    learnt: dict[str, list[dict[str, Any]]] = {}
     yield learnt
     taken = _taken(started)
-    facts = {"config_files": list(files), **what, **identity, **learnt, "git": git, **this_process(), **taken}
+    found = {name: fact for name, fact in learnt.items() if fact}
+    facts = {"config_files": list(files), **what, **identity, **found, "git": git, **this_process(), **taken}
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / RECORD, {**facts, "config": settings})
+    write_json(folder / RECORD, {**facts, "config": origin.settings})
 
 
 def this_process() -> dict[str, Any]:

@@ -54,10 +54,6 @@ REMEDIES = {
 KINDS = tuple(REMEDIES)
 
 
-class ManifestError(ExpectedError):
-    """A manifest of something else; the message is one sentence with the remedy."""
-
-
 @dataclass(frozen=True)
 class Finding:
     """One thing that is not as it should be.
@@ -80,14 +76,13 @@ def verify(experiment: Experiment, declared: Sequence[Job]) -> tuple[list[Findin
         declared: all jobs of the scale.
 
     Raises:
-        FileNotFoundError: there is no manifest, with what to run.
-        DamagedError: the manifest is damaged.
-        ManifestError: the manifest is of another experiment.
+        FileNotFoundError, DamagedError: as :func:`read_manifest`.
+        ExpectedError: the manifest is of another experiment.
     """
     results = Path(experiment.results)
     manifest = read_manifest(results / MANIFEST)
     if manifest.experiment != experiment.name:
-        raise ManifestError(
+        raise ExpectedError(
             f"{results / MANIFEST}: is of the experiment '{manifest.experiment}', not of '{experiment.name}'; move it "
             f"to results/{manifest.experiment}, or delete it and run snakemake again"
         )
@@ -103,10 +98,7 @@ def verify(experiment: Experiment, declared: Sequence[Job]) -> tuple[list[Findin
 
 
 def verify_report(experiment: Experiment, declared: Sequence[Job]) -> tuple[str, bool]:
-    """What :func:`verify` finds, for reading, and whether all is well.
-
-    A line per finding, one sentence per kind with the remedy, and the count.
-    """
+    """What :func:`verify` finds, a line each, with a remedy per kind and the count, and whether all is well."""
     findings, manifest = verify(experiment, declared)
     size = sum(file.bytes for file in manifest.files.values())
     checked = f"{experiment.results}: {len(manifest.files)} files, {size / 1e6:,.1f} MB"
@@ -185,7 +177,7 @@ def _stale(experiment: Experiment, present: dict[str, Job], manifest: Manifest) 
         if name not in present:
             yield Finding("stale", name, "belongs to nothing that the present configuration declares")
             continue
-        now = present[name].identity(experiment)
+        now = present[name].origin(experiment).identity
         reasons = []
         if listed.config_digest != now["config_digest"]:
             reasons.append(f"by another configuration{_keys(experiment, present[name])}")
@@ -200,7 +192,8 @@ def _keys(experiment: Experiment, job: Job) -> str:
     if job.record is None:
         return ""
     try:
-        return f" ({changes(read_record(Path(experiment.results) / job.record)['config'], job.settings(experiment))})"
+        made_from = read_record(Path(experiment.results) / job.record)["config"]
+        return f" ({changes(made_from, job.origin(experiment).settings)})"
     except (OSError, DamagedError):  # reported as such
         return ""
 

@@ -1,6 +1,8 @@
 """Files of results: written whole or not at all, and read so that damage is named rather than taken for data.
 
-What is written carries checksums where its format has them (parquet's pages); the manifest covers the rest.
+What is written carries checksums where its format has them (parquet's pages); the manifest covers the rest. Readers
+raise FileNotFoundError where there is no file, and DamagedError where it is cut off, altered, holds something else than
+its format, or lacks a key or a column.
 """
 
 import hashlib
@@ -50,11 +52,7 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
 
 @contextmanager
 def writing(path: Path, unfinished: Path) -> Iterator[None]:
-    """Turn a failure to write ``path`` into one sentence, and remove ``unfinished``, a file or a folder.
-
-    Raises:
-        WriteError: in place of what the system or a library raised.
-    """
+    """Turn a failure to write ``path`` into a WriteError, and remove ``unfinished``, a file or a folder."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -93,97 +91,66 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_json(path: Path, remedy: str = MAKE_AGAIN, keys: Sequence[str] = ()) -> dict[str, Any]:
-    """The mapping that a JSON file holds.
-
-    Args:
-        keys: that it must have.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DamagedError: it holds something else, is cut off, or lacks a key.
-    """
-    try:
-        value = json.loads(path.read_text())
-    # JSONDecodeError and UnicodeDecodeError are both ValueErrors; brackets may be deeper than the parser can go
-    except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{path}: is damaged ({error}); {remedy}") from None
-    if not isinstance(value, dict):
-        raise DamagedError(f"{path}: holds no mapping; {remedy}")
-    _require_keys(path, value, keys, remedy)
-    return value
+    """The mapping that a JSON file holds, with all of ``keys``."""
+    return _mapping(_text(path, remedy), f"{path}:", keys, remedy)
 
 
 def read_json_lines(
     path: Path, remedy: str = MAKE_AGAIN, keys: Sequence[str] = (), unfinished: bool = False
 ) -> list[dict[str, Any]]:
-    """The mappings of a file with one per line; the last line must be as whole as the others.
+    """The mappings of a file with one per line, each with all of ``keys``; the last line must be whole too.
 
     Args:
-        keys: that every line must have.
         unfinished: leave a last line out that is still being written.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DamagedError: naming the line that is cut off, holds no mapping or lacks a key.
     """
-    try:
-        *texts, rest = path.read_text().split("\n")
-    except UnicodeDecodeError as error:
-        raise DamagedError(f"{path}: is damaged ({error}); {remedy}") from None
+    *texts, rest = _text(path, remedy).split("\n")
     if rest and not unfinished:
         raise DamagedError(f"{path}: line {len(texts) + 1} is cut off; {remedy}")
-    lines = []
-    for number, text in enumerate(texts, 1):
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DamagedError(f"{path}: line {number} is damaged ({error}); {remedy}") from None
-        if not isinstance(line, dict):
-            raise DamagedError(f"{path}: line {number} holds no mapping; {remedy}")
-        _require_keys(f"{path}: line {number}", line, keys, remedy)
-        lines.append(line)
-    return lines
+    return [_mapping(text, f"{path}: line {number}", keys, remedy) for number, text in enumerate(texts, 1)]
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None, remedy: str = MAKE_AGAIN) -> pd.DataFrame:
-    """The table of a parquet file, or some of its columns, with the checksums of its pages verified.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DamagedError: it is cut off, altered, or lacks a column.
-    """
+    """The table of a parquet file, or some of its columns, with the checksums of its pages verified."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; run the command that makes it first")
-    try:
-        return pd.read_parquet(
-            path, columns=None if columns is None else list(columns), page_checksum_verification=True
-        )
-    except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DamagedError(f"{path}: is damaged ({' '.join(str(error).split())}); {remedy}") from None
+    chosen = None if columns is None else list(columns)
+    with _damage_named(f"{path}:", remedy, pyarrow.ArrowException, OSError, ValueError, KeyError):
+        return pd.read_parquet(path, columns=chosen, page_checksum_verification=True)
 
 
 def read_csv(path: Path, remedy: str = MAKE_AGAIN, **options: Any) -> pd.DataFrame:
-    """The table of a CSV file.
-
-    Args:
-        options: of :func:`pandas.read_csv`.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DamagedError: it is empty, cut off within a line, or no CSV.
-    """
-    try:
-        text = path.read_text()
-        if not text.endswith("\n"):
-            raise DamagedError(f"{path}: its last line is cut off; {remedy}")
+    """The table of a CSV file, read with options of :func:`pandas.read_csv`."""
+    text = _text(path, remedy)
+    if not text.endswith("\n"):
+        raise DamagedError(f"{path}: its last line is cut off; {remedy}")
+    with _damage_named(f"{path}:", remedy, ValueError):  # pandas' ParserError and EmptyDataError
         return pd.read_csv(io.StringIO(text), **options)
-    except ValueError as error:  # pandas' ParserError and EmptyDataError, UnicodeDecodeError
-        raise DamagedError(f"{path}: is damaged ({' '.join(str(error).split())}); {remedy}") from None
 
 
-def _require_keys(where: Path | str, value: Mapping[str, Any], keys: Sequence[str], remedy: str) -> None:
+@contextmanager
+def _damage_named(where: str, remedy: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn what a library says of damage into one sentence."""
+    try:
+        yield
+    except errors as error:
+        raise DamagedError(f"{where} is damaged ({' '.join(str(error).split())}); {remedy}") from None
+
+
+def _text(path: Path, remedy: str) -> str:
+    with _damage_named(f"{path}:", remedy, UnicodeDecodeError):
+        return path.read_text()
+
+
+def _mapping(text: str, where: str, keys: Sequence[str], remedy: str) -> dict[str, Any]:
+    """What a file of JSON, or one line of it, holds."""
+    # a ValueError may also be a number with too many digits; brackets may be deeper than the parser can go
+    with _damage_named(where, remedy, ValueError, RecursionError):
+        value = json.loads(text)
+    if not isinstance(value, dict):
+        raise DamagedError(f"{where} holds no mapping; {remedy}")
     if missing := [key for key in keys if key not in value]:
-        raise DamagedError(f"{where}: lacks {', '.join(missing)}; {remedy}")
+        raise DamagedError(f"{where.removesuffix(':')}: lacks {', '.join(missing)}; {remedy}")
+    return value
 
 
 def sealed(content: bytes) -> bytes:
@@ -192,11 +159,7 @@ def sealed(content: bytes) -> bytes:
 
 
 def read_sealed(path: Path) -> bytes | None:
-    """The content of a sealed file; None if a single bit of the file differs from what was written.
-
-    Raises:
-        FileNotFoundError: no such file.
-    """
+    """The content of a sealed file; None if a single bit of the file differs from what was written."""
     data = path.read_bytes()
     content = data[:-SEAL]
     return content if sealed(content) == data else None

@@ -61,11 +61,9 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 def holder(path: Path) -> str | None:
-    """Who holds the lock ``<path>.lock``, by the file beside it: the lock itself is left alone.
+    """Who holds the lock ``<path>.lock``, by the file beside it, as :class:`HeldError` says it; None: nobody.
 
-    Returns:
-        the pid, with the name of the machine where that is another one, whose processes can't be seen from here;
-        None where nobody does.
+    The lock itself is left alone.
 
     Raises:
         DamagedError: the file can't be read.
@@ -74,28 +72,31 @@ def holder(path: Path) -> str | None:
     if name.exists() and not _read(name):
         time.sleep(WRITING_S)
     found = _read(name)
-    if not found:
-        if name.exists():
-            raise DamagedError(
-                f"{name}: is damaged, so nobody can say whether a process holds {path}; if none does, delete it"
-            )
-        return None
-    if found["host"] != socket.gethostname():
-        return f"{found['pid']} of {found['host']}"
-    return str(found["pid"]) if _runs(found["pid"], found["started"]) else None
+    if not found and name.exists():
+        raise DamagedError(
+            f"{name}: is damaged, so nobody can say whether a process holds {path}; if none does, delete it"
+        )
+    return _named(found)
 
 
 def _holder(name: Path) -> str:
     """Who holds a lock, by the file beside it; a name that a killed holder left behind is waited out, not believed."""
     deadline = time.monotonic() + START_S
     while True:
-        found, here = _read(name), socket.gethostname()
-        if found and found["host"] == here and _runs(found["pid"], found["started"]):
-            return str(found["pid"])
-        if time.monotonic() > deadline:
-            # of another machine's processes nothing can be seen from here
-            return f"{found['pid']} of {found['host']}" if found and found["host"] != here else "unknown"
+        who = _named(_read(name))
+        # a holder on another machine may have been killed too, which can't be seen from here
+        if (who and who.isdecimal()) or time.monotonic() > deadline:
+            return who or "unknown"
         time.sleep(0.05)
+
+
+def _named(found: dict | None) -> str | None:
+    """The pid, with the name of its machine if that is another one; None where its process has ended."""
+    if not found:
+        return None
+    if found["host"] != socket.gethostname():
+        return f"{found['pid']} of {found['host']}"
+    return str(found["pid"]) if _runs(found["pid"], found["started"]) else None
 
 
 def _read(name: Path) -> dict | None:

@@ -50,20 +50,20 @@ class ConfigError(ExpectedError, ValueError):
 
 
 def one_per_key(problems: Iterable[Any]) -> list[Any]:
-    """The items of ``ValidationError.errors()``, those of one key with several types made one."""
+    """The items of ``ValidationError.errors()``, those of one key with several types made one.
+
+    ``loc`` of each is where it is in the file: the keys from the outermost one on.
+    """
     found: dict[Any, Any] = {}
     for problem in problems:
         place, kind = problem["loc"], problem["type"]
+        if place and place[0] in SCALE_KINDS:
+            place = place[1:]
         if len(place) > 1 and place[-1] in _MEMBERS and kind in _MEMBER_ERRORS:
             place, kind = place[:-1], kind if kind == "finite_number" else "one_of_several"
         if place not in found or kind == "finite_number":
             found[place] = {**problem, "loc": place, "type": kind}
     return list(found.values())
-
-
-def location(problem: Any) -> tuple[str | int, ...]:
-    """Where in the file a problem is: the keys from the outermost one on."""
-    return problem["loc"][1:] if problem["loc"] and problem["loc"][0] in SCALE_KINDS else problem["loc"]
 
 
 def sentence(
@@ -80,7 +80,7 @@ def sentence(
         if_missing: what to do about a key that is missing.
         elsewhere: keys that some scales have, by what has them.
     """
-    key = _dotted(location(problem))
+    key = _dotted(problem["loc"])
     value, kind = problem["input"], problem["type"]
     if kind == "extra_forbidden":
         if elsewhere and key in elsewhere:

@@ -38,18 +38,15 @@ class OtherRunError(ExpectedError):
 
 
 class WorkFolder:
-    """State of one job in ``folder``: ``state.pt``, and in ``previous.pt`` the one before it."""
+    """State of one job in ``folder``: ``state.pt``, and in ``previous.pt`` the one before it.
 
-    def __init__(
-        self, folder: Path, abandoned: Callable[[], bool] = lambda: False, made_by: Mapping[str, Any] | None = None
-    ):
-        """Open it.
+    Attributes:
+        abandoned: says whether the Snakemake that started the job is gone.
+        made_by: what ``made_by.json`` is to hold once the job goes on.
+    """
 
-        Args:
-            abandoned: says whether the Snakemake that started the job is gone.
-            made_by: what ``made_by.json`` is to hold once the job goes on.
-        """
-        self.folder, self.abandoned, self.made_by = folder, abandoned, made_by or {}
+    def __init__(self, folder: Path, abandoned: Callable[[], bool] = lambda: False, made_by: Mapping[str, Any] = {}):
+        self.folder, self.abandoned, self.made_by = folder, abandoned, made_by
         self.state, self.previous = folder / "state.pt", folder / "previous.pt"
 
     def states(self) -> dict[Path, bool]:
@@ -126,8 +123,7 @@ class WorkFolder:
     def note(self, **lines: Sequence[Mapping[str, Any]]) -> None:
         """Write ``<name>.jsonl`` of each: what the last state has measured, for whoever looks at a running job.
 
-        Raises:
-            WriteError: the disk is full or refuses; no resume reads these files.
+        No resume reads these files.
         """
         for name, of_steps in lines.items():
             write_json_lines(self.folder / f"{name}.jsonl", of_steps)
@@ -141,8 +137,7 @@ class WorkFolder:
                 flush=True,
             )
         else:
-            # renamed first: what a kill leaves of it must not be read as a state
-            shutil.rmtree(self.folder.rename(_finished(self.folder)))
+            _delete(self.folder)
 
 
 @contextmanager
@@ -160,7 +155,7 @@ def open_work_folder(
         accepted: digests of other code; the job continues from what it saved.
 
     Raises:
-        FolderInUseError: another process holds it; the message names its pid.
+        FolderInUseError: another process holds it.
         OtherRunError: it is protected and belongs to another run.
     """
     with hold(folder) as abandoned:
@@ -172,7 +167,7 @@ def hold(folder: Path) -> Iterator[Callable[[], bool]]:
     """Create ``folder`` and lock it; a function that says whether the Snakemake that started this process is gone.
 
     Raises:
-        FolderInUseError: another process holds it; the message names its pid.
+        FolderInUseError: another process holds it.
     """
     abandoned = watch_snakemake()
     folder.mkdir(parents=True, exist_ok=True)
@@ -224,7 +219,8 @@ def _claim(folder: Path, made_by: Mapping[str, Any], protected: bool, accepted: 
             "or delete the folder to start anew"
         )
     print(f"{what}; it is deleted and the run starts anew", flush=True)
-    _empty(folder)
+    _delete(folder)
+    folder.mkdir()
     write_json(path, mine)
     return mine
 
@@ -245,13 +241,9 @@ def _keep_as(second: Path, path: Path) -> None:
     link.unlink(missing_ok=True)  # where both were one file already, a rename does nothing
 
 
-def _empty(folder: Path) -> None:
-    # the old name goes last: a kill in between leaves nothing that could be read as this run's
-    for content in folder.iterdir():
-        if content.is_dir():
-            shutil.rmtree(content)
-        elif content.name != MADE_BY:
-            content.unlink()
+def _delete(folder: Path) -> None:
+    # renamed first: what a kill leaves of it must not be read as a state
+    shutil.rmtree(folder.rename(_finished(folder)))
 
 
 def _finished(folder: Path) -> Path:

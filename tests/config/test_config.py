@@ -7,7 +7,7 @@ import yaml
 
 from real.config import PAPER_EVALUATION, ConfigError, TorchScale, digest, json_schema, load, resolve
 from real.records.jobs import base_jobs, base_of_run
-from real.records.made_from import base_identity
+from real.records.made_from import base_origin
 from tests.support.edits import REMOVED, changed_text
 from tests.support.paths import PAPER_CONFIGS, ROOT
 from tests.support.processes import python
@@ -157,9 +157,9 @@ def test_a_run_starts_from_the_base_model_of_its_seed(tmp_path):
     bases = [base_of_run(experiment.trained, seed) for seed in range(4)]
     assert bases == ["base", "base-seed5", "base-seed3", "base"]
     assert {base_of_run(alone.trained, seed) for seed in range(4)} == {"base"}
-    first = base_identity(experiment.trained)
-    assert first == base_identity(alone.trained), "further base models change nothing of the first"
-    digests = {base_identity(experiment.trained, seed)["config_digest"] for seed in (0, 5, 3)}
+    first = base_origin(experiment).identity
+    assert first == base_origin(alone).identity, "further base models change nothing of the first"
+    digests = {base_origin(experiment, seed).identity["config_digest"] for seed in (0, 5, 3)}
     assert len(digests) == 3
     jobs = [(job.name, job.rule, job.seed) for job in base_jobs(experiment.trained)]
     assert jobs == [("base", "base", 0), ("base-seed5", "further_base", 5), ("base-seed3", "further_base", 3)]

@@ -19,7 +19,7 @@ from real.evidence.pass_at_k import write_pass_at_k
 from real.evidence.printed import benchmarks, validation_problems
 from real.evidence.training_curves import training_curves
 from real.planning.needs import Needs, needs
-from real.records.made_from import base_identity, evaluation_identity, run_identity
+from real.records.made_from import base_origin, evaluation_origin, run_origin
 from real.statistics.intervals import paired_difference
 from tests.support.made_up import record_all, with_samples, with_steps, with_training, write_metrics
 from tests.support.paths import ROOT
@@ -221,20 +221,21 @@ def test_provenance_keeps_the_identity_that_the_rule_tracks(finished, tmp_path):
     assert main(["base", "--config", *files]) == 0
     folder = Path("results/1.5b+mine/base")
     stored = json.loads((folder / "provenance.json").read_text())
-    identity = base_identity(shipped("1.5b", overlay).trained)
+    identity = base_origin(shipped("1.5b", overlay)).identity
     assert {key: stored[key] for key in identity} == identity
-    assert stored["config_digest"] != base_identity(shipped("1.5b").trained)["config_digest"]
+    assert stored["config_digest"] != base_origin(shipped("1.5b")).identity["config_digest"]
     assert {path.name for path in folder.iterdir()} == {"model", "provenance.json"}
 
 
 def test_identities_follow_what_made_the_result_and_nothing_else(monkeypatch):
     monkeypatch.chdir(ROOT)
-    experiment = shipped("1.5b")
+    experiment, laptop = shipped("1.5b"), shipped("laptop")
     edited = with_training(experiment, steps=1401)
-    assert run_identity(edited, "real", 0)["config_digest"] != run_identity(experiment, "real", 0)["config_digest"]
-    assert run_identity(experiment, "real", 0)["config_digest"] != run_identity(experiment, "grpo", 0)["config_digest"]
-    assert base_identity(edited.trained) == base_identity(experiment.trained)
-    assert evaluation_identity(edited.trained) == evaluation_identity(experiment.trained)
-    laptop = run_identity(shipped("laptop"), "real", 0)
-    assert run_identity(experiment, "real", 0)["code_digest"] != laptop["code_digest"]
-    assert base_identity(shipped("7b").trained)["config_digest"] != base_identity(experiment.trained)["config_digest"]
+    of_run = run_origin(experiment, "real", 0).identity
+    assert run_origin(edited, "real", 0).identity["config_digest"] != of_run["config_digest"]
+    assert run_origin(experiment, "grpo", 0).identity["config_digest"] != of_run["config_digest"]
+    assert run_origin(laptop, "real", 0).identity["code_digest"] != of_run["code_digest"]
+    assert base_origin(edited).identity == base_origin(experiment).identity
+    assert evaluation_origin(edited).identity == evaluation_origin(experiment).identity
+    of_7b = base_origin(shipped("7b")).identity
+    assert of_7b["config_digest"] != base_origin(experiment).identity["config_digest"]

@@ -172,13 +172,13 @@ def test_a_mixture_is_tabulated_only_if_all_but_one_version_are_accepted(protect
 
 
 def test_an_accepted_digest_is_in_no_digest_of_what_is_made(protected):
-    before = {job.name: job.identity(protected) for job in all_jobs(protected)}
+    before = {job.name: job.origin(protected).identity for job in all_jobs(protected)}
     accept_in_local(OLD)
     accepting = load(CONFIG[1:])
     assert accepting.scale.accept_code == [OLD]
-    assert {job.name: job.identity(accepting) for job in all_jobs(accepting)} == before
-    assert {job.name: job.settings(accepting) for job in all_jobs(accepting)} == {
-        job.name: job.settings(protected) for job in all_jobs(protected)
+    assert {job.name: job.origin(accepting).identity for job in all_jobs(accepting)} == before
+    assert {job.name: job.origin(accepting).settings for job in all_jobs(accepting)} == {
+        job.name: job.origin(protected).settings for job in all_jobs(protected)
     }
 
 

@@ -13,7 +13,7 @@ import yaml
 from real.commands.command_line import main
 from real.commands.start import evaluate_checkpoint
 from real.config import PAPER_EVALUATION, digest
-from real.records.made_from import evaluation_identity, run_settings
+from real.records.made_from import Origin, evaluation_origin, run_origin
 from real.records.provenance import RECORD, recorded, this_process
 from real.system.files import read_json, write_json
 from real.tasks.arithmetic import held_out_problems
@@ -56,11 +56,11 @@ def test_every_job_records_code_configuration_machine_and_what_it_took(tiny_copy
 def test_the_record_holds_the_resolved_configuration_of_the_one_run(tiny_copy):
     record = read_json(RESULTS / "runs/gspo/seed0" / RECORD)
     assert (record["method"], record["seed"]) == ("gspo", 0)
-    assert record["config"] == run_settings(tiny_copy, "gspo", 0)
+    assert record["config"] == run_origin(tiny_copy, "gspo", 0).settings
     assert record["config"] == yaml.safe_load((RESULTS / "runs/gspo/seed0/config.yaml").read_text())
     assert (
         read_json(RESULTS / "evaluations/base" / RECORD)["config_digest"]
-        == (evaluation_identity(tiny_copy.trained)["config_digest"])
+        == (evaluation_origin(tiny_copy).identity["config_digest"])
     )
 
 
@@ -75,14 +75,14 @@ def test_no_secret_of_the_environment_is_in_any_written_file(tiny_scale):
 
 
 def test_a_failed_job_leaves_no_record_and_keeps_an_earlier_one(tmp_path):
-    with pytest.raises(RuntimeError), recorded(tmp_path, {}, {}, []):
+    with pytest.raises(RuntimeError), recorded(tmp_path, Origin({}, ()), []):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
-    with recorded(tmp_path, {"config_digest": "a"}, {"x": 1}, ["f.yaml"], seed=3):
+    with recorded(tmp_path, Origin({"x": 1}, ()), ["f.yaml"], seed=3):
         assert list(tmp_path.iterdir()) == [], "written last"
     before = json.loads((tmp_path / RECORD).read_text())
     assert (before["config"], before["seed"]) == ({"x": 1}, 3)
-    with pytest.raises(RuntimeError), recorded(tmp_path, {}, {}, []):
+    with pytest.raises(RuntimeError), recorded(tmp_path, Origin({}, ()), []):
         raise RuntimeError
     assert json.loads((tmp_path / RECORD).read_text()) == before
 
@@ -108,8 +108,8 @@ def test_flags_make_an_evaluation_another_one_than_the_scales(tiny_copy):
     assert main(["evaluate", *CONFIG, *model]) == 0
     record = read_json(Path("out") / RECORD)
     assert record["config"]["evaluation"]["samples"] == 1
-    assert record["config_digest"] != evaluation_identity(tiny_copy.trained)["config_digest"]
-    assert record["code_digest"] == evaluation_identity(tiny_copy.trained)["code_digest"]
+    assert record["config_digest"] != evaluation_origin(tiny_copy).identity["config_digest"]
+    assert record["code_digest"] == evaluation_origin(tiny_copy).identity["code_digest"]
 
 
 def test_gpus_are_recorded_with_their_driver(tmp_path, monkeypatch):

@@ -44,7 +44,12 @@ def record(experiment: Experiment, job: Job, **changes: Any) -> None:
     """provenance.json of a job, as the present code and configuration would have left it, but for some changes."""
     folder = Path(experiment.results) / job.name
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {**job.identity(experiment), "git": GIT, "config": job.settings(experiment), "wall_seconds": 1.0}
+    facts = {
+        **job.origin(experiment).identity,
+        "git": GIT,
+        "config": job.origin(experiment).settings,
+        "wall_seconds": 1.0,
+    }
     write_json(folder / RECORD, {**facts, **changes})
 
 

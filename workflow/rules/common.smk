@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from real.commands.exhibits import all_jobs, exhibits
 from real.config import ConfigError, digest, load
 from real.planning.needs import needs
-from real.records.made_from import base_identity, evaluation_identity, run_identity
+from real.records.made_from import base_origin, evaluation_origin, run_origin
 from real.system.code import DATA, EVIDENCE, code_digest
 from real.system.files import file_digest
 from real.tasks.sources import MIRROR_VARIABLE, read_sources
@@ -22,7 +22,9 @@ try:
     declared = all_jobs(experiment)
     # what every exhibit is made from, so that an edit makes it again: digests of settings, printed numbers and code
     MADE_FROM = {
-        job.name: job.identity(experiment) for job in declared if job.kind == "drawn"
+        job.name: job.origin(experiment).identity
+        for job in declared
+        if job.kind == "drawn"
     }
 except ConfigError as error:
     raise WorkflowError(str(error))

@@ -29,7 +29,7 @@ if trains:
             folder=subpath(output.about, parent=True),
             # undeclared, so that Snakemake doesn't delete the finished chunks of a failed job
             work=f"{RESULTS}/work/evaluations/base",
-            made_from=made_from(evaluation_identity(scale)),
+            made_from=made_from(evaluation_origin(experiment)),
             sampler=sampler,
         message:
             "evaluating the base model on {BENCHMARKS} (log: {log})"

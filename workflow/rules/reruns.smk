@@ -16,9 +16,11 @@ MODEL_MAKERS = {
 }
 
 
-def made_from(identity):
+def made_from(origin):
     """A param that reruns finished jobs when it changes; at protected scales a constant, so that it never does."""
-    return "protected scale: nothing is tracked" if scale.protected else identity
+    if scale.protected:
+        return "protected scale: nothing is tracked"
+    return origin.identity
 
 
 def model_for(user, pattern):

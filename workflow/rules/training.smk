@@ -29,7 +29,7 @@ if trains:
             mem_mb=1500,
         params:
             config=CONFIG_FILES,
-            made_from=made_from(base_identity(scale)),
+            made_from=made_from(base_origin(experiment)),
             seed="",
         message:
             "making the base model (log: {log})"
@@ -65,7 +65,7 @@ if trains:
             config=CONFIG_FILES,
             # of this one run, so that an edit of the configuration retrains only the runs it changes
             made_from=lambda wildcards: made_from(
-                run_identity(experiment, wildcards.method, int(wildcards.seed))
+                run_origin(experiment, wildcards.method, int(wildcards.seed))
             ),
             gpus=granted,
         message:
@@ -89,7 +89,7 @@ if TRAINS_BASE:
         params:
             config=CONFIG_FILES,
             made_from=lambda wildcards: made_from(
-                base_identity(scale, int(wildcards.base_seed))
+                base_origin(experiment, int(wildcards.base_seed))
             ),
             seed="--seed {base_seed}",
         message:

@@ -158,6 +158,6 @@ def job_digests(experiment: Experiment, jobs: Iterable[Job]) -> pd.DataFrame:
         path = Path(experiment.results) / (job.record or job.outputs[0])
         if not path.exists():
             continue
-        made = read_record(path) if job.record else {**job.identity(experiment), "git": git_state()}
+        made = read_record(path) if job.record else {**job.origin(experiment).identity, "git": git_state()}
         rows.append([job.name, made["config_digest"], made["code_digest"], commit_of(made)])
     return pd.DataFrame(rows, columns=["job", "configuration", "code", "made by"])
