@@ -22,14 +22,11 @@ X_LIMIT, Y_LIMIT = 2.5, 3.0
 INSET_LIMIT = 1.2e-3
 # of a correct response's weight; a wrong one's is the mirror image where it is bounded
 FALLS = "a smooth fall from near 1/τ = {bound:g} to 0 (for a wrong response a rise from 0 to near {bound:g})"
-SHAPES = {
-    "real": FALLS,
-    "real_bce": FALLS,
-    "real_product": FALLS,
-    "grpo": "an exponential rise, and 0 beyond the clip (for a wrong response 0 below the clip, and an exponential "
-    "rise without bound beyond)",
-}
-SHAPES["dapo"] = SHAPES["gspo"] = SHAPES["grpo"]
+RISES = (
+    "an exponential rise, and 0 beyond the clip (for a wrong response 0 below the clip, and an exponential rise "
+    "without bound beyond)"
+)
+SHAPES = {**dict.fromkeys(("real", "real_bce", "real_product"), FALLS), **dict.fromkeys(PER_ADVANTAGE, RISES)}
 
 
 def weight_curve(method: dict[str, Any], score: np.ndarray, positive: bool) -> np.ndarray:

@@ -94,11 +94,7 @@ def small_print(samples: pd.DataFrame, moved: pd.DataFrame, evidence: str, limit
 
 
 def read_samples(experiment: Experiment, results: Path) -> pd.DataFrame:
-    """The rows of gradient_samples.parquet of all runs.
-
-    Raises:
-        DamagedError: a file is cut off or altered.
-    """
+    """The rows of gradient_samples.parquet of all runs; DamagedError where one is cut off or altered."""
     remedy = "delete the run's folder and run snakemake again, which trains it anew"
     files = [results / name for name in gradient_samples(experiment)]
     return pd.concat([read_table(file, list(SAMPLES), remedy) for file in files], ignore_index=True)

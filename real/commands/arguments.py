@@ -64,11 +64,7 @@ def code_name(text: str) -> str:
 
 
 def overview(groups: Mapping[str, Mapping[str, str]]) -> str:
-    """All verbs by title, a line each.
-
-    Args:
-        groups: title -> verb -> what it does.
-    """
+    """All verbs by title, a line each, from what each verb of a title does."""
     lines = [INTRODUCTION]
     for title, verbs in groups.items():
         lines += ["", f"{title}:", *(f"  {name:{NAME_WIDTH}}{text}" for name, text in verbs.items())]

@@ -38,17 +38,12 @@ def make(name: str, experiment: Experiment) -> None:
         ExpectedError: results that it reads are missing, damaged or of different origin.
     """
     # alone where its module tells, because all of them take seconds to import
-    exhibit = next(_declared(name), None) or _known(name)
+    exhibit = next(_declared(name), None) or next((one for one in exhibits() if one.name == name), None)
+    if exhibit is None:
+        raise ConfigError(unknown("exhibit", name, [one.name for one in exhibits()]))
     if reason := exhibit.absent(experiment):
         raise ConfigError(f"{name}: {reason}")
     exhibit.make(experiment, Path(experiment.results))
-
-
-def _known(name: str) -> Exhibit:
-    known = {exhibit.name: exhibit for exhibit in exhibits()}
-    if name not in known:
-        raise ConfigError(unknown("exhibit", name, known))
-    return known[name]
 
 
 def _declared(name: str | None = None) -> Iterator[Exhibit]:

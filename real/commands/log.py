@@ -15,9 +15,6 @@ def log_to(path: Path, keeps_attempts: bool) -> None:
 
     Args:
         keeps_attempts: write after what earlier attempts at the job wrote, rather than in its place.
-
-    Raises:
-        OSError: the file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     attempts = path.with_name(f"{path.name}.attempts")

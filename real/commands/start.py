@@ -15,18 +15,14 @@ from real.models.protocol import Sampler
 from real.planning.preflight import PreflightError, grant_problems, require
 from real.planning.status import outlook
 from real.records.jobs import base_folder, base_of_run, run_job
-from real.records.made_from import LIBRARIES, base_origin, evaluation_origin, run_origin, sampled_origin
+from real.records.made_from import LIBRARIES, base_origin, evaluation_origin, run_origin
 from real.records.provenance import recorded
 from real.system.files import write_text
 from real.system.gpus import lease
 
 
 def make_base(experiment: Experiment, seed: int | None = None) -> None:
-    """Train a base model of a scale, or link the checkpoint that it names.
-
-    Args:
-        seed: one of base.seeds; None: the first.
-    """
+    """Train the base model of one of base.seeds (None: of the first), or link the checkpoint that the scale names."""
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment.trained, seed)
     output = results / name
     announce("the base model", output, results / "work" / name, experiment)
@@ -112,9 +108,8 @@ def evaluate_checkpoint(
     if count > 1 and library == "transformers":
         raise ConfigError(f"--gpus is {count}, but transformers samples on one; give --sampler vllm")
     trusted = bool(scale and scale.verl_cluster and scale.verl_cluster.trust_remote_code)
-    of_scale = evaluation_origin(experiment).settings if experiment else {}
     given = {"evaluation": settings.model_dump(mode="json"), "library": library, "device": device}
-    origin = sampled_origin({**of_scale, **given})
+    origin = evaluation_origin(experiment, **given)
     versions = origin.identity["code_digest"], scale is not None and scale.protected, accepted
     with (
         recorded(output, origin, experiment.files if experiment else ()) as facts,

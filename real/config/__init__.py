@@ -22,36 +22,3 @@ from real.config.schema import (
 )
 from real.config.sections import PAPER_EVALUATION, Evaluation, Method, Phase, Policy, Task, Training
 from real.system.sentences import ConfigError
-
-__all__ = [
-    "PAPER_EVALUATION",
-    "ArithmeticScale",
-    "Cluster",
-    "ConfigError",
-    "Evaluation",
-    "Experiment",
-    "Hypothesis",
-    "Method",
-    "Phase",
-    "Policy",
-    "ReportedScale",
-    "Run",
-    "Task",
-    "TorchRun",
-    "TorchScale",
-    "TorchTraining",
-    "Trained",
-    "TrainedScale",
-    "Training",
-    "VerlArithmeticScale",
-    "VerlRun",
-    "VerlScale",
-    "VerlTraining",
-    "changed",
-    "digest",
-    "json_schema",
-    "load",
-    "read",
-    "read_checked",
-    "resolve",
-]

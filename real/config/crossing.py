@@ -58,10 +58,7 @@ class Mechanism(Strict):
 
 
 def crossed(grid: list[Cross], variants: dict[str, Variant]) -> dict[str, tuple[str, Variant]]:
-    """All methods of a grid by name: what each was crossed from, and the variant that it is.
-
-    Args:
-        variants: of the scale, any of which may be crossed.
+    """All methods of a grid by name: what each was crossed from, which may be a variant, and the variant that it is.
 
     Raises:
         ValueError: two of the same name.

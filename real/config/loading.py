@@ -110,21 +110,14 @@ def resolve(experiment: Experiment, method: str, seed: int) -> TorchRun | VerlRu
 def changed(settings: Evaluation, changes: dict[str, Any], source: str) -> Evaluation:
     """``settings`` with some keys changed, and checked again.
 
-    Args:
-        source: where the changes come from, for the sentence about a mistake in them.
-
     Raises:
-        ConfigError: a value that the schema refuses.
+        ConfigError: a value that the schema refuses; the sentence names ``source``, where the changes come from.
     """
     return _check(TypeAdapter(Evaluation), {**settings.model_dump(), **changes}, source)
 
 
 def read_checked(path: Path, model: TypeAdapter) -> Any:
-    """A YAML file's content, checked by a pydantic model.
-
-    Raises:
-        ConfigError: one sentence per problem, naming file and key.
-    """
+    """A YAML file's content, checked by a pydantic model; ConfigError as :func:`load` raises it."""
     return _check(model, read_yaml(path), str(path), if_missing="add it")
 
 

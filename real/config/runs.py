@@ -38,11 +38,7 @@ class Experiment(Strict):
 
     @property
     def trained(self) -> Trained:
-        """The scale of an experiment that trains.
-
-        Raises:
-            ConfigError: it doesn't.
-        """
+        """The scale of an experiment that trains; ConfigError where it doesn't."""
         if isinstance(self.scale, ReportedScale):
             raise ConfigError(
                 f"{self.files[0]}: the scale '{self.scale.scale}' trains nothing; name one that does, for example "

@@ -70,7 +70,7 @@ class Exhibit:
     @property
     def job(self) -> Job:
         """For the manifest, ``verify`` and the report."""
-        return Job("drawn", self.name, self.outputs, self.origin, optional=self.command is not None)
+        return Job("drawn", self.name, self.name, self.outputs, self.origin, optional=self.command is not None)
 
 
 def table_files(stem: str) -> tuple[str, ...]:

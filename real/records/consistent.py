@@ -54,11 +54,7 @@ def require_one_origin(experiment: Experiment, kinds: Collection[str]) -> None:
 
 
 def code_note(experiment: Experiment, kinds: Collection[str]) -> str:
-    """A sentence on which code made what, for wherever results are shown; empty where it was one version throughout.
-
-    Args:
-        kinds: :data:`RUNS` or :data:`EVALUATIONS`, what is shown.
-    """
+    """A sentence on which code made what is shown of :data:`RUNS` or :data:`EVALUATIONS`; empty of one version."""
     facts = [fact for kind in kinds for fact in _versions_of(_records(experiment, kind))]
     return f"Several versions of the code made these results: {'; '.join(facts)}." if facts else ""
 

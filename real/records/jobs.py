@@ -27,6 +27,7 @@ class Job:
 
     Attributes:
         kind: what it does; ``drawn``: a table, a figure or a page, made from the others' results in seconds.
+        rule: the workflow's, which makes it.
         name: its folder below the scale's results, or its rule.
         outputs: paths below the scale's results; ``…/model`` is a folder, the others are files.
         origin: what it would be made from now.
@@ -34,21 +35,13 @@ class Job:
     """
 
     kind: Kind
+    rule: str
     name: str
     outputs: tuple[str, ...]
     origin: Callable[[Experiment], Origin] = field(compare=False)
     method: str | None = None
     seed: int | None = None
     optional: bool = False
-
-    @property
-    def rule(self) -> str:
-        """The workflow's rule that makes it."""
-        if self.kind == "drawn":
-            return self.name
-        if self.kind == "base" and self.name != BASE:
-            return "further_base"
-        return "evaluate_base" if self.kind == "evaluate" and self.method == BASE else self.kind
 
     @property
     def work(self) -> str:
@@ -79,11 +72,12 @@ def base_jobs(scale: Trained) -> list[Job]:
     """The base model, and the further ones of a scale that trains several."""
     # a published checkpoint is only linked
     files = (MODEL, "metrics.jsonl", RECORD) if scale.own_base else (MODEL, RECORD)
-    folders = {seed: base_folder(scale, seed) for seed in (scale.own_base.seeds if scale.own_base else [None])}
-    return [
-        Job("base", folder, _below(folder, *files), partial(base_origin, seed=seed), seed=seed)
-        for seed, folder in folders.items()
-    ]
+    jobs = []
+    for seed in scale.own_base.seeds if scale.own_base else [None]:
+        name = base_folder(scale, seed)
+        rule = "base" if name == BASE else "further_base"
+        jobs.append(Job("base", rule, name, _below(name, *files), partial(base_origin, seed=seed), seed=seed))
+    return jobs
 
 
 def base_folder(scale: Trained, seed: int | None) -> str:
@@ -101,14 +95,17 @@ def run_job(method: str, seed: int) -> Job:
     """The training of one run."""
     name = f"runs/{method}/seed{seed}"
     files = (MODEL, "metrics.jsonl", "timings.jsonl", "gradient_samples.parquet", "config.yaml", RECORD)
-    return Job("train", name, _below(name, *files), partial(run_origin, method=method, seed=seed), method, seed)
+    origin = partial(run_origin, method=method, seed=seed)
+    return Job("train", "train", name, _below(name, *files), origin, method, seed)
 
 
 def evaluation_job(benchmarks: Iterable[str], method: str, seed: int | None) -> Job:
     """The evaluation of one run, or of the base model."""
-    name = f"evaluations/{method}" + ("" if seed is None else f"/seed{seed}")
+    rule, name = "evaluate", f"evaluations/{method}/seed{seed}"
+    if seed is None:
+        rule, name = "evaluate_base", f"evaluations/{method}"
     files = [f"{benchmark}.parquet" for benchmark in benchmarks]
-    return Job("evaluate", name, _below(name, *files, "evaluation.json", RECORD), evaluation_origin, method, seed)
+    return Job("evaluate", rule, name, _below(name, *files, "evaluation.json", RECORD), evaluation_origin, method, seed)
 
 
 def files_of(results: Path, job: Job) -> Iterator[str]:

@@ -36,11 +36,7 @@ class Origin:
 
 
 def base_origin(experiment: Experiment, seed: int | None = None) -> Origin:
-    """Of a base model.
-
-    Args:
-        seed: one of base.seeds; None: the first, or the only one of a published checkpoint.
-    """
+    """Of the base model of one of base.seeds; None: of the first, or of a published checkpoint."""
     scale = experiment.trained
     # isinstance: it has neither task, policy nor base
     if isinstance(scale, VerlScale):
@@ -56,30 +52,23 @@ def base_origin(experiment: Experiment, seed: int | None = None) -> Origin:
 
 
 def run_origin(experiment: Experiment, method: str, seed: int) -> Origin:
-    """Of the one resolved run, so that an edit concerns only the runs it changes.
-
-    Raises:
-        ConfigError: unknown method, or a scale that trains nothing.
-    """
+    """Of the one resolved run, so that an edit concerns only the runs it changes; raises as :func:`resolve`."""
     settings = resolve(experiment, method, seed).model_dump(mode="json")
     return Origin(settings, (TRAINERS[experiment.trained.engine],))
 
 
-def evaluation_origin(experiment: Experiment) -> Origin:
-    """Of every evaluation of a scale."""
-    scale = experiment.trained
-    task, cluster = scale.own_task, scale.verl_cluster
-    return sampled_origin(
-        {
+def evaluation_origin(experiment: Experiment | None, **given: Any) -> Origin:
+    """Of every evaluation of a scale; of one with ``given`` settings in their place, ``library`` among them."""
+    settings: dict[str, Any] = {}
+    if experiment:
+        scale = experiment.trained
+        task, cluster = scale.own_task, scale.verl_cluster
+        settings = {
             "evaluation": scale.evaluation.model_dump(mode="json"),
             "library": LIBRARIES[scale.engine],
             "device": scale.device,
             "task": task and task.model_dump(mode="json"),
             "cluster": cluster and cluster.model_dump(mode="json"),
         }
-    )
-
-
-def sampled_origin(settings: Mapping[str, Any]) -> Origin:
-    """Of an evaluation with the given settings, ``library`` among them."""
+    settings |= given
     return Origin(settings, ("real.evaluation.evaluate", SAMPLERS[settings["library"]]))

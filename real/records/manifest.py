@@ -63,10 +63,7 @@ class Manifest(Strict):
 
 
 def write_manifest(experiment: Experiment, declared: Sequence[Job]) -> list[str]:
-    """List what is there of a scale; called by the workflow, which sees to it that all of it is up to date.
-
-    Args:
-        declared: all jobs of the scale.
+    """List what is there of all jobs of a scale; called by the workflow, which sees to it that it is up to date.
 
     Returns:
         declared outputs that are not there: at protected scales nothing is made again for them.

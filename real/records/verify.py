@@ -4,10 +4,10 @@ Every listed file is hashed again. Where a file differs, its own format says mor
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -56,13 +56,7 @@ KINDS = tuple(REMEDIES)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be.
-
-    Attributes:
-        kind: one of :data:`KINDS`.
-        path: a file, or a job's folder or rule, below the scale's results.
-        detail: what is known of it.
-    """
+    """One thing that is not as it should be: a file, or a job's folder or rule, by its path below the results."""
 
     kind: str
     path: str
@@ -70,10 +64,7 @@ class Finding:
 
 
 def verify(experiment: Experiment, declared: Sequence[Job]) -> tuple[list[Finding], Manifest]:
-    """Hold the results of a scale against their manifest, the present code and the present configuration.
-
-    Args:
-        declared: all jobs of the scale.
+    """Hold the results of a scale, of all its jobs, against their manifest, the present code and configuration.
 
     Raises:
         FileNotFoundError, DamagedError: as :func:`read_manifest`.
@@ -114,13 +105,8 @@ def verify_report(experiment: Experiment, declared: Sequence[Job]) -> tuple[str,
 def damage(path: Path) -> str | None:
     """What is wrong with a file by the rules of its own format; None if it can be read, or has no such rules."""
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="np"):  # compares its header with its size
-                return None
-        if path.suffix == ".yaml":
-            yaml.safe_load(path.read_text())
-        elif path.suffix in READERS:
-            READERS[path.suffix](path, remedy="")
+        if path.suffix in READERS:
+            READERS[path.suffix](path)
     except DamagedError as error:
         return str(error).removeprefix(f"{path}: ").removesuffix("; ")
     except (SafetensorError, yaml.YAMLError, UnicodeDecodeError) as error:
@@ -128,7 +114,14 @@ def damage(path: Path) -> str | None:
     return None
 
 
-READERS: dict[str, Any] = {".parquet": read_table, ".jsonl": read_json_lines, ".json": read_json, ".csv": read_csv}
+READERS: dict[str, Callable[[Path], object]] = {
+    ".parquet": partial(read_table, remedy=""),
+    ".jsonl": partial(read_json_lines, remedy=""),
+    ".json": partial(read_json, remedy=""),
+    ".csv": partial(read_csv, remedy=""),
+    ".yaml": lambda path: yaml.safe_load(path.read_text()),
+    ".safetensors": partial(safe_open, framework="np"),  # compares its header with its size
+}
 
 
 def _changed(results: Path, manifest: Manifest) -> Iterator[Finding]:

@@ -124,13 +124,11 @@ def output_of(*command: str) -> str | None:
         return None
 
 
-def _with_submodules(module: str) -> list[str]:
-    """A module, or all modules of a package."""
-    file = _module_file(module)
-    if file.name != "__init__.py":
-        return [module]
-    below = [path.relative_to(file.parent).with_suffix("").parts for path in sorted(file.parent.rglob("*.py"))]
-    return [".".join([module, *(part for part in parts if part != "__init__")]) for parts in below]
+def _with_submodules(package: str) -> list[str]:
+    """All modules of a package, itself among them."""
+    folder = _module_file(package).parent
+    below = [path.relative_to(folder).with_suffix("").parts for path in sorted(folder.rglob("*.py"))]
+    return [".".join([package, *(part for part in parts if part != "__init__")]) for parts in below]
 
 
 def _module_file(module: str) -> Path:

@@ -98,11 +98,7 @@ def read_json(path: Path, remedy: str = MAKE_AGAIN, keys: Sequence[str] = ()) ->
 def read_json_lines(
     path: Path, remedy: str = MAKE_AGAIN, keys: Sequence[str] = (), unfinished: bool = False
 ) -> list[dict[str, Any]]:
-    """The mappings of a file with one per line, each with all of ``keys``; the last line must be whole too.
-
-    Args:
-        unfinished: leave a last line out that is still being written.
-    """
+    """The mappings of a file with one per line, each with all of ``keys``; the last line may be ``unfinished``."""
     *texts, rest = _text(path, remedy).split("\n")
     if rest and not unfinished:
         raise DamagedError(f"{path}: line {len(texts) + 1} is cut off; {remedy}")
@@ -166,11 +162,7 @@ def read_sealed(path: Path) -> bytes | None:
 
 
 def file_digest(path: Path, report: Callable[[int], Any] = int) -> str:
-    """sha256 of a file, read in pieces.
-
-    Args:
-        report: called with the number of bytes of each piece, for a progress bar.
-    """
+    """sha256 of a file; ``report`` is called with the number of bytes of each piece read, for a progress bar."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):

@@ -40,11 +40,7 @@ class HeldError(Exception):
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock ``<path>.lock``, and say so in ``<path>.pid``.
-
-    Raises:
-        HeldError: another process holds it.
-    """
+    """Hold the lock ``<path>.lock``, and say so in ``<path>.pid``; HeldError where another process holds it."""
     lock = FileLock(path.with_name(path.name + ".lock"))
     name = path.with_name(path.name + ".pid")
     try:
@@ -63,10 +59,7 @@ def exclusive(path: Path) -> Iterator[None]:
 def holder(path: Path) -> str | None:
     """Who holds the lock ``<path>.lock``, by the file beside it, as :class:`HeldError` says it; None: nobody.
 
-    The lock itself is left alone.
-
-    Raises:
-        DamagedError: the file can't be read.
+    The lock itself is left alone. DamagedError where the file can't be read.
     """
     name = path.with_name(path.name + ".pid")
     if name.exists() and not _read(name):

@@ -4,7 +4,7 @@ import datetime
 import difflib
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -80,7 +80,8 @@ def sentence(
         if_missing: what to do about a key that is missing.
         elsewhere: keys that some scales have, by what has them.
     """
-    key = _dotted(problem["loc"])
+    # a key that is wrong itself has '[key]' behind it, and may hold anything
+    key = printable(".".join(str(part) for part in problem["loc"] if part != "[key]"))
     value, kind = problem["input"], problem["type"]
     if kind == "extra_forbidden":
         if elsewhere and key in elsewhere:
@@ -121,11 +122,7 @@ def printable(text: str) -> str:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """ "unknown method 'reall'; choose from ...; did you mean 'real'?"
-
-    Args:
-        kind: what ``name`` should have been one of.
-    """
+    """ "unknown method 'reall'; choose from ...; did you mean 'real'?", of the kind "method"."""
     known = list(known)
     return f"unknown {kind} {shown(name)}; choose from {', '.join(known)}{_did_you_mean(name, known)}"
 
@@ -137,12 +134,6 @@ def _own_sentence(key: str, value: Any, message: str) -> str:
     if isinstance(value, list):
         return f"{key} {message}"
     return message if message.startswith(key) else f"{key}: {message}"
-
-
-def _dotted(place: Sequence[str | int]) -> str:
-    """The location as text; a key that is wrong itself has '[key]' behind it, and may hold anything."""
-    parts = [str(part) for part in place if part != "[key]"]
-    return printable(".".join(parts))
 
 
 def _plain_number(text: str, kind: str) -> str | None:

@@ -121,10 +121,7 @@ class WorkFolder:
         write_atomically(self.state, write)
 
     def note(self, **lines: Sequence[Mapping[str, Any]]) -> None:
-        """Write ``<name>.jsonl`` of each: what the last state has measured, for whoever looks at a running job.
-
-        No resume reads these files.
-        """
+        """Write ``<name>.jsonl`` of each: what the last state has measured, for whoever looks; no resume reads it."""
         for name, of_steps in lines.items():
             write_json_lines(self.folder / f"{name}.jsonl", of_steps)
 
