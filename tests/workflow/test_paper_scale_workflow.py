@@ -10,7 +10,7 @@ import pytest
 
 from real.evidence.claims.measures import methods_of
 from real.evidence.claims.schema import load_claims
-from tests.support.checkout import copy_checkout, planned, shown_by_default, snakemake, snakemakes
+from tests.support.checkout import copy_checkout, counts, dry_runs, planned, shown_by_default, snakemake
 from tests.support.paths import ROOT
 from tests.support.scales import shipped
 
@@ -25,21 +25,6 @@ SWEEP = {
 }
 
 
-def dry_runs(checkout: Path, *commands: list[str]) -> list[str]:
-    """What dry runs print, one after the other in one process."""
-    dry = [["--dry-run", "--printshellcmds", "--cores", "1", *arguments] for arguments in commands]
-    return [printed for _, printed in snakemakes(checkout, dry)]
-
-
-def counts(printed: str) -> dict[str, int]:
-    """Jobs per rule of one dry run."""
-    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\n\n", printed, re.S)
-    assert table, printed
-    jobs = {name: int(count) for name, count in (line.split() for line in table[1].splitlines())}
-    assert jobs.pop("total") == sum(jobs.values())
-    return jobs
-
-
 def with_runs(methods: int, datasets: int) -> dict[str, int]:
     prepared = {"download_dataset": datasets, "prepare_dataset": datasets} if datasets else {}
     return {**ONCE, **prepared, "train": methods, "evaluate": methods}
@@ -50,13 +35,8 @@ def config(scale: str, *overlays: str) -> list[str]:
     return ["--configfile", *files]
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory):
-    return copy_checkout(tmp_path_factory.mktemp("fresh") / "project")
-
-
-@pytest.mark.slow
-def test_every_scale_and_overlay_of_the_verl_engine_shows_its_whole_dag(checkout):
+def whole_dags() -> dict[tuple[str, ...], dict[str, int]]:
+    """A scale and its overlays -> the jobs of its target."""
     overlays = {"ablations": 4, "dapo17k": 4, "full_dapo": 3, "one_sided_train": 4, "tau_sweep": 5}
     expected = {}
     for scale in ("1.5b", "7b", "single_gpu"):
@@ -68,42 +48,59 @@ def test_every_scale_and_overlay_of_the_verl_engine_shows_its_whole_dag(checkout
         ("verl_smoke", overlay): with_runs(overlays[overlay], datasets=0)
         for overlay in ("ablations", "one_sided_train", "tau_sweep")
     }
-    commands = [
-        [*(["learning_rate_sweep"] if "learning_rate_sweep_paper" in names else []), *config(*names)]
-        for names in expected
-    ]
-    printed = dry_runs(checkout, *commands)
-    assert {names: counts(text) for names, text in zip(expected, printed, strict=True)} == expected
+    return expected
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    return copy_checkout(tmp_path_factory.mktemp("fresh") / "project")
+
+
+ONE_RUN = "results/7b+dapo17k/runs/real/seed0/metrics.jsonl"
+
+
+@pytest.fixture(scope="module")
+def printed(checkout):
+    """What dry runs print: by the names of a scale and its overlays, and some others."""
+    commands = {
+        names: [*(["learning_rate_sweep"] if "learning_rate_sweep_paper" in names else []), *config(*names)]
+        for names in whole_dags()
+    }
+    commands["two gpus"] = ["--resources", "gpu=2", *config("1.5b")]
+    commands["one run"] = [ONE_RUN, *config("7b", "dapo17k")]
+    commands |= {f"sweep of {scale}": ["learning_rate_sweep", *config(scale)] for scale in ("single_gpu", "laptop")}
+    return dict(zip(commands, dry_runs(checkout, *commands.values()), strict=True))
 
 
 @pytest.mark.slow
-def test_jobs_ask_for_the_gpus_of_the_config_and_are_told_what_they_got(checkout):
-    whole, clamped, smoke = dry_runs(
-        checkout, config("1.5b"), ["--resources", "gpu=2", *config("1.5b")], config("verl_smoke")
-    )
-    for printed, gpus in ((whole, 8), (clamped, 2)):
-        assert len(re.findall(rf"python -m real train .* --method \S+ --seed 0 --gpus {gpus} --log ", printed)) == 4
+def test_every_scale_and_overlay_of_the_verl_engine_shows_its_whole_dag(printed):
+    assert {names: counts(printed[names]) for names in whole_dags()} == whole_dags()
+
+
+@pytest.mark.slow
+def test_jobs_ask_for_the_gpus_of_the_config_and_are_told_what_they_got(printed):
+    for name, gpus in (("1.5b",), 8), ("two gpus", 2):
+        train = rf"python -m real train .* --method \S+ --seed 0 --gpus {gpus} --log "
+        assert len(re.findall(train, printed[name])) == 4
         sampled = rf"python -m real evaluate .* --processes 8 --sampler vllm --gpus {gpus} --log "
-        assert len(re.findall(sampled, printed)) == 5
+        assert len(re.findall(sampled, printed[name])) == 5
+    smoke = printed["verl_smoke",]
     assert re.search(r"python -m real evaluate .* --processes 1 --sampler vllm  ?--log ", smoke)
     assert "--gpus" not in smoke
 
 
 @pytest.mark.slow
-def test_training_waits_for_its_prompts_and_its_validation_set(checkout):
-    target = "results/7b+dapo17k/runs/real/seed0/metrics.jsonl"
-    [printed] = dry_runs(checkout, [target, *config("7b", "dapo17k")])
-    assert counts(printed) == {"base": 1, "train": 1, "download_dataset": 2, "prepare_dataset": 2}
-    assert set(re.findall(r"python -m real prepare (\S+)", printed)) == {"dapo_math_17k", "aime"}
+def test_training_waits_for_its_prompts_and_its_validation_set(printed):
+    one_run = printed["one run"]
+    assert counts(one_run) == {"base": 1, "train": 1, "download_dataset": 2, "prepare_dataset": 2}
+    assert set(re.findall(r"python -m real prepare (\S+)", one_run)) == {"dapo_math_17k", "aime"}
 
 
 @pytest.mark.slow
-def test_the_sweeps_target_names_the_overlay_of_the_scale(checkout):
-    verl, laptop = dry_runs(
-        checkout, ["learning_rate_sweep", *config("single_gpu")], ["learning_rate_sweep", *config("laptop")]
-    )
-    assert "paper_configs/single_gpu.yaml paper_configs/variants/learning_rate_sweep_paper.yaml" in verl
-    assert "paper_configs/laptop.yaml paper_configs/variants/learning_rate_sweep.yaml" in laptop
+def test_the_sweeps_target_names_the_overlay_of_the_scale(printed):
+    for scale, overlay in (("single_gpu", "learning_rate_sweep_paper"), ("laptop", "learning_rate_sweep")):
+        command = f"paper_configs/{scale}.yaml paper_configs/variants/{overlay}.yaml"
+        assert command in printed[f"sweep of {scale}"]
 
 
 @pytest.mark.slow
@@ -153,95 +150,75 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+PROTECTED = config("single_gpu")
+
+
+@pytest.fixture(scope="module")
+def protected(tmp_path_factory):
+    """A checkout in which a protected scale looks finished; not to be changed."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("protected") / "project")
+    finish(checkout, *PROTECTED)
+    return checkout
+
+
 @pytest.fixture
-def finished(tmp_path):
-    """A function: a checkout in which a scale looks finished."""
-
-    def make(scale: str) -> Path:
-        checkout = copy_checkout(tmp_path / scale)
-        finish(checkout, *config(scale))
-        return checkout
-
-    return make
+def finished(protected, tmp_path):
+    """A copy of it to change."""
+    return Path(shutil.copytree(protected, tmp_path / "project", symlinks=True))
 
 
-def touchable(checkout: Path, scale: str) -> Path:
-    """The file by which Snakemake tells how old the base model's folder is."""
-    return checkout / "results" / scale / "base" / "model" / ".snakemake_timestamp"
-
-
-def edit_everything(checkout: Path, scale: str) -> None:
+def edit_everything(checkout: Path) -> None:
     """Code, configuration, methods, a rule's own text, and inputs newer than outputs."""
     with (checkout / "real" / "objectives.py").open("a") as file:
         file.write("\nEDITED = True\n")
-    replace(checkout / "paper_configs" / f"{scale}.yaml", "learning_rate: 2.0e-6", "learning_rate: 1.0e-6")
-    replace(checkout / "paper_configs" / f"{scale}.yaml", "train: deepscaler", "train: dapo_math_17k")
-    replace(checkout / "paper_configs" / f"{scale}.yaml", "reward_workers: 8", "reward_workers: 4")
-    replace(checkout / "paper_configs" / f"{scale}.yaml", "top_p: 0.95", "top_p: 0.9")
+    scale = checkout / "paper_configs" / "single_gpu.yaml"
+    replace(scale, "learning_rate: 2.0e-6", "learning_rate: 1.0e-6")
+    replace(scale, "train: deepscaler", "train: dapo_math_17k")
+    replace(scale, "reward_workers: 8", "reward_workers: 4")
+    replace(scale, "top_p: 0.95", "top_p: 0.9")
     replace(checkout / "paper_configs" / "methods.yaml", "tau: 0.5", "tau: 0.25")
     replace(checkout / "workflow" / "rules" / "training.smk", "python -m real train", "nice python -m real train")
     replace(
         checkout / "workflow" / "rules" / "evaluation.smk", "python -m real evaluate", "nice python -m real evaluate"
     )
-    for path in (*(checkout / "datasets" / "prepared").iterdir(), touchable(checkout, scale)):
+    # the base model's folder is as old as Snakemake's file in it
+    base = checkout / "results" / "single_gpu" / "base" / "model" / ".snakemake_timestamp"
+    for path in (*(checkout / "datasets" / "prepared").iterdir(), base):
         os.utime(path)
 
 
 @pytest.mark.slow
 def test_at_a_protected_scale_edits_redraw_but_neither_retrain_nor_evaluate(finished):
-    checkout = finished("single_gpu")
-    edit_everything(checkout, "single_gpu")
-    rules = set(planned(checkout, *config("single_gpu")))
-    assert not rules & PRODUCERS
-    assert {"claims", "gradient_magnitude", "gradient_measured", "manifest"} <= rules
+    edit_everything(finished)
     # forcing is the way: a retrained run is evaluated, a forced evaluation retrains nothing
-    forced = planned(checkout, "--forcerun", "train", *config("single_gpu"))
-    assert (forced["train"], forced["evaluate"], forced.keys() & PRODUCERS) == (4, 4, {"train", "evaluate"})
-    forced = planned(checkout, "--forcerun", "evaluate", *config("single_gpu"))
-    assert (forced["evaluate"], forced.keys() & PRODUCERS) == (4, {"evaluate"})
+    forcing = ([], ["--forcerun", "train"], ["--forcerun", "evaluate"])
+    edited, train, evaluate = map(counts, dry_runs(finished, *([*forced, *PROTECTED] for forced in forcing)))
+    assert not edited.keys() & PRODUCERS
+    assert {"claims", "gradient_magnitude", "gradient_measured", "manifest"} <= edited.keys()
+    assert (train["train"], train["evaluate"], train.keys() & PRODUCERS) == (4, 4, {"train", "evaluate"})
+    assert (evaluate["evaluate"], evaluate.keys() & PRODUCERS) == (4, {"evaluate"})
 
 
 @pytest.mark.slow
 def test_at_a_protected_scale_what_is_deleted_is_made_again_and_nothing_beside_it(finished):
-    checkout = finished("single_gpu")
-    edit_everything(checkout, "single_gpu")
-    results = checkout / "results" / "single_gpu"
+    edit_everything(finished)
+    results = finished / "results" / "single_gpu"
     shutil.rmtree(results / "runs" / "gspo")
     # needed again for that run, but the finished ones must not follow: the base model, and the training set just named
     shutil.rmtree(results / "base")
-    jobs = planned(checkout, *config("single_gpu"))
+    jobs = planned(finished, *PROTECTED)
     assert {rule: jobs.get(rule) for rule in PRODUCERS} == {"base": 1, "train": 1, "evaluate": 1, "evaluate_base": None}
     assert jobs["prepare_dataset"] == 1
     shutil.rmtree(results / "evaluations" / "base")
-    assert planned(checkout, *config("single_gpu"))["evaluate_base"] == 1
+    assert planned(finished, *PROTECTED)["evaluate_base"] == 1
 
 
 @pytest.mark.slow
 def test_at_a_protected_scale_no_run_is_repeated_for_the_loss_of_what_nothing_reads(finished):
-    checkout = finished("single_gpu")
-    results = checkout / "results" / "single_gpu"
+    results = finished / "results" / "single_gpu"
     for name in ("runs/gspo/seed0/timings.jsonl", "evaluations/gspo/seed0/evaluation.json"):
         (results / name).unlink()
     (results / "claims.json").write_text("{}\n")  # Snakemake compares the content of small files
-    assert planned(checkout, *config("single_gpu")) == {"report": 1, "manifest": 1, "all": 1}
+    assert planned(finished, *PROTECTED) == {"report": 1, "manifest": 1, "all": 1}
     (results / "manifest.json").unlink()
-    assert planned(checkout, *config("single_gpu")) == {"report": 1, "manifest": 1, "all": 1}
-
-
-@pytest.mark.slow
-def test_at_an_unprotected_scale_the_same_edits_retrain(finished):
-    checkout = finished("smoke")
-    objectives, scale = checkout / "real" / "objectives.py", checkout / "paper_configs" / "smoke.yaml"
-    before = objectives.read_text()
-    objectives.write_text(before + "\nEDITED = True\n")
-    jobs = planned(checkout, *config("smoke"))
-    assert (jobs["train"], jobs["evaluate"]) == (12, 12)
-    assert "base" not in jobs
-    objectives.write_text(before)
-    replace(scale, "  gradient_clip: 1.0", "  gradient_clip: 2.0")
-    jobs = planned(checkout, *config("smoke"))
-    assert (jobs["train"], jobs["evaluate"]) == (12, 12)
-    replace(scale, "  gradient_clip: 2.0", "  gradient_clip: 1.0")
-    assert planned(checkout, *config("smoke")) == {}
-    os.utime(touchable(checkout, "smoke"))
-    assert planned(checkout, *config("smoke"))["train"] == 12
+    assert planned(finished, *PROTECTED) == {"report": 1, "manifest": 1, "all": 1}

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.support.checkout import copy_checkout, planned, snakemake
+from tests.support.checkout import copy_checkout, counts, dry_runs, snakemake
 from tests.support.paths import ROOT
 
 PROFILES = ROOT / "workflow" / "profiles"
@@ -37,7 +37,8 @@ def test_slurm_jobs_are_one_process_on_one_node_with_a_time_limit():
 @pytest.mark.slow
 def test_the_gpu_profile_plans_the_same_dag(tmp_path):
     checkout = copy_checkout(tmp_path / "project")
-    assert planned(checkout, "--workflow-profile", "workflow/profiles/gpu") == planned(checkout)
+    default, gpu = dry_runs(checkout, [], ["--workflow-profile", "workflow/profiles/gpu"])
+    assert counts(gpu) == counts(default) != {}
 
 
 def test_every_rule_has_a_message_of_its_own():
