@@ -18,7 +18,8 @@ from real.models.transformers_sampler import TransformersSampler
 from tests.support import tiny_scale as tiny
 from tests.support.fuzzing import EXAMPLES
 from tests.support.random_checkpoint import SETTINGS, write_checkpoint
-from tests.support.scales import link_rooms, shipped
+from tests.support.scales import shipped
+from tests.support.workplaces import link_rooms
 
 # continuous integration draws the same examples every time; elsewhere each run explores further
 settings.register_profile("project", deadline=None, max_examples=40, derandomize="CI" in os.environ)

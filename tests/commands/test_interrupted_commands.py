@@ -17,7 +17,8 @@ from real.engines.torch import train
 from tests.support.checkout import copy_checkout
 from tests.support.kills import files_of
 from tests.support.paths import ROOT
-from tests.support.scales import link_rooms, shipped
+from tests.support.scales import shipped
+from tests.support.workplaces import link_rooms
 
 pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 

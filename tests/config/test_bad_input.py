@@ -37,7 +37,7 @@ from tests.config.mistakes import COMMANDS, SENTENCES, mistakes
 from tests.support.answers import answer, names
 from tests.support.edits import Change, edited
 from tests.support.paths import ROOT
-from tests.support.scales import copy_configs
+from tests.support.workplaces import copy_configs
 
 MODELS: dict[str, Any] = {
     SMOKE: TorchScale,

@@ -15,7 +15,7 @@ from real.evidence.claims.schema import load_claims
 from real.tasks.sources import read_sources
 from tests.support.fuzzing import fuzz
 from tests.support.paths import ROOT
-from tests.support.scales import copy_configs
+from tests.support.workplaces import copy_configs
 
 FILES = ("smoke.yaml", "verl_smoke.yaml", "1.5b.yaml", "published.yaml", "variants/tau_sweep.yaml", "methods.yaml")
 odd = st.one_of(

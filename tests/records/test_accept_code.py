@@ -26,8 +26,9 @@ from tests.evaluation.test_chunks import TABLE
 from tests.support import tiny_scale as tiny
 from tests.support.kills import files_of, killed_after_save
 from tests.support.random_checkpoint import CODE, Counting, StopError, files, run
-from tests.support.scales import copy_configs, shipped
+from tests.support.scales import shipped
 from tests.support.tiny_scale import CONFIG, RESULTS
+from tests.support.workplaces import copy_configs
 
 OLD, OLDER = "0123456789abcdef", "fedcba9876543210"
 REAL, GSPO = "runs/real/seed0", "runs/gspo/seed0"

@@ -12,7 +12,7 @@ from real.commands.exhibits import exhibits
 from real.config import Experiment, load
 from tests.support.edits import changed_text
 from tests.support.paths import PAPER_CONFIGS
-from tests.support.scales import link_rooms
+from tests.support.workplaces import link_rooms
 
 OVERLAY, PRINTED = "tiny.yaml", "printed.txt"
 CONFIG = ["--config", "paper_configs/smoke.yaml", OVERLAY]

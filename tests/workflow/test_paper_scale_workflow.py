@@ -1,18 +1,21 @@
 """The DAG at scales of the verl engine: what it plans without a GPU, and that no edit retrains what is protected."""
 
+import json
 import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from real.config import load
 from real.evidence.claims.measures import methods_of
 from real.evidence.claims.schema import load_claims
-from tests.support.checkout import copy_checkout, planned, shown_by_default, snakemake, snakemakes
+from tests.support.checkout import copy_checkout, planned, shown_by_default, snakemake
 from tests.support.paths import ROOT
-from tests.support.scales import shipped
 
 PRODUCERS = {"base", "train", "evaluate", "evaluate_base"}
 ONCE = {"all": 1, "base": 1, "evaluate_base": 1, **shown_by_default("1.5b"), "manifest": 1}
@@ -23,12 +26,26 @@ SWEEP = {
     "prepare_dataset": 2,
     "learning_rate_sweep": 1,
 }
+# one Snakemake start takes seconds, a further dry run in the same process half of one
+DRY_RUNS = """
+import contextlib, io, json, sys
+from snakemake.cli import main
+printed = []
+for arguments in json.loads(sys.argv[1]):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), contextlib.suppress(SystemExit):
+        main(["--dry-run", "--printshellcmds", "--cores", "1", *arguments])
+    printed.append(out.getvalue())
+json.dump(printed, sys.stdout)
+"""
 
 
 def dry_runs(checkout: Path, *commands: list[str]) -> list[str]:
     """What dry runs print, one after the other in one process."""
-    dry = [["--dry-run", "--printshellcmds", "--cores", "1", *arguments] for arguments in commands]
-    return [printed for _, printed in snakemakes(checkout, dry)]
+    done = subprocess.run(
+        [sys.executable, "-c", DRY_RUNS, json.dumps(commands)], cwd=checkout, text=True, capture_output=True, check=True
+    )
+    return json.loads(done.stdout)
 
 
 def counts(printed: str) -> dict[str, int]:
@@ -114,7 +131,7 @@ def test_how_to_run_a_claim_is_a_command_that_plans_what_the_claim_needs(checkou
 
     content = load_claims()
     commands: dict[str, set[str]] = {}
-    for row in judge(shipped("published"), content):
+    for row in judge(load(["paper_configs/published.yaml"], local_file=Path("absent")), content):
         methods = methods_of(content.claims[row.id].parameters) if row.kind == "claim" else []
         commands.setdefault(row.command, set()).update(methods)
     words = {command: shlex.split(command) for command in commands}

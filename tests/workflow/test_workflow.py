@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support import tiny_scale as tiny
 from tests.support.checkout import PUBLISHED, copy_checkout, planned, shown_by_default, snakemake
@@ -88,6 +89,41 @@ def test_jobs_run_by_the_interpreter_of_snakemake_and_paths_of_config_files_are_
     assert (checkout / "results/published/figures/gradient_magnitude.png").exists()
     assert not list(checkout.rglob("hacked"))
     shutil.rmtree(checkout / "results/published")
+
+
+@pytest.mark.slow
+def test_a_scale_reads_no_other_scales_file(checkout):
+    """smoke.yaml without one key is an error, although laptop.yaml, the default, has it."""
+    content = yaml.safe_load((checkout / "paper_configs" / "smoke.yaml").read_text())
+    del content["seeds"]
+    (checkout / "paper_configs" / "incomplete.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "--dry-run", "--configfile", "paper_configs/incomplete.yaml")
+    assert done.returncode != 0
+    assert "paper_configs/incomplete.yaml: seeds is missing; every scale file states every key" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("keys", "value", "sentence"),
+    [
+        (("training", "lerning_rate"), 1.0, "training.lerning_rate is not a known key; did you mean 'learning_rate'?"),
+        (("methods",), ["reall"], "methods: unknown method 'reall'; choose from"),
+        (("training", "steps"), "70", "training.steps is the text '70', not a number"),
+        (("training", "learning_rate"), "2e-6", "training.learning_rate is the text '2e-6', not a number"),
+    ],
+)
+def test_a_mistake_stops_before_any_job(checkout, keys, value, sentence):
+    content = yaml.safe_load((checkout / "paper_configs" / "smoke.yaml").read_text())
+    section = content
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    (checkout / "paper_configs" / "wrong.yaml").write_text(yaml.safe_dump(content))
+    done = snakemake(checkout, "--cores", "1", "--configfile", "paper_configs/wrong.yaml")
+    assert done.returncode != 0
+    assert f"paper_configs/wrong.yaml: {sentence}" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not list((checkout / "results").iterdir())
 
 
 @pytest.mark.slow
