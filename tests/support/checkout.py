@@ -62,16 +62,28 @@ def snakemakes(checkout: Path, commands: Sequence[Sequence[str]]) -> list[tuple[
     return [(code, printed) for code, printed in json.loads(done.stdout)]
 
 
+def dry_runs(checkout: Path, *commands: Sequence[str]) -> list[str]:
+    """What dry runs print, one after the other in one process."""
+    dry = [["--dry-run", "--printshellcmds", "--cores", "1", *arguments] for arguments in commands]
+    return [printed for _, printed in snakemakes(checkout, dry)]
+
+
 def planned(checkout: Path, *arguments: str) -> dict[str, int]:
     """Jobs per rule that a dry run announces."""
     done = snakemake(checkout, "--dry-run", "--cores", "1", *arguments)
     assert done.returncode == 0, done.stdout
-    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\n\n", done.stdout, re.S)
+    return counts(done.stdout)
+
+
+def counts(printed: str) -> dict[str, int]:
+    """Jobs per rule of one dry run."""
+    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\n\n", printed, re.S)
     if table is None:
-        assert "Nothing to be done" in done.stdout, done.stdout
+        assert "Nothing to be done" in printed, printed
         return {}
-    counts = dict(line.split() for line in table[1].splitlines())
-    return {rule: int(count) for rule, count in counts.items() if rule != "total"}
+    jobs = {rule: int(count) for rule, count in (line.split() for line in table[1].splitlines())}
+    assert jobs.pop("total") == sum(jobs.values())
+    return jobs
 
 
 def shown_by_default(scale: str) -> dict[str, int]:
