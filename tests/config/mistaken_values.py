@@ -7,24 +7,12 @@ reason or the remedy, such as the bound that was missed or the choices there are
 import math
 from typing import Any
 
+from tests.config.changes import crossed, hypothesis
 from tests.support.edits import REMOVED
 
 SMOKE, VERL, PAPER, REPORTED = "smoke.yaml", "verl_smoke.yaml", "1.5b.yaml", "published.yaml"
 METHODS, CLAIMS, SOURCES, OVERLAY, LOCAL = "methods.yaml", "claims.yaml", "sources.yaml", "mine.yaml", "local.yaml"
 HYPOTHESIS, CLAIM, MINE = "mechanism.hypotheses.mine", "claims.real_entropy_stable", "variants.mine"
-
-
-def crossed(**changes: Any) -> dict[str, Any]:
-    """A grid of two methods with some keys changed."""
-    grid = [{"methods": ["real", "grpo"], "learning_rate": [1.0e-3]}]
-    return {"grid": grid, **{f"grid.0.{key}": value for key, value in changes.items()}}
-
-
-def hypothesis(**changes: Any) -> dict[str, Any]:
-    """A grid, and a hypothesis about it with some keys changed."""
-    mine = {"statement": "more", "better": "real", "worse": "grpo", "smallest_difference": 0.02, **changes}
-    changed = {f"mechanism.hypotheses.mine.{key}": value for key, value in mine.items()}
-    return {**crossed(), "mechanism": {"hypotheses": {"mine": {}}}, **changed}
 
 
 # by file: (keys, the wrong value of each, reason), or (changes, what the answer names, by line)
