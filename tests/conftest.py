@@ -19,6 +19,7 @@ from tests.support import tiny_scale as tiny
 from tests.support.fuzzing import EXAMPLES
 from tests.support.random_checkpoint import SETTINGS, write_checkpoint
 from tests.support.scales import shipped
+from tests.support.workplaces import link_rooms
 
 # continuous integration draws the same examples every time; elsewhere each run explores further
 settings.register_profile("project", deadline=None, max_examples=40, derandomize="CI" in os.environ)
@@ -64,6 +65,14 @@ def smoke() -> Experiment:
 
 
 @pytest.fixture
+def workplace(tmp_path, monkeypatch) -> Path:
+    """A folder in which the command line finds the configuration, and nothing else, as the current one."""
+    link_rooms(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def policy(smoke):
     """A freshly initialised policy with visible preferences (its logits are spread out)."""
     model = build_policy(smoke.scale.policy, 64, seed=0).eval()
@@ -84,6 +93,7 @@ def base_folder(smoke, tmp_path_factory):
 
 
 SECRETS = {"WANDB_API_KEY": "w4ndb-0123456789", "HF_TOKEN": "hf_0123456789", "AWS_SECRET_ACCESS_KEY": "aws-0123456789"}
+SECRETS |= {"HUGGING_FACE_HUB_TOKEN": "hub-0123456789", "REAL_DATASETS_MIRROR_KEY": "mirror-0123456789"}
 
 
 @pytest.fixture(scope="session")

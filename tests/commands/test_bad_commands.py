@@ -10,21 +10,11 @@ from real.config import load, resolve
 from tests.support.answers import answer, names
 from tests.support.checkout import copy_checkout, snakemakes
 from tests.support.edits import REMOVED, Change, changed_text
-from tests.support.paths import ROOT
 
 SMOKE = "paper_configs/smoke.yaml"
 TRAIN = ["train", "--config", SMOKE, "--method", "real", "--seed", "0"]
 PUBLISHED = ["--config", "paper_configs/published.yaml"]
 EVALUATE = ["evaluate", "--config", SMOKE, "--model", "absent", "--output", "unused"]
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A checkout's configuration, as the working folder."""
-    for name in ("paper_configs", "datasets"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 # commands, and what the answer names: tests/support/answers.py; those of tests/config/mistakes.py are about files
@@ -66,29 +56,30 @@ WRONG: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "parts"), WRONG, ids=[" ".join(row[0]) for row in WRONG])
-def test_a_wrong_command_ends_in_one_sentence_on_standard_error(folder, capsys, arguments, parts):
+def test_a_wrong_command_ends_in_one_sentence_on_standard_error(workplace, capsys, arguments, parts):
+    before = set(workplace.iterdir())
     code, [line] = answer(arguments)
     assert code in (1, 2)
     assert capsys.readouterr().out == ""
     assert names(line, parts), line
-    assert {path.name for path in folder.iterdir()} == {"paper_configs", "datasets"}
+    assert set(workplace.iterdir()) == before
 
 
-def test_a_sweep_without_its_overlay_is_answered_with_the_command_that_has_it(folder):
+def test_a_sweep_without_its_overlay_is_answered_with_the_command_that_has_it(workplace):
     code, [line] = answer(["sweep", "--config", SMOKE])
     assert code == 1
     assert line.startswith("learning_rate_sweep: ")
     assert "snakemake learning_rate_sweep --cores all" in line
 
 
-def test_a_mirror_that_is_no_folder_is_named_with_its_variable(folder, monkeypatch):
+def test_a_mirror_that_is_no_folder_is_named_with_its_variable(workplace, monkeypatch):
     monkeypatch.setenv("REAL_DATASETS_MIRROR", "no/such/folder")
     code, [line] = answer(["download", "aime"])
     assert code == 1
     assert names(line, "mirror ... REAL_DATASETS_MIRROR ... datasets.mirror", "no/such/folder: ")
 
 
-def test_too_few_gpus_granted_stop_a_run_of_either_engine(folder):
+def test_too_few_gpus_granted_stop_a_run_of_either_engine(workplace):
     """Snakemake lowers resources in silence; the job compares before it takes a GPU."""
     Path("gpu.yaml").write_text("device: cuda\n")
     for files, needed in (([SMOKE, "gpu.yaml"], 1), (["paper_configs/1.5b.yaml"], 8)):
@@ -98,7 +89,7 @@ def test_too_few_gpus_granted_stop_a_run_of_either_engine(folder):
         assert not Path("results").exists()
 
 
-def test_a_seed_outside_the_scale_is_run_with_a_word_about_it(folder, monkeypatch, capsys):
+def test_a_seed_outside_the_scale_is_run_with_a_word_about_it(workplace, monkeypatch, capsys):
     """By hand any seed is fine: its results stand beside the others and no table reads them."""
     asked = []
     monkeypatch.setattr("real.commands.start.train_run", lambda experiment, *run: asked.append(run))
@@ -109,7 +100,7 @@ def test_a_seed_outside_the_scale_is_run_with_a_word_about_it(folder, monkeypatc
     assert capsys.readouterr().err == ""
 
 
-def test_a_whole_number_is_read_where_a_fraction_may_stand(folder):
+def test_a_whole_number_is_read_where_a_fraction_may_stand(workplace):
     """1 is 1.0, the same run; true and "1" are neither."""
     digests = []
     for text in ("1", "1.0"):
@@ -122,13 +113,13 @@ def test_a_whole_number_is_read_where_a_fraction_may_stand(folder):
     assert names(line, "training.gradient_clip ... true ... number", "overlay.yaml: ")
 
 
-def test_yes_and_no_without_quotes_are_true_and_false(folder):
+def test_yes_and_no_without_quotes_are_true_and_false(workplace):
     Path("overlay.yaml").write_text("protected: yes\nevaluation: {strict_format: off}\n")
     scale = load([SMOKE, "overlay.yaml"]).trained
     assert (scale.protected, scale.evaluation.strict_format) == (True, False)
 
 
-def test_the_format_version_is_part_of_no_run(folder):
+def test_the_format_version_is_part_of_no_run(workplace):
     """A new version of the format alone must retrain nothing."""
     assert "version" not in resolve(load([SMOKE]), "real", 0).model_dump()
 

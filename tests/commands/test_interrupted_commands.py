@@ -18,6 +18,7 @@ from tests.support.checkout import copy_checkout
 from tests.support.kills import files_of
 from tests.support.paths import ROOT
 from tests.support.scales import shipped
+from tests.support.workplaces import link_rooms
 
 pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 
@@ -30,7 +31,7 @@ LONG = {"training": {"steps": STEPS, "validation_every": STEPS, "gradient_sample
 @pytest.fixture
 def project(base_folder, tmp_path) -> Path:
     """A folder to run the command line in: a longer smoke scale, with a base model."""
-    (tmp_path / "paper_configs").symlink_to(ROOT / "paper_configs")
+    link_rooms(tmp_path)
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(LONG))
     shutil.copytree(base_folder[1] / "base", tmp_path / "results" / "smoke+long" / "base")
     return tmp_path

@@ -7,33 +7,13 @@ reason or the remedy, such as the bound that was missed or the choices there are
 import math
 from typing import Any
 
+from tests.config.changes import crossed, hypothesis, model_facts
 from tests.support.edits import REMOVED
 
 SMOKE, VERL, PAPER, REPORTED = "smoke.yaml", "verl_smoke.yaml", "1.5b.yaml", "published.yaml"
 COSTS = "reported/costs.yaml"
 METHODS, CLAIMS, SOURCES, OVERLAY, LOCAL = "methods.yaml", "claims.yaml", "sources.yaml", "mine.yaml", "local.yaml"
 HYPOTHESIS, CLAIM, MINE = "mechanism.hypotheses.mine", "claims.real_entropy_stable", "variants.mine"
-
-
-def crossed(**changes: Any) -> dict[str, Any]:
-    """A grid of two methods with some keys changed."""
-    grid = [{"methods": ["real", "grpo"], "learning_rate": [1.0e-3]}]
-    return {"grid": grid, **{f"grid.0.{key}": value for key, value in changes.items()}}
-
-
-def hypothesis(**changes: Any) -> dict[str, Any]:
-    """A grid, and a hypothesis about it with some keys changed."""
-    mine = {"statement": "more", "better": "real", "worse": "grpo", "smallest_difference": 0.02, **changes}
-    changed = {f"mechanism.hypotheses.mine.{key}": value for key, value in mine.items()}
-    return {**crossed(), "mechanism": {"hypotheses": {"mine": {}}}, **changed}
-
-
-def model_facts(**changes: Any) -> dict[str, Any]:
-    """Facts about a model, with some of their keys changed; two underscores stand for a dot."""
-    fact = {"low": 1, "high": 2, "source": "somebody"}
-    time = {**fact, "hardware": "8 H100", "gpus": 8, "responses": 1024, "max_response_tokens": 8192}
-    mine = {"parameters": 1, "steps": [time], "evaluation": dict(time), "one_response": fact}
-    return {"models": {"mine": mine}, **{f"models.mine.{key.replace('__', '.')}": to for key, to in changes.items()}}
 
 
 # by file: (keys, the wrong value of each, reason), or (changes, what the answer names, by line)
@@ -247,7 +227,9 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ("aime.sha256", "36a2", "^[0-9a-f]{64}$"),
         ("aime.git_blob", 98, "text"),
         ("aime.licence", None, "text"),
+        ("aime.rows", REMOVED, "missing"),
         ({"aime.urls": ["aime.parquet"]}, r"aime.urls.0 ... 'aime.parquet' ... ^https?://\S+$"),
+        ({"aime.sha265": "x"}, "aime.sha265 ... 'sha256'"),
         ({"aime.name": "amc"}, "aime.name ... not a known key ... own key"),
         ({"aime.sha256": None, "aime.git_blob": None}, "aime ... sha256 ... git_blob ... give one"),
     ],
@@ -276,6 +258,7 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ({f"{CLAIM}.analogue.parameters": {"start": [0.0, 2.0]}}, f"{CLAIM}: parameters.start.1 ... 2.0 ... 1.0"),
         ({f"{CLAIM}.analogue.region": {"abov": 1.0}}, f"{CLAIM}.analogue.region.abov ... 'above'"),
         ({f"{CLAIM}.region": {}}, f"{CLAIM}.region ... above, below"),
+        ({f"{CLAIM}.regoin": {"above": 0.0}}, f"{CLAIM}.regoin ... 'region'"),
         ({f"{CLAIM}.parameters.methd": "real"}, f"{CLAIM}: parameters.methd ... 'method'"),
         ({f"{CLAIM}.parameters.start": REMOVED}, f"{CLAIM}: parameters.start ... missing"),
     ],

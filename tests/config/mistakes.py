@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from tests.config.changes import add, put
 from tests.config.mistaken_values import CLAIM, CLAIMS, ROWS, SMOKE, SOURCES
 from tests.support.edits import REMOVED, Change
 
@@ -24,16 +25,6 @@ class Mistake(NamedTuple):
     file: str
     change: Change
     answers: tuple[str, ...]
-
-
-def add(text: str) -> Callable[[str], str]:
-    """An edit that appends a line."""
-    return lambda before: f"{before}{text}\n"
-
-
-def put(text: str, new: str) -> Callable[[str], str]:
-    """An edit that replaces a passage where it stands first."""
-    return lambda before: before.replace(text, new, 1)
 
 
 # what is done to the text of smoke.yaml

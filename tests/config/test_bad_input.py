@@ -39,6 +39,7 @@ from tests.config.mistakes import COMMANDS, SENTENCES, mistakes
 from tests.support.answers import answer, names
 from tests.support.edits import Change, edited
 from tests.support.paths import ROOT
+from tests.support.workplaces import copy_configs
 
 MODELS: dict[str, Any] = {
     SMOKE: TorchScale,
@@ -72,7 +73,7 @@ READERS = [
 def project(tmp_path_factory):
     """The files of a checkout that a user edits, as the working folder."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "paper_configs", folder / "paper_configs", ignore=shutil.ignore_patterns("local.yaml"))
+    copy_configs(folder)
     # of the claims only those that the mistakes are made in: the file is long, and read for each of them
     content = yaml.safe_load((folder / "paper_configs" / CLAIMS).read_text())
     content["claims"] = {"real_entropy_stable": content["claims"]["real_entropy_stable"]}

@@ -1,7 +1,6 @@
 """The configuration under random edits of valid files: an experiment that survives a rewrite, or a line per mistake."""
 
 import copy
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from real.evidence.claims.schema import load_claims
 from real.tasks.sources import read_sources
 from tests.support.fuzzing import fuzz
 from tests.support.paths import ROOT
+from tests.support.workplaces import copy_configs
 
 FILES = ("smoke.yaml", "verl_smoke.yaml", "1.5b.yaml", "published.yaml", "variants/tau_sweep.yaml", "methods.yaml")
 odd = st.one_of(
@@ -92,7 +92,7 @@ def edits(draw: st.DrawFn) -> Callable[[str], str]:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The configuration's files, as the working folder."""
-    shutil.copytree(ROOT / "paper_configs", tmp_path / "paper_configs", ignore=shutil.ignore_patterns("local.yaml"))
+    copy_configs(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

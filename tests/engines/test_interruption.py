@@ -17,7 +17,7 @@ from real.engines.torch import supervised, train
 from real.engines.torch.supervised import train_base
 from real.grading import pool
 from real.system.interrupts import Stopped, graceful_stop, interruptible
-from tests.support.kills import KilledError, files_of, kill_after_save
+from tests.support.kills import KilledError, files_of, killed_after_save
 
 pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 
@@ -31,26 +31,22 @@ def whole(base_folder, smoke, tmp_path_factory) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("saves", [1, 2])
-def test_a_killed_base_resumes_to_identical_bytes(base_folder, tmp_path, monkeypatch, saves):
+def test_a_killed_base_resumes_to_identical_bytes(base_folder, tmp_path, saves):
     scale, folder = base_folder
-    with monkeypatch.context() as patch:
-        kill_after_save(patch, saves)
-        with pytest.raises(KilledError):
-            train_base(scale, tmp_path, checkpoint_every=8)
+    with killed_after_save(saves):
+        train_base(scale, tmp_path, checkpoint_every=8)
     train_base(scale, tmp_path, checkpoint_every=8)
     assert files_of(tmp_path / "base") == files_of(folder / "base")
     assert not (tmp_path / "work" / "base").exists()
 
 
 @pytest.mark.parametrize("method", ["real", "grpo"])
-def test_a_killed_run_resumes_to_identical_bytes(base_folder, smoke, tmp_path, monkeypatch, method):
+def test_a_killed_run_resumes_to_identical_bytes(base_folder, smoke, tmp_path, method):
     base = base_folder[1] / "base" / "model"
     run = resolve(smoke, method, 0)
     train.train(run, base, tmp_path / "whole", tmp_path / "work1")
-    with monkeypatch.context() as patch:
-        kill_after_save(patch, 1)
-        with pytest.raises(KilledError):
-            train.train(run, base, tmp_path / "resumed", tmp_path / "work2")
+    with killed_after_save(1):
+        train.train(run, base, tmp_path / "resumed", tmp_path / "work2")
     assert not (tmp_path / "resumed").exists()
     train.train(run, base, tmp_path / "resumed", tmp_path / "work2")
     assert files_of(tmp_path / "resumed") == files_of(tmp_path / "whole")
@@ -65,14 +61,10 @@ def test_a_killed_run_resumes_to_identical_bytes(base_folder, smoke, tmp_path, m
 
 
 @pytest.mark.parametrize("damage", ["one", "both"])
-def test_a_run_with_damaged_states_ends_in_the_same_bytes(
-    base_folder, smoke, whole, tmp_path, monkeypatch, capsys, damage
-):
+def test_a_run_with_damaged_states_ends_in_the_same_bytes(base_folder, smoke, whole, tmp_path, capsys, damage):
     base, run = base_folder[1] / "base" / "model", resolve(smoke, "real", 0)
-    with monkeypatch.context() as patch:
-        kill_after_save(patch, 2)
-        with pytest.raises(KilledError):
-            train.train(run, base, tmp_path / "run", tmp_path / "work")
+    with killed_after_save(2):
+        train.train(run, base, tmp_path / "run", tmp_path / "work")
     for name in ("state.pt", "previous.pt")[: 1 if damage == "one" else 2]:
         path = tmp_path / "work" / name
         data = path.read_bytes()
@@ -167,10 +159,8 @@ def test_a_resumed_run_draws_the_prompts_and_the_numbers_of_an_uninterrupted_one
     monkeypatch.setattr(train, "sample", recorded)
     train.train(run, base, tmp_path / "whole", tmp_path / "work1")
     whole, drawn = list(drawn), []
-    with monkeypatch.context() as patch:
-        kill_after_save(patch, 2)
-        with pytest.raises(KilledError):
-            train.train(run, base, tmp_path / "run", tmp_path / "work2")
+    with killed_after_save(2):
+        train.train(run, base, tmp_path / "run", tmp_path / "work2")
     drawn.clear()
     train.train(run, base, tmp_path / "run", tmp_path / "work2")
     assert drawn

@@ -20,7 +20,6 @@ from real.engines.torch.update import accumulate_gradient
 from real.objectives import make_objective
 from real.system.work_folder import WorkFolder
 from real.tasks.arithmetic import TrainingPrompts
-from tests.support.paths import ROOT
 from tests.support.scales import shipped
 
 CPU = torch.device("cpu")
@@ -106,13 +105,9 @@ def test_a_huge_learning_rate_leaves_the_last_good_state_alone(base, smoke, tmp_
     assert not (tmp_path / "run").exists()
 
 
-def test_the_command_ends_with_one_sentence_and_code_1_and_resumes_from_the_good_state(
-    base_folder, tmp_path, monkeypatch, capsys
-):
-    (tmp_path / "paper_configs").symlink_to(ROOT / "paper_configs")
-    (tmp_path / "fast.yaml").write_text(yaml.safe_dump({"training": {"learning_rate": 1e30, "checkpoint_every": 1}}))
-    shutil.copytree(base_folder[1] / "base", tmp_path / "results" / "smoke+fast" / "base")
-    monkeypatch.chdir(tmp_path)
+def test_the_command_ends_with_one_sentence_and_code_1_and_resumes_from_the_good_state(base_folder, workplace, capsys):
+    Path("fast.yaml").write_text("training: {learning_rate: 1.0e+30, checkpoint_every: 1}\n")
+    shutil.copytree(base_folder[1] / "base", "results/smoke+fast/base")
     command = ["train", "--config", "paper_configs/smoke.yaml", "fast.yaml", "--method", "real", "--seed", "0"]
     for resumes in (False, True):
         assert main(command) == 1
@@ -120,7 +115,7 @@ def test_the_command_ends_with_one_sentence_and_code_1_and_resumes_from_the_good
         assert ("resumes after step 1 of 6" in printed.out) == resumes
         assert printed.err.startswith("real: real seed 0: step 2: the ")
         assert len(printed.err.splitlines()) == 1
-    assert not (tmp_path / "results" / "smoke+fast" / "runs").exists()
+    assert not Path("results/smoke+fast/runs").exists()
 
 
 def test_a_reference_that_is_nan_stops_before_the_optimizer_steps(base, smoke):

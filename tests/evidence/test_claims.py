@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from real.commands.command_line import main
 from real.commands.exhibits import exhibits
@@ -21,7 +20,7 @@ from real.evidence.results import ResultsError
 from real.objectives import make_objective
 from real.statistics.intervals import paired_difference
 from real.weights import largest_weight
-from tests.support.made_up import record_all, with_steps, write_metrics
+from tests.support.made_up import record_all, with_steps, write_correct, write_metrics
 from tests.support.paths import ROOT
 from tests.support.scales import shipped
 
@@ -68,13 +67,8 @@ def trained(smoke, tmp_path, monkeypatch):
             for seed in [None] if method == "base" else seeds:
                 place = Path(method) if seed is None else Path(method) / f"seed{seed}"
                 evaluations, runs = (Path(experiment.results) / kind / place for kind in ("evaluations", "runs"))
-                evaluations.mkdir(parents=True)
-                for benchmark in scale.evaluation.benchmarks:
-                    correct = rng.random((60, 8)) < (RATE[method] + difficulty)[:, None]
-                    rows = [(f"{benchmark}-{p}", bool(value)) for p in range(60) for value in correct[p]]
-                    pd.DataFrame(rows, columns=["problem_id", "correct"]).to_parquet(
-                        evaluations / f"{benchmark}.parquet"
-                    )
+                rates = (RATE[method] + difficulty)[:, None]
+                write_correct(evaluations, {name: rng.random((60, 8)) < rates for name in scale.evaluation.benchmarks})
                 if seed is not None:
                     write_metrics(runs, curves(method, rng))
         record_all(experiment)
@@ -258,32 +252,6 @@ def test_a_weight_beyond_its_bound_would_be_found(published, content, monkeypatc
     monkeypatch.setattr("real.counterfactual.make_any_objective", lambda *_, **__: doubled)
     interval = MEASURES["weight_supremum"].function(published, method="real")
     assert interval.value == pytest.approx(2.0, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("keys", "value", "sentence"),
-    [
-        ("claims.real_over_dapo_1_5b.regoin", {"above": 0.0}, "regoin is not a known key; did you mean 'region'?"),
-        ("claims.real_over_dapo_1_5b.measure", "benchmark_differense", "did you mean 'benchmark_difference'?"),
-        ("claims.real_over_dapo_1_5b.parameters", {"method": "real"}, "parameters.baseline is missing"),
-        ("claims.real_over_dapo_1_5b.parameters", {"metod": "real", "baseline": "dapo"}, "did you mean 'method'?"),
-        ("claims.real_entropy_stable.parameters.start", [0.0, 3.0], "start.1 is 3.0"),
-        ("claims.real_over_dapo_1_5b.scale", "2b", "unknown scale '2b'; choose from 1.5b"),
-        ("claims.real_over_dapo_1_5b.region", {}, "give above, below or both"),
-    ],
-)
-def test_a_mistake_in_the_claims_file_is_named(tmp_path, keys, value, sentence):
-    changed = yaml.safe_load(CLAIMS.read_text())
-    *parents, last = keys.split(".")
-    section = changed
-    for key in parents:
-        section = section[key]
-    section[last] = value
-    path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump(changed))
-    with pytest.raises(ConfigError, match=re.escape(sentence)) as caught:
-        load_claims(path)
-    assert str(caught.value).startswith(f"{path}: claims")
 
 
 def test_every_claim_names_an_exhibit_that_exists(content):

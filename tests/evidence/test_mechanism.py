@@ -16,7 +16,7 @@ from real.evidence.mechanism import BEST, SAME, comparisons, runs, write_mechani
 from real.evidence.results import ResultsError
 from real.statistics.intervals import paired_difference
 from real.system.files import DamagedError, read_csv
-from tests.support.made_up import record_all, write_metrics
+from tests.support.made_up import record_all, write_correct, write_metrics
 from tests.support.paths import PAPER_CONFIGS
 from tests.support.scales import shipped
 
@@ -97,12 +97,7 @@ def write_run(experiment, method: str, seed: int, validation: float, correct_PS:
     results = Path(experiment.results)
     last = [0.95, None, validation]  # what stands before the last line must not be read
     write_metrics(results / "runs" / method / f"seed{seed}", {"step": [0, 1, 2], "val_pass_at_1": last})
-    folder = results / "evaluations" / method / f"seed{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for benchmark, correct in correct_PS.items():
-        rows = [(f"{benchmark}-{p}", s, bool(c)) for p, row in enumerate(correct) for s, c in enumerate(row)]
-        frame = pd.DataFrame(rows, columns=["problem_id", "sample", "correct"])
-        frame.to_parquet(folder / f"{benchmark}.parquet")
+    write_correct(results / "evaluations" / method / f"seed{seed}", correct_PS)
 
 
 def constant(rate: float) -> np.ndarray:

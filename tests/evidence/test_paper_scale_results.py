@@ -21,7 +21,7 @@ from real.evidence.training_curves import training_curves
 from real.planning.needs import Needs, needs
 from real.records.made_from import base_origin, evaluation_origin, run_origin
 from real.statistics.intervals import paired_difference
-from tests.support.made_up import record_all, with_samples, with_steps, with_training, write_metrics
+from tests.support.made_up import record_all, with_samples, with_steps, with_training, write_correct, write_metrics
 from tests.support.paths import ROOT
 from tests.support.scales import shipped
 
@@ -31,24 +31,19 @@ PROBLEMS, SAMPLES = 20, 4
 
 
 @pytest.fixture
-def finished(tmp_path, monkeypatch):
+def finished(workplace):
     """A function: made-up files of every run and evaluation of an experiment, and each method's (P,) rates."""
-    for folder in ("paper_configs", "datasets"):
-        (tmp_path / folder).symlink_to(ROOT / folder)
-    monkeypatch.chdir(tmp_path)
 
     def make(*names: str | Path, steps: int = 2):
         experiment, rng = with_samples(with_steps(shipped(*names), steps), SAMPLES), np.random.default_rng(0)
         results, rates = Path(experiment.results), {}
         for method in ("base", *experiment.methods):
             folder = results / "evaluations" / method / ("" if method == "base" else "seed0")
-            folder.mkdir(parents=True)
-            for benchmark in experiment.scale.evaluation.benchmarks:
-                correct = rng.random((PROBLEMS, SAMPLES)) < RATE[method.partition("_")[0]]
-                rates[method, benchmark] = correct.mean(axis=1)
-                rows = [(f"{benchmark}-{p}", bool(value)) for p in range(PROBLEMS) for value in correct[p]]
-                pd.DataFrame(rows, columns=["problem_id", "correct"]).to_parquet(folder / f"{benchmark}.parquet")
-        for place, method in enumerate(list(experiment.methods)):
+            rate = RATE[method.partition("_")[0]]
+            correct = {name: rng.random((PROBLEMS, SAMPLES)) < rate for name in experiment.scale.evaluation.benchmarks}
+            write_correct(folder, correct)
+            rates |= {(method, name): rows.mean(axis=1) for name, rows in correct.items()}
+        for place, method in enumerate(experiment.methods):
             folder = results / "runs" / method / "seed0"
             ends = {"entropy": (0.5, 0.4), "reward_mean": (0.3, 0.35), "solve_all": (2, 3)}
             metrics = {name: [None, *np.linspace(*pair, steps).tolist()] for name, pair in ends.items()}

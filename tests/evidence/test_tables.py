@@ -14,7 +14,7 @@ from real.evidence.pass_at_k import pass_at_k_scores, write_pass_at_k
 from real.evidence.printed import benchmarks
 from real.evidence.training_curves import training_curves
 from real.statistics.intervals import paired_difference, pass_at_1, pass_at_k
-from tests.support.made_up import record_all, with_steps, write_metrics
+from tests.support.made_up import record_all, with_steps, write_correct, write_metrics
 from tests.support.paths import ROOT
 from tests.support.scales import shipped
 
@@ -42,13 +42,9 @@ def finished(smoke, tmp_path, monkeypatch):
     for method in ("base", *smoke.methods):
         for seed in [None] if method == "base" else smoke.scale.seeds:
             folder = Path("results/smoke/evaluations") / method / ("" if seed is None else f"seed{seed}")
-            folder.mkdir(parents=True)
-            for benchmark in smoke.scale.evaluation.benchmarks:
-                correct = rng.random((8, 4)) < 0.6
-                rates[method, seed, benchmark] = correct.mean(axis=1)
-                rows = [(f"{benchmark}-test-{p}", s, bool(correct[p, s])) for p in range(8) for s in range(4)]
-                frame = pd.DataFrame(rows, columns=["problem_id", "sample", "correct"])
-                frame.to_parquet(folder / f"{benchmark}.parquet")
+            correct = {name: rng.random((8, 4)) < 0.6 for name in smoke.scale.evaluation.benchmarks}
+            write_correct(folder, correct)
+            rates |= {(method, seed, name): rows.mean(axis=1) for name, rows in correct.items()}
     for method in smoke.methods:
         for seed in smoke.scale.seeds:
             folder = Path("results/smoke/runs") / method / f"seed{seed}"

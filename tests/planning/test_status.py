@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from real.commands.command_line import main
-from real.config import load
 from real.engines.verl.journal import TRACKER, Journal
 from real.evaluation.chunks import SUFFIX
 from real.planning.status import Progress, outlook, status, status_report
 from real.system.work_folder import WorkFolder
 from tests.support import tiny_scale as tiny
+from tests.support.paths import ROOT
 from tests.support.processes import python, started, until
 from tests.support.scales import shipped
 
@@ -217,11 +217,8 @@ def test_a_job_that_has_not_begun_takes_as_long_as_its_like(tiny_copy):
     assert outlook(tiny_copy, Path("elsewhere")) == ""
 
 
-def test_a_run_of_the_verl_engine_goes_on_from_its_last_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "paper_configs").symlink_to(tiny.ROOT / "paper_configs")
-    (tmp_path / "datasets").symlink_to(tiny.ROOT / "datasets")
-    experiment = load(["paper_configs/1.5b.yaml"])
+def test_a_run_of_the_verl_engine_goes_on_from_its_last_checkpoint(workplace):
+    experiment = shipped("1.5b")
     work = Path(experiment.results) / "work/real/seed0"
     work.mkdir(parents=True)
     for step in range(1, 48):
@@ -241,15 +238,13 @@ def test_a_run_of_the_verl_engine_goes_on_from_its_last_checkpoint(tmp_path, mon
     assert real().trace.notes[0].startswith(f"{work / TRACKER}: is damaged")
 
 
-def test_crossed_methods_are_shown_like_others_and_no_engine_is_loaded(tmp_path):
-    (tmp_path / "paper_configs").symlink_to(tiny.ROOT / "paper_configs")
-    (tmp_path / "datasets").symlink_to(tiny.ROOT / "datasets")
+def test_crossed_methods_are_shown_like_others_and_no_engine_is_loaded(workplace):
     script = (
         "import sys; from real.commands.command_line import main; main(sys.argv[1:]); "
         f"sys.exit(any(map(sys.modules.get, {ENGINES})))"
     )
     command = ["status", "--scale", "laptop", "--config", "paper_configs/variants/stale_rollouts.yaml"]
-    done = python("-c", script, *command, folder=tmp_path)
+    done = python("-c", script, *command, folder=workplace)
     assert done.returncode == 0, done.stderr
     methods = shipped("laptop", "variants/stale_rollouts")
     names = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")][1:]
@@ -257,10 +252,10 @@ def test_crossed_methods_are_shown_like_others_and_no_engine_is_loaded(tmp_path)
         f"{method}, seed {seed}" for method in methods.methods for seed in methods.trained.seeds
     ]
     assert "\x1b" not in done.stdout
-    assert not (tmp_path / "results").exists()
+    assert not Path("results").exists()
 
 
 def test_a_scale_that_trains_nothing_is_refused_in_one_sentence(monkeypatch, capsys):
-    monkeypatch.chdir(tiny.ROOT)
+    monkeypatch.chdir(ROOT)
     assert main(["status", "--scale", "published"]) == 1
     assert "trains nothing" in capsys.readouterr().err

@@ -1,13 +1,10 @@
 """No text becomes code, no secret is written, nobody else's file is written through (docs/security.md)."""
 
 import ast
-import io
 import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -24,6 +21,8 @@ from real.evidence.layout import html_page, write_readable
 from real.statistics.intervals import Interval
 from real.system.gpus import Gpu, GpuError, claim
 from real.system.yaml_files import StrictLoader
+from tests.conftest import SECRETS
+from tests.support import tiny_scale as tiny
 from tests.support.paths import ROOT
 
 CODE = [*sorted(path for room in ("real", "figures", "workflow", "benchmarks") for path in (ROOT / room).rglob("*.py"))]
@@ -133,62 +132,28 @@ def test_the_configuration_has_no_place_for_a_secret():
     assert suspicious <= counted_in_tokens
 
 
-SECRET = "s3cr3t-0f-th1s-t3st"
-VARIABLES = ("WANDB_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "REAL_DATASETS_MIRROR_KEY")
+def test_no_secret_of_the_environment_is_written_or_printed(tiny_scale):
+    written = [path for path in tiny_scale.rglob("*") if path.is_file() and not path.is_symlink()]
+    names = {path.name for path in written}
+    assert {"provenance.json", "config.yaml", "evaluation.json", "metrics.jsonl", "report.html", tiny.PRINTED} <= names
+    assert "pass@1" in (tiny_scale / tiny.PRINTED).read_text()
+    for path in written:
+        content = path.read_bytes()
+        for name, secret in SECRETS.items():
+            assert secret.encode() not in content, path
+            assert name.encode() not in content, path
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Iterator[tuple[Path, list[str], str]]:
-    """A real base model, training and evaluation, with secrets in the environment: folder, config flags, all output."""
-    folder, printed = tmp_path_factory.mktemp("tiny"), io.StringIO()
-    smoke = yaml.safe_load((ROOT / "paper_configs" / "smoke.yaml").read_text())
-    phase = {**smoke["base"]["phases"][0], "steps": 2, "warmup_steps": 0}
-    short = {
-        "seeds": [0],
-        "methods": ["real"],
-        "base": {"phases": [phase]},
-        "training": {"steps": 1, "validation_every": 1, "gradient_sample_steps": [1]},
-        "evaluation": {"samples": 1, "benchmarks": ["add3"]},
-    }
-    (folder / "short.yaml").write_text(yaml.safe_dump(short))
-    (folder / "paper_configs").symlink_to(ROOT / "paper_configs")
-    configured = ["--config", "paper_configs/smoke.yaml", "short.yaml"]
-    results = folder / "results" / "smoke+short"
-    run, rows = results / "runs" / "real" / "seed0", results / "evaluations"
-    commands = [
-        ["base", *configured],
-        ["train", *configured, "--method", "real", "--seed", "0"],
-        ["evaluate", *configured, "--model", str(results / "base" / "model"), "--output", str(rows / "base")],
-        ["evaluate", *configured, "--model", str(run / "model"), "--output", str(rows / "real" / "seed0")],
-    ]
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):
-        patch.chdir(folder)
-        for variable in VARIABLES:
-            patch.setenv(variable, SECRET)
-        assert [main(command) for command in commands] == [0, 0, 0, 0], printed.getvalue()
-        yield results, configured, printed.getvalue()
-
-
-def test_no_secret_of_the_environment_is_written_or_printed(tiny):
-    results, _, printed = tiny
-    written = [path for path in results.rglob("*") if path.is_file()]
-    assert {"provenance.json", "config.yaml", "evaluation.json", "metrics.jsonl"} <= {path.name for path in written}
-    assert [path for path in written if SECRET.encode() in path.read_bytes()] == []
-    assert "pass@1" in printed
-    assert SECRET not in printed
-
-
-def test_no_response_of_a_model_reaches_a_table(tiny):
+def test_no_response_of_a_model_reaches_a_table(tiny_copy):
     """So a response can neither be a page's script nor a spreadsheet's formula."""
-    results, configured, _ = tiny
-    for path in results.glob("evaluations/**/*.parquet"):
+    for path in tiny.RESULTS.glob("evaluations/**/*.parquet"):
         answers = {"response": "=1+1<script>HOSTILE</script>", "answer": "=HOSTILE()"}
         pd.read_parquet(path).assign(**answers).to_parquet(path)
     for verb in ("benchmarks", "pass_at_k", "claims"):
-        assert main(["make", verb, *configured]) == 0
-    written = [path for path in results.rglob("*") if path.suffix in {".csv", ".html", ".md", ".tex"}]
+        assert main(["make", verb, *tiny.CONFIG]) == 0
+    written = [path for path in tiny.RESULTS.rglob("*") if path.suffix in {".csv", ".html", ".md", ".tex"}]
     assert {path.suffix for path in written} == {".csv", ".html", ".md", ".tex"}
-    assert [path for path in [*written, results / "claims.json"] if "HOSTILE" in path.read_text()] == []
+    assert [path for path in [*written, tiny.RESULTS / "claims.json"] if "HOSTILE" in path.read_text()] == []
 
 
 HOSTILE = [

@@ -24,10 +24,11 @@ from real.system.files import read_json, write_json
 from real.system.work_folder import MADE_BY, OtherRunError, open_work_folder
 from tests.evaluation.test_chunks import TABLE
 from tests.support import tiny_scale as tiny
-from tests.support.kills import KilledError, files_of, kill_after_save
+from tests.support.kills import files_of, killed_after_save
 from tests.support.random_checkpoint import CODE, Counting, StopError, files, run
 from tests.support.scales import shipped
-from tests.support.tiny_scale import CONFIG, RESULTS, ROOT
+from tests.support.tiny_scale import CONFIG, RESULTS
+from tests.support.workplaces import copy_configs
 
 OLD, OLDER = "0123456789abcdef", "fedcba9876543210"
 REAL, GSPO = "runs/real/seed0", "runs/gspo/seed0"
@@ -47,7 +48,7 @@ def protected(tiny_copy):
 def accept_in_local(*digests: str) -> None:
     """Write a local.yaml, into a paper_configs of this folder's own."""
     Path("paper_configs").unlink()
-    shutil.copytree(ROOT / "paper_configs", "paper_configs", ignore=shutil.ignore_patterns("local.yaml"))
+    copy_configs(Path())
     Path("paper_configs/local.yaml").write_text(yaml.safe_dump({"accept_code": list(digests)}))
 
 
@@ -229,11 +230,9 @@ def test_accepted_code_of_another_configuration_is_refused(tmp_path):
 
 def test_a_base_model_is_resumed_likewise(base_folder, tmp_path, monkeypatch):
     scale, folder = base_folder
-    with monkeypatch.context() as patch:
-        kill_after_save(patch, 1)
+    with monkeypatch.context() as patch, killed_after_save(1):
         patch.setattr(supervised, "code_digest", lambda _: OLD)
-        with pytest.raises(KilledError):
-            train_base(scale, tmp_path, checkpoint_every=8)
+        train_base(scale, tmp_path, checkpoint_every=8)
     scale = scale.model_copy(update={"protected": True})
     with pytest.raises(OtherRunError, match=OLD):
         train_base(scale, tmp_path, checkpoint_every=8)

@@ -1,6 +1,10 @@
 """A process that is killed right after it saved a state, and what its folders then hold."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from real.system.work_folder import WorkFolder
 
@@ -10,6 +14,7 @@ class KilledError(Exception):
 
 
 def files_of(folder: Path, *ignored: str) -> dict[str, bytes]:
+    """Content by path of every file but timings and those of the ignored names."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -17,8 +22,9 @@ def files_of(folder: Path, *ignored: str) -> dict[str, bytes]:
     }
 
 
-def kill_after_save(monkeypatch, saves: int) -> None:
-    """Let the process end, as it were, with the given save."""
+@contextmanager
+def killed_after_save(saves: int) -> Iterator[None]:
+    """What is inside ends, as if killed, with the given save; it is a failure that it doesn't."""
     save, done = WorkFolder.save, []
 
     def save_and_stop(self, state):
@@ -27,4 +33,7 @@ def kill_after_save(monkeypatch, saves: int) -> None:
         if len(done) == saves:
             raise KilledError
 
-    monkeypatch.setattr(WorkFolder, "save", save_and_stop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WorkFolder, "save", save_and_stop)
+        with pytest.raises(KilledError):
+            yield

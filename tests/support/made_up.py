@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from real.config import Experiment
 from real.engines.run_files import METRICS
 from real.records.jobs import Job, trained_jobs
@@ -38,6 +41,14 @@ def write_metrics(folder: Path, columns: Mapping[str, list[Any]]) -> None:
     absent = {key: [None] * steps for key in METRICS}
     rows = {**absent, "step": list(range(steps)), **columns}
     write_json_lines(folder / "metrics.jsonl", [{key: rows[key][step] for key in rows} for step in range(steps)])
+
+
+def write_correct(folder: Path, correct_PS: Mapping[str, np.ndarray]) -> None:
+    """Rows of an evaluation from (problems, samples) of correctness per benchmark."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for benchmark, correct in correct_PS.items():
+        rows = [(f"{benchmark}-{p}", s, bool(value)) for (p, s), value in np.ndenumerate(correct)]
+        pd.DataFrame(rows, columns=["problem_id", "sample", "correct"]).to_parquet(folder / f"{benchmark}.parquet")
 
 
 def record(experiment: Experiment, job: Job, **changes: Any) -> None:

@@ -1,6 +1,7 @@
 """A finished scale of a few steps, made by the real jobs in this process: seconds, not the smoke scale's minute."""
 
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from real.commands.command_line import main
 from real.commands.exhibits import exhibits
 from real.config import Experiment, load
 from tests.support.edits import changed_text
-from tests.support.paths import ROOT
+from tests.support.paths import PAPER_CONFIGS
+from tests.support.workplaces import link_rooms
 
-OVERLAY = "tiny.yaml"
+OVERLAY, PRINTED = "tiny.yaml", "printed.txt"
 CONFIG = ["--config", "paper_configs/smoke.yaml", OVERLAY]
 RESULTS = Path("results/smoke+tiny")
 METHODS = ("real", "gspo")
@@ -33,14 +35,13 @@ def experiment() -> Experiment:
 
 def enter(folder: Path) -> None:
     """Make a folder one that the command line can be used in: the caller changes into it."""
-    for room in ("paper_configs", "datasets", "workflow"):
-        (folder / room).symlink_to(ROOT / room)
+    link_rooms(folder)
     write_overlay(folder)
 
 
 def write_overlay(folder: Path, methods: Sequence[str] = METHODS) -> None:
     """Write the scale's overlay, with the methods that are to be trained."""
-    phase = yaml.safe_load((ROOT / "paper_configs" / "smoke.yaml").read_text())["base"]["phases"][0] | {"steps": 20}
+    phase = yaml.safe_load((PAPER_CONFIGS / "smoke.yaml").read_text())["base"]["phases"][0] | {"steps": 20}
     (folder / OVERLAY).write_text(yaml.safe_dump({**CHANGES, "methods": list(methods), "base": {"phases": [phase]}}))
 
 
@@ -50,7 +51,7 @@ def change(values: dict[str, Any]) -> None:
 
 
 def finish() -> None:
-    """Run every job of the scale in the current folder."""
+    """Run every job of the scale in the current folder; PRINTED there holds what they print."""
     model = ["--model", str(RESULTS / "base/model"), "--output", str(RESULTS / "evaluations/base")]
     work = ["--work", str(RESULTS / "work/evaluations"), "--processes", "1"]
     commands = [["base"], ["evaluate", *model, *work]]
@@ -61,5 +62,6 @@ def finish() -> None:
     names = [exhibit.name for exhibit in exhibits() if not exhibit.absent(experiment())]
     first = [name for name in names if name not in AFTER_OTHERS]
     commands += [*(["make", name] for name in (*first, *AFTER_OTHERS)), ["manifest"]]
-    for verb, *options in commands:
-        assert main([verb, *options, *CONFIG]) == 0, verb
+    with open(PRINTED, "w") as printed, redirect_stdout(printed), redirect_stderr(printed):
+        for verb, *options in commands:
+            assert main([verb, *options, *CONFIG]) == 0, f"{verb}: {Path(PRINTED).read_text()}"

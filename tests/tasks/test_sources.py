@@ -8,14 +8,12 @@ import stat
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from real.config import ConfigError
 from real.system.files import WriteError
 from real.system.locks import exclusive
-from real.tasks.sources import DatasetError, Source, fetch, find_source, labels, mirror_folder, read_sources, verify
+from real.tasks.sources import DatasetError, Source, fetch, labels, mirror_folder, read_sources, verify
 from tests.support.data_server import Served, data_server, entry
 from tests.support.paths import ROOT
 
@@ -252,34 +250,6 @@ def test_the_mirror_comes_from_the_environment_and_must_be_a_folder(monkeypatch,
         DatasetError, match=r"absent: the mirror is no folder; correct REAL_DATASETS_MIRROR or datasets"
     ):
         mirror_folder()
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"sha265": "x"}, "aime.sha265 is not a known key; did you mean 'sha256'?"),
-        ({"rows": ...}, "aime.rows is missing; every source states every key"),
-        ({"rows": "30"}, "aime.rows is the text '30', not a number"),
-        ({"sha256": None}, "has neither sha256 nor git_blob, so nothing could verify it; give one"),
-        ({"sha256": "abc"}, "aime.sha256 is 'abc'; must match ^[0-9a-f]{64}$"),
-        ({"urls": []}, "aime.urls is []; must name 1 or more"),
-        ({"split": "validation"}, "aime.split is 'validation'; must be 'test' or 'train'"),
-    ],
-)
-def test_a_mistake_in_the_sources_is_one_sentence(tmp_path, changes, sentence):
-    content = {**entry(CONTENT, ["http://unused"]), **changes}
-    path = tmp_path / "sources.yaml"
-    path.write_text(yaml.safe_dump({"aime": {key: value for key, value in content.items() if value is not ...}}))
-    with pytest.raises(ConfigError) as caught:
-        read_sources(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert sentence in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_an_unknown_dataset_is_answered_with_the_known_ones():
-    with pytest.raises(ConfigError, match=r"unknown dataset 'amie'; choose from aime, .*; did you mean 'aime'"):
-        find_source("amie", ROOT / "datasets" / "sources.yaml")
 
 
 def test_the_project_knows_the_papers_eight_files_at_pinned_commits():
