@@ -42,10 +42,8 @@ def rates_by_k(experiment: Experiment, methods: Sequence[str], ks: Sequence[int]
         ResultsError: two files of a benchmark hold other problems, or one holds fewer than k samples of a problem.
     """
     scale = experiment.trained
-    jobs = {
-        method: [evaluation_job(experiment, method, seed) for seed in ([None] if method == BASE else scale.seeds)]
-        for method in methods
-    }
+    seeds = {method: [None] if method == BASE else scale.seeds for method in methods}
+    jobs = {method: [evaluation_job(experiment, method, seed) for seed in those] for method, those in seeds.items()}
     _require_finished(experiment, [job for those in jobs.values() for job in those], EVALUATIONS)
     rates: dict[int, Rates] = {k: {method: {} for method in jobs} for k in ks}
     for benchmark in scale.evaluation.benchmarks:
