@@ -6,14 +6,13 @@ import pandas as pd
 
 from real.config import Experiment
 from real.evidence.exhibit import Exhibit, evaluations, evaluations_shown, printed_benchmarks, table_files
-from real.evidence.layout import write_readable
+from real.evidence.layout import write_tables
 from real.evidence.printed import PROVENANCE, provenance_note, read_benchmarks
 from real.evidence.results import problem_rates
-from real.evidence.scores import arrays, cell, printed_table, sampling, score_row, with_mean
+from real.evidence.scores import printed_table, score_note, score_row, with_mean
 from real.records.consistent import EVALUATIONS, code_note
 from real.records.jobs import BASE
 from real.statistics.intervals import pass_at_1
-from real.system.files import write_csv
 
 
 def benchmark_scores(experiment: Experiment) -> pd.DataFrame:
@@ -24,31 +23,27 @@ def benchmark_scores(experiment: Experiment) -> pd.DataFrame:
     """
     if printed := experiment.scale.printed:
         return read_benchmarks(printed.benchmarks)
-    rows = []
-    for method in (BASE, *experiment.methods):
-        rates = arrays(problem_rates(experiment, method))
-        rows += [
-            score_row(experiment, method, benchmark, pass_at_1(part), part) for benchmark, part in with_mean(rates)
-        ]
-    return pd.DataFrame(rows)
+    scores = pd.DataFrame(
+        score_row(experiment, method, benchmark, pass_at_1(part), part)
+        for method, rates in problem_rates(experiment, [BASE, *experiment.methods]).items()
+        for benchmark, part in with_mean(rates)
+    )
+    group = scores["method"].map(lambda method: "models" if method == BASE else "methods")
+    return scores.assign(backbone=experiment.scale.evidence, group=group)
 
 
 def write_benchmarks(experiment: Experiment, results: Path) -> None:
-    """Write ``benchmarks.{csv,html,md,tex}``: rows are methods, columns the benchmarks and their mean."""
+    """Write ``benchmarks.{csv,html,json,md,tex}``: rows are methods, columns the benchmarks and their mean."""
     scores = benchmark_scores(experiment)
-    folder = results / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csv(folder / "benchmarks.csv", _wide(scores, ["value", "low", "high"]))
-    note = benchmark_note(experiment, scores)
-    scores["cell"] = [cell(row, ".3f") for row in scores.itertuples()]
     marks = scores["provenance"].map(lambda name: PROVENANCE[name][0]) if "provenance" in scores else ""
-    scores["name"] = scores["label"] + marks
-    sections = {backbone: printed_table(part) for backbone, part in scores.groupby("backbone", sort=False)}
-    write_readable(
-        folder / "benchmarks",
+    named = scores.assign(name=scores["label"] + marks)
+    write_tables(
+        results,
+        "benchmarks",
         f"Benchmarks at {experiment.scale.scale} scale",
-        sections,
-        note,
+        _wide(scores, ["value", "low", "high"]),
+        {str(backbone): printed_table(part, ".3f") for backbone, part in named.groupby("backbone", sort=False)},
+        benchmark_note(experiment, scores),
         code_note(experiment, EVALUATIONS),
     )
 
@@ -57,10 +52,7 @@ def benchmark_note(experiment: Experiment, scores: pd.DataFrame) -> str:
     """The sentence under the table: what was sampled, what the intervals cover."""
     if experiment.scale.printed:
         return f"{experiment.scale.evidence}. {provenance_note(scores)}"
-    return (
-        f"pass@1 at the last step [95 % interval]; {sampling(experiment, scores)}. Intervals cover "
-        f"{scores['covers'].iloc[-1]}; the base model's cover problems only."
-    )
+    return score_note(experiment, scores, "pass@1 at the last step [95 % interval]")
 
 
 def _wide(scores: pd.DataFrame, values: list[str]) -> pd.DataFrame:

@@ -1,12 +1,7 @@
 """Which benchmark problems a training set already holds, and which problems stand twice.
 
-Compared are the problems' texts in lower case, without the closing instruction that all prompts share:
-
-* *equal*: the same letters and digits, of any script, in the same order, LaTeX's ``\\left`` and ``\\right`` aside.
-  Operators don't count, so problems that differ in a sign alone count as equal.
-* *n-gram*: n words in a row, a word being a run of letters or a run of digits. A training row *covers* a problem if it
-  holds at least half of the problem's distinct 8-grams. A problem of fewer than n words has no n-gram.
-* *same answer*: a ground truth of the problem is, as text without leading zeros, also one of a row that covers it.
+:data:`METHOD` says what is compared, and :data:`LIMITS` what escapes; a training row *covers* a problem if it holds at
+least half of the problem's distinct 8-grams.
 """
 
 import re
@@ -20,7 +15,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from real.config import ConfigError
-from real.evidence.layout import html_page
+from real.evidence.layout import write_page
+from real.system.files import write_csv
 from real.tasks.datasets import PREPARED, load_problems
 from real.tasks.problems import Problem
 from real.tasks.sources import SOURCES_FILE, find_source, labels, read_sources
@@ -58,7 +54,7 @@ LIMITS = (
 
 
 def write_report(train: str, folder: Path, prepared: Path = PREPARED, sources_file: Path = SOURCES_FILE) -> None:
-    """Write ``contamination_<train>.{csv,html}``: counts and problem ids, no problem texts.
+    """Write ``contamination_<train>.{csv,html,json}``: counts and problem ids, no problem texts.
 
     Raises:
         ConfigError: ``train`` is no training set.
@@ -73,10 +69,10 @@ def write_report(train: str, folder: Path, prepared: Path = PREPARED, sources_fi
     }
     counts = contamination(problems, train)
     folder.mkdir(parents=True, exist_ok=True)
-    counts.to_csv(folder / f"contamination_{train}.csv", index=False)
+    stem = folder / f"contamination_{train}"
+    write_csv(stem.with_suffix(".csv"), counts)
     sections = _sections(counts, train, labels(sources_file))
-    page = html_page(f"Contamination by {source.label}", sections, METHOD, LIMITS)
-    folder.joinpath(f"contamination_{train}.html").write_text(page)
+    write_page(stem, f"Contamination by {source.label}", sections, METHOD, LIMITS)
 
 
 def contamination(problems: dict[str, list[Problem]], train: str) -> pd.DataFrame:
@@ -177,8 +173,8 @@ def ngrams(sequence: Sequence[str], n: int) -> set[tuple[str, ...]]:
 
 
 def _row(dataset: str, versus: str, measure: str, count: int, of: int, ids: Iterable[str] = ()) -> dict[str, Any]:
-    row = {"dataset": dataset, "versus": versus, "measure": measure, "count": count, "of": of}
-    return {**row, "problem_ids": " ".join(ids)}
+    names = {"dataset": dataset, "versus": versus, "measure": measure}
+    return {**names, "count": count, "of": of, "problem_ids": " ".join(ids)}
 
 
 def _sections(counts: pd.DataFrame, train: str, label: dict[str, str]) -> dict[str, pd.DataFrame]:

@@ -6,13 +6,12 @@ import pandas as pd
 
 from real.config import Experiment
 from real.evidence.exhibit import Exhibit, evaluations, evaluations_shown, nothing_is_trained, table_files
-from real.evidence.layout import write_readable
+from real.evidence.layout import write_tables
 from real.evidence.results import problem_rates
-from real.evidence.scores import arrays, cell, label_of, printed_table, sampling, score_row, with_mean
+from real.evidence.scores import label_of, printed_table, score_note, score_row, with_mean
 from real.records.consistent import EVALUATIONS, code_note
 from real.records.jobs import BASE
 from real.statistics.intervals import paired_difference
-from real.system.files import write_csv
 
 
 def differences(experiment: Experiment) -> pd.DataFrame:
@@ -20,36 +19,30 @@ def differences(experiment: Experiment) -> pd.DataFrame:
 
     Columns: method (the other), label, benchmark, value, low, high, seeds, problems, samples, covers.
     """
-    own, *others = experiment.methods
-    first = arrays(problem_rates(experiment, own))
-    rows = []
-    for method in (BASE, *others):
-        other = arrays(problem_rates(experiment, method))
-        for (benchmark, a), (_, b) in zip(with_mean(first), with_mean(other), strict=True):
-            rows.append(score_row(experiment, method, benchmark, paired_difference(a, b), a))
-    return pd.DataFrame(rows).drop(columns=["backbone", "group"])
+    first, *others = experiment.methods
+    rates = problem_rates(experiment, [first, BASE, *others])
+    rows = [
+        score_row(experiment, method, benchmark, paired_difference(a, b), a)
+        for method in (BASE, *others)
+        for (benchmark, a), (_, b) in zip(with_mean(rates[first]), with_mean(rates[method]), strict=True)
+    ]
+    return pd.DataFrame(rows)
 
 
 def write_differences(experiment: Experiment, results: Path) -> None:
-    """Write ``differences.{csv,html,md,tex}``: rows are the other methods, columns the benchmarks and their mean."""
+    """Write ``differences.{csv,html,json,md,tex}``: rows are the other methods, columns benchmarks and their mean."""
     scores = differences(experiment)
-    folder = results / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csv(folder / "differences.csv", scores)
     first = label_of(experiment, next(iter(experiment.methods)))
-    scores["cell"] = [cell(row, "+.3f") for row in scores.itertuples()]
-    scores["name"] = f"{first} − " + scores["label"]
-    note = (
-        f"pass@1 of {first} minus the other method's [95 % interval], paired by problem and by seed; "
-        f"{sampling(experiment, scores)}. Intervals cover {scores['covers'].iloc[-1]}; the base model is one fixed "
-        "checkpoint. Each interval stands alone: among many, one in twenty misses."
-    )
-    sections = {experiment.scale.evidence: printed_table(scores)}
-    write_readable(
-        folder / "differences",
+    what = f"pass@1 of {first} minus the other method's [95 % interval], paired by problem and by seed"
+    note = score_note(experiment, scores, what, "the base model is one fixed checkpoint")
+    named = scores.assign(name=f"{first} − " + scores["label"])
+    write_tables(
+        results,
+        "differences",
         f"Paired differences at {experiment.scale.scale} scale",
-        sections,
-        note,
+        scores,
+        {experiment.scale.evidence: printed_table(named, "+.3f")},
+        f"{note} Each interval stands alone: among many, one in twenty misses.",
         code_note(experiment, EVALUATIONS),
     )
 

@@ -15,13 +15,9 @@ from real.records.made_from import Origin
 from real.system.code import EVIDENCE
 from real.system.errors import system_reason
 
-READABLE = ("csv", "html", "md", "tex")
+READABLE = ("csv", "html", "json", "md", "tex")
 LAPTOP = "paper_configs/laptop.yaml"
 VARIANTS = "paper_configs/variants"
-
-
-def _none(_: Experiment) -> list[str]:
-    return []
 
 
 @dataclass(frozen=True)
@@ -47,9 +43,9 @@ class Exhibit:
     doing: str
     outputs: tuple[str, ...]
     make: Callable[[Experiment, Path], None]
-    reads: Callable[[Experiment], Iterable[str]] = _none
-    settings: Callable[[Experiment], Any] = _none
-    printed: Callable[[Experiment], list[str]] = _none
+    reads: Callable[[Experiment], Iterable[str]] = lambda _: []
+    settings: Callable[[Experiment], Any] = lambda _: []
+    printed: Callable[[Experiment], list[str]] = lambda _: []
     beside: Callable[[Experiment], list[Path]] = lambda _: []
     absent: Callable[[Experiment], str] = lambda _: ""
     command: Callable[[Experiment], str] | None = None
@@ -85,23 +81,17 @@ def figure_files(stem: str) -> tuple[str, ...]:
 
 def evaluations(experiment: Experiment) -> list[str]:
     """The rows of the base model and of every run on every benchmark; none at a scale that trains nothing."""
-    return [
-        output
-        for job in trained_jobs(experiment)
-        if job.kind == "evaluate"
-        for output in job.outputs
-        if output.endswith(".parquet")
-    ]
+    return _outputs(experiment, "evaluate", ".parquet")
 
 
 def metrics(experiment: Experiment) -> list[str]:
     """What every run measured."""
-    return _of_runs(experiment, "metrics.jsonl")
+    return _outputs(experiment, "train", "metrics.jsonl")
 
 
 def gradient_samples(experiment: Experiment) -> list[str]:
     """Scores and weights that every run met."""
-    return _of_runs(experiment, "gradient_samples.parquet")
+    return _outputs(experiment, "train", "gradient_samples.parquet")
 
 
 def methods_shown(experiment: Experiment) -> dict[str, Any]:
@@ -134,5 +124,6 @@ def nothing_is_trained(experiment: Experiment) -> str:
     return f"the scale '{experiment.scale.scale}' trains nothing; name one that does, for example {LAPTOP}"
 
 
-def _of_runs(experiment: Experiment, name: str) -> list[str]:
-    return [f"{job.name}/{name}" for job in trained_jobs(experiment) if job.kind == "train"]
+def _outputs(experiment: Experiment, kind: str, ending: str) -> list[str]:
+    outputs = [output for job in trained_jobs(experiment) if job.kind == kind for output in job.outputs]
+    return [output for output in outputs if output.endswith(ending)]

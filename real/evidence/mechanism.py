@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from real.config import ConfigError, Experiment, Hypothesis, TorchTraining
-from real.evidence.layout import write_readable
-from real.evidence.results import ResultsError, problem_rates, run_metrics
+from real.evidence.layout import write_tables
+from real.evidence.results import Rates, problem_rates, run_metrics
 from real.hyperparameters import COUNTERFACTUAL
 from real.records.consistent import EVALUATIONS, code_note
 from real.statistics.intervals import paired_difference, verdict
@@ -29,58 +29,49 @@ WORDS = {"reproduced": "supported", "contradicted": "contradicted", "unresolved"
 # digits of a mean of validation scores that are no rounding: equal scores must not be told apart by those
 DIGITS = 9
 
-Rates = dict[str, list[NDArray[np.float64]]]  # by crossed name: (S, P) per benchmark
 
+def mechanism(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every run of the grid, and what the runs say of each hypothesis.
 
-def runs(experiment: Experiment) -> pd.DataFrame:
-    """One row per run of the grid.
-
-    Columns: method (its crossed name), rule (the method that was crossed), label, objective, positives, negatives (the
-    rules of a counterfactual objective, else both the objective's name), learning_rate, staleness (outer steps), seed,
-    base_seed (of the base model it started from), validation and test (pass@1 after the last step; test: mean over
-    benchmarks).
-
-    Raises:
-        ConfigError: no grid, or no hypotheses. FileNotFoundError, OriginError, DamagedError, ResultsError: as
-            :mod:`real.evidence.results`.
-    """
-    return _runs(experiment, _test_rates(experiment))
-
-
-def comparisons(experiment: Experiment) -> pd.DataFrame:
-    """What the runs say of each hypothesis: one row per learning rate that both rules ran at, and one at each one's
-    best where both ran at the same two or more.
-
-    Columns: hypothesis, statement, better, worse (rules), staleness, rates (:data:`SAME` or :data:`BEST`),
-    learning_rate (NaN at the best ones), better_rate, worse_rate, value, low, high (test pass@1 of better minus worse,
-    paired by problem and seed), covers, seeds, problems, smallest_difference, verdict.
+    Returns:
+        runs: a row each, with the columns method (its crossed name), rule (the method that was crossed), label,
+            objective, positives, negatives (the rules of a counterfactual objective, else both the objective's name),
+            learning_rate, staleness (outer steps), seed, base_seed (of the base model it started from), validation and
+            test (pass@1 after the last step; test: mean over benchmarks).
+        comparisons: a row per hypothesis and learning rate that both rules ran at, and one at each one's best where
+            both ran at the same two or more, with the columns hypothesis, statement, better, worse (rules), staleness,
+            rates (:data:`SAME` or :data:`BEST`), learning_rate (NaN at the best ones), better_rate, worse_rate, value,
+            low, high (test pass@1 of better minus worse, paired by problem and seed), covers, seeds, problems,
+            smallest_difference, verdict.
 
     Raises:
-        ConfigError: no grid, no hypotheses, or none whose two rules ran at one staleness. Others: as :func:`runs`.
+        ConfigError: no grid, no hypotheses, or none whose two rules ran at one staleness.
+        FileNotFoundError, OriginError, DamagedError, ResultsError: as :mod:`real.evidence.results`.
     """
-    rates = _test_rates(experiment)
-    return _comparisons(experiment, _runs(experiment, rates), rates)
+    _hypotheses(experiment)
+    rates = problem_rates(experiment, list(experiment.methods))
+    of_runs = _runs(experiment, rates)
+    return of_runs, _comparisons(experiment, of_runs, rates)
 
 
 def write_mechanism(experiment: Experiment, results: Path) -> None:
-    """Write ``mechanism.{csv,html,md,tex}``, a section per staleness, and ``mechanism_runs.csv``.
+    """Write ``mechanism.{csv,html,json,md,tex}``, a section per staleness, and ``mechanism_runs.csv``.
 
     Raises:
-        as :func:`comparisons`.
+        as :func:`mechanism`.
     """
-    rates = _test_rates(experiment)
-    of_runs = _runs(experiment, rates)
-    rows = _comparisons(experiment, of_runs, rates)
-    folder = results / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csv(folder / "mechanism_runs.csv", of_runs)
-    write_csv(folder / "mechanism.csv", rows)
+    of_runs, rows = mechanism(experiment)
     labels = dict(zip(of_runs["rule"], of_runs["label"], strict=True))
-    sections = {f"Staleness {staleness}": _printed(part, labels) for staleness, part in rows.groupby("staleness")}
-    title = f"The paper's mechanisms at {experiment.scale.scale} scale"
-    write_readable(
-        folder / "mechanism", title, sections, _note(experiment, of_runs, rows), code_note(experiment, EVALUATIONS)
+    write_tables(
+        results,
+        "mechanism",
+        f"The paper's mechanisms at {experiment.scale.scale} scale",
+        rows,
+        {f"Staleness {staleness}": _printed(part, labels) for staleness, part in rows.groupby("staleness")},
+        _note(experiment, of_runs, rows),
+        code_note(experiment, EVALUATIONS),
     )
+    write_csv(results / "tables/mechanism_runs.csv", of_runs)
 
 
 def _hypotheses(experiment: Experiment) -> Mapping[str, Hypothesis]:
@@ -93,30 +84,16 @@ def _hypotheses(experiment: Experiment) -> Mapping[str, Hypothesis]:
     return experiment.scale.hypotheses
 
 
-def _test_rates(experiment: Experiment) -> Rates:
-    """Rates of the test problems, the same ones in the same order for all methods."""
-    _hypotheses(experiment)
-    frames = {method: problem_rates(experiment, method) for method in experiment.methods}
-    first, *others = frames
-    for method in others:
-        for benchmark, frame in frames[method].items():
-            if not frame.index.equals(frames[first][benchmark].index):
-                raise ResultsError(
-                    f"{experiment.results}/evaluations: {first} and {method} were evaluated on other problems of "
-                    f"{benchmark}; delete the older folder and run snakemake again"
-                )
-    return {method: [frame.to_numpy().T for frame in parts.values()] for method, parts in frames.items()}
-
-
 def _runs(experiment: Experiment, rates: Rates) -> pd.DataFrame:
     scale = experiment.trained
     assert scale.own_base is not None  # the torch engine, which alone has hypotheses, trains it
+    metrics = run_metrics(experiment, list(experiment.methods))
     rows: list[dict[str, Any]] = []
     for method, settings in experiment.methods.items():
         training = experiment.training[method]
         assert isinstance(training, TorchTraining)
         weights = settings.hyperparameters if settings.objective == COUNTERFACTUAL else {}
-        test_S = np.mean([part.mean(axis=1) for part in rates[method]], axis=0)
+        test_S = np.mean([part.mean(axis=1) for part in rates[method].values()], axis=0)
         for seed, test in zip(scale.seeds, test_S, strict=True):
             rows.append(
                 {
@@ -130,7 +107,7 @@ def _runs(experiment: Experiment, rates: Rates) -> pd.DataFrame:
                     "staleness": training.staleness,
                     "seed": seed,
                     "base_seed": scale.own_base.seed_of(seed),
-                    "validation": run_metrics(experiment, method, seed)["val_pass_at_1"].iloc[-1],
+                    "validation": metrics[method, seed]["val_pass_at_1"].iloc[-1],
                     "test": test,
                 }
             )
@@ -191,17 +168,18 @@ def _pairs(cells: Mapping[tuple[str, float], pd.Series], hypothesis: Hypothesis)
 
 
 def _judged(
-    better: list[NDArray[np.float64]], worse: list[NDArray[np.float64]], smallest_difference: float
+    better: dict[str, NDArray[np.float64]], worse: dict[str, NDArray[np.float64]], smallest_difference: float
 ) -> dict[str, Any]:
-    """The difference of test rates, (S, P) per benchmark, and its verdict."""
-    interval = paired_difference(better, worse)
+    """The difference of test rates, (S, P) by benchmark, and its verdict."""
+    better_SP = list(better.values())
+    interval = paired_difference(better_SP, list(worse.values()))
     return {
         "value": interval.value,
         "low": interval.low,
         "high": interval.high,
         "covers": interval.covers,
-        "seeds": len(better[0]),
-        "problems": sum(part.shape[1] for part in better),
+        "seeds": len(better_SP[0]),
+        "problems": sum(part.shape[1] for part in better_SP),
         "smallest_difference": smallest_difference,
         "verdict": WORDS[verdict(interval, above=smallest_difference)],
     }

@@ -1,49 +1,42 @@
 """How many problems have at least one correct answer among k samples."""
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
 from real.config import Experiment
 from real.evidence.exhibit import Exhibit, evaluations, evaluations_shown, nothing_is_trained, table_files
-from real.evidence.layout import write_readable
-from real.evidence.results import problem_rates
-from real.evidence.scores import arrays, cell, printed_table, sampling, score_row
+from real.evidence.layout import write_tables
+from real.evidence.results import rates_by_k
+from real.evidence.scores import printed_table, score_note, score_row
 from real.records.consistent import EVALUATIONS, code_note
 from real.records.jobs import BASE
 from real.statistics.intervals import pass_at_1
-from real.system.files import write_csv
 
 
 def pass_at_k_scores(experiment: Experiment) -> pd.DataFrame:
     """One row per (method, k): mean of the benchmarks' unbiased pass@k for k = 1, 2, 4, … up to the samples."""
-    samples = experiment.trained.evaluation.samples
+    methods = [BASE, *experiment.methods]
+    ks = [2**power for power in range(experiment.trained.evaluation.samples.bit_length())]
+    by_k = rates_by_k(experiment, methods, ks)
     rows = []
-    for method in (BASE, *experiment.methods):
-        for k in (2**power for power in range(samples.bit_length())):
-            rates = list(arrays(problem_rates(experiment, method, k)).values())
-            rows.append({**score_row(experiment, method, f"pass@{k}", pass_at_1(rates), rates), "k": k})
-    return pd.DataFrame(rows).drop(columns=["backbone", "group"])
+    for method, k in product(methods, ks):
+        rates = list(by_k[k][method].values())
+        rows.append({**score_row(experiment, method, f"pass@{k}", pass_at_1(rates), rates), "k": k})
+    return pd.DataFrame(rows)
 
 
 def write_pass_at_k(experiment: Experiment, results: Path) -> None:
-    """Write ``pass_at_k.{csv,html,md,tex}``: rows are methods, columns k."""
+    """Write ``pass_at_k.{csv,html,json,md,tex}``: rows are methods, columns k."""
     scores = pass_at_k_scores(experiment)
-    folder = results / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csv(folder / "pass_at_k.csv", scores.drop(columns="benchmark"))
-    scores["cell"] = [cell(row, ".3f") for row in scores.itertuples()]
-    scores["name"] = scores["label"]
-    note = (
-        f"mean over the benchmarks of the unbiased pass@k [95 % interval]; {sampling(experiment, scores)}. "
-        f"Intervals cover {scores['covers'].iloc[-1]}; the base model's cover problems only."
-    )
-    sections = {experiment.scale.evidence: printed_table(scores)}
-    write_readable(
-        folder / "pass_at_k",
+    write_tables(
+        results,
+        "pass_at_k",
         f"pass@k at {experiment.scale.scale} scale",
-        sections,
-        note,
+        scores.drop(columns="benchmark"),
+        {experiment.scale.evidence: printed_table(scores.assign(name=scores["label"]), ".3f")},
+        score_note(experiment, scores, "mean over the benchmarks of the unbiased pass@k [95 % interval]"),
         code_note(experiment, EVALUATIONS),
     )
 

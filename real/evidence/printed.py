@@ -111,11 +111,9 @@ def _baseline_note(scores: pd.DataFrame) -> str:
     """How much weaker the paper's own runs of a baseline are than DisCO's, from the rows that both have."""
     means = scores[scores["benchmark"] == MEAN].set_index(["backbone", "method"])
     weaker = [
-        f"{row.label} at {backbone.rpartition('-')[2]} {row.value:.3f} here, "
-        f"{means.loc[(backbone, f'disco_{method}'), 'value']:.3f} there"
+        f"{row.label} at {backbone.rpartition('-')[2]} {row.value:.3f} here, {theirs:.3f} there"
         for (backbone, method), row in means[means["provenance"] == "paper"].iterrows()
-        if (backbone, f"disco_{method}") in means.index
-        and row.value < means.loc[(backbone, f"disco_{method}"), "value"]
+        if (theirs := means["value"].get((backbone, f"disco_{method}"))) is not None and row.value < theirs
     ]
     return f"The paper's reruns of baselines are weaker than DisCO's: {'; '.join(weaker)}. " if weaker else ""
 

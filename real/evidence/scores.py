@@ -11,6 +11,8 @@ from real.records.jobs import BASE
 from real.statistics.intervals import Interval
 
 BASE_LABEL = "Base model"
+OWN_PROBLEMS = "the base model's cover problems only"
+NONE = "–"
 
 
 def score_row(
@@ -18,8 +20,6 @@ def score_row(
 ) -> dict[str, Any]:
     """A value of a method on a benchmark (or on their mean), with its interval and what that covers."""
     return {
-        "backbone": experiment.scale.evidence,
-        "group": "models" if method == BASE else "methods",
         "method": method,
         "label": label_of(experiment, method),
         "benchmark": benchmark,
@@ -33,11 +33,6 @@ def score_row(
     }
 
 
-def arrays(rates: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
-    """(S, P) per benchmark."""
-    return {benchmark: frame.to_numpy().T for benchmark, frame in rates.items()}
-
-
 def with_mean(rates: dict[str, np.ndarray]) -> list[tuple[str, list[np.ndarray]]]:
     """Every benchmark by itself, then all of them as ``mean``."""
     return [*((name, [part]) for name, part in rates.items()), (MEAN, list(rates.values()))]
@@ -48,28 +43,38 @@ def label_of(experiment: Experiment, method: str) -> str:
     return BASE_LABEL if method == BASE else experiment.methods[method].label
 
 
-def sampling(experiment: Experiment, scores: pd.DataFrame) -> str:
-    """What was sampled, for the sentence under a table."""
+def score_note(experiment: Experiment, scores: pd.DataFrame, what: str, base: str = OWN_PROBLEMS) -> str:
+    """The sentences under a table: what a cell is, what was sampled, what the intervals cover.
+
+    Args:
+        what: a cell is; base: what is to be said of the base model's intervals.
+    """
     scale = experiment.trained
     return (
-        f"{scale.evaluation.samples} samples per problem, {scores['problems'].max()} problems in all, "
+        f"{what}; {scale.evaluation.samples} samples per problem, {scores['problems'].max()} problems in all, "
         f"temperature {scale.evaluation.temperature}, top-p {scale.evaluation.top_p}, "
-        f"seeds {', '.join(map(str, scale.seeds))}"
+        f"seeds {', '.join(map(str, scale.seeds))}. Intervals cover {scores['covers'].iloc[-1]}; {base}."
     )
 
 
-def printed_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """The table a reader sees: rows in the order given, one column per benchmark."""
+def printed_table(scores: pd.DataFrame, form: str) -> pd.DataFrame:
+    """The table a reader sees: rows in the order given, one column per benchmark.
+
+    Args:
+        scores: columns name (of the row), benchmark, value and, where there are intervals, low and high.
+        form: how a number is printed, as of :func:`format`.
+    """
     names, columns = list(dict.fromkeys(scores["name"])), list(dict.fromkeys(scores["benchmark"]))
-    table = scores.pivot(index="name", columns="benchmark", values="cell").loc[names, columns]
+    cells = scores.assign(cell=[_cell(row, form) for row in scores.itertuples()])
+    table = cells.pivot(index="name", columns="benchmark", values="cell").loc[names, columns].fillna(NONE)
     table.columns = [benchmark_label(name) for name in table.columns]
     return table.rename_axis(index="method", columns=None).reset_index()
 
 
-def cell(row: Any, form: str) -> str:
+def _cell(row: Any, form: str) -> str:
     """A value, with its interval where it has one."""
     if pd.isna(row.value):
-        return "–"
+        return NONE
     if "low" not in row._fields:
         return f"{row.value:{form}}"
     return f"{row.value:{form}} [{row.low:{form}}, {row.high:{form}}]"

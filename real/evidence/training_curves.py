@@ -7,6 +7,7 @@ import pandas as pd
 from real.config import Experiment
 from real.evidence.exhibit import Exhibit, metrics, runs_shown
 from real.evidence.results import run_metrics
+from real.evidence.scores import NONE
 from real.system.files import read_csv, write_csv
 
 METRICS = {
@@ -15,7 +16,6 @@ METRICS = {
     "reward_mean": "Reward",
     "solve_all": "Prompts solved by all rollouts",
 }
-NONE = "–"
 
 
 def training_curves(experiment: Experiment) -> pd.DataFrame:
@@ -24,11 +24,9 @@ def training_curves(experiment: Experiment) -> pd.DataFrame:
         path = Path(printed.training_dynamics)
         return read_csv(path, remedy="restore it from the repository", comment="#")
     parts = []
-    for method, settings in experiment.methods.items():
-        for seed in experiment.scale.run_seeds:
-            measured = run_metrics(experiment, method, seed)
-            tidy = measured.melt("step", list(METRICS), var_name="metric").dropna(subset=["value"])
-            parts.append(tidy.assign(method=method, label=settings.label, seed=seed))
+    for (method, seed), measured in run_metrics(experiment, list(experiment.methods)).items():
+        tidy = measured.melt("step", list(METRICS), var_name="metric").dropna(subset=["value"])
+        parts.append(tidy.assign(method=method, label=experiment.methods[method].label, seed=seed))
     return pd.concat(parts)[["metric", "method", "label", "seed", "step", "value"]]
 
 

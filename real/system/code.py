@@ -35,6 +35,8 @@ DATA = ("real.tasks.sources", "real.tasks.datasets")
 UNCOUNTED = {"real.engines.alarms"}
 # where processes are started by a module's name, or workers load one by it, so that imports don't tell
 WHOLE = {"real.grading", "real.engines.verl"}
+# what a module loads from its own folder: settings of verl's agent loops, templates of pages
+DATA_FILES = {".yaml", ".j2"}
 
 
 @lru_cache
@@ -42,7 +44,7 @@ def code_digest(*modules: str, wings: Sequence[str] = NUMERIC) -> str:
     """Short sha256 of the named modules and of those that they import, however indirectly, in some wings.
 
     One process asks once: what is edited meanwhile is not the code that it runs. Comments, layout, docstrings and what
-    an error says don't count. An import counts wherever it stands.
+    an error says don't count. An import counts wherever it stands, and so do the data files beside a module.
 
     Args:
         modules: dotted names, such as ``real.engines.torch.train``.
@@ -53,8 +55,9 @@ def code_digest(*modules: str, wings: Sequence[str] = NUMERIC) -> str:
     """
     counted = counted_modules(*modules, wings=wings)
     trees = {module: _tree(file) for module, file in counted.items()}
-    for folder in (counted[name].parent for name in WHOLE & counted.keys()):
-        trees |= {str(path.relative_to(ROOT)): path.read_text() for path in folder.rglob("*.yaml")}
+    for path in (path for folder in {file.parent for file in counted.values()} for path in folder.iterdir()):
+        if path.suffix in DATA_FILES:
+            trees[str(path.relative_to(ROOT))] = path.read_text()
     return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()[:16]
 
 

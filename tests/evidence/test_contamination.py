@@ -156,6 +156,7 @@ def test_the_report_holds_counts_and_ids_but_no_text(tmp_path):
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == [
         "contamination_deepscaler.csv",
         "contamination_deepscaler.html",
+        "contamination_deepscaler.json",
     ]
     table = pd.read_csv(tmp_path / "results" / "contamination_deepscaler.csv")
     assert table.loc[table["measure"] == "covered", ["count", "of", "problem_ids"]].values.tolist() == [[1, 2, "amc-0"]]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from real.config import ConfigError
-from real.evidence.mechanism import BEST, SAME, comparisons, runs, write_mechanism
+from real.evidence.mechanism import BEST, SAME, mechanism, write_mechanism
 from real.evidence.results import ResultsError
 from real.statistics.intervals import paired_difference
 from real.system.files import DamagedError, read_csv
@@ -83,6 +83,14 @@ CELLS = {
     "ratio_ratio_lr3.0e-4_k8": Cell(0.6, 0.25),
     "grpo_lr3.0e-4_k0": Cell(0.9, 1.0),
 }
+
+
+def runs(experiment) -> pd.DataFrame:
+    return mechanism(experiment)[0]
+
+
+def comparisons(experiment) -> pd.DataFrame:
+    return mechanism(experiment)[1]
 
 
 def experiment_of(folder: Path, **changes):
@@ -221,9 +229,9 @@ def test_scores_that_differ_by_rounding_alone_choose_the_lower_rate(finished):
 )
 def test_verdict_is_that_of_the_whole_interval_against_the_smallest_difference(finished, tmp_path, smallest, word):
     """Here every problem and seed differs by 0.25, and so does the whole interval."""
-    mechanism = json.loads(json.dumps(OVERLAY["mechanism"]))
-    mechanism["hypotheses"]["misassignment"]["smallest_difference"] = smallest
-    table = comparisons(experiment_of(tmp_path, mechanism=mechanism))
+    section = json.loads(json.dumps(OVERLAY["mechanism"]))
+    section["hypotheses"]["misassignment"]["smallest_difference"] = smallest
+    table = comparisons(experiment_of(tmp_path, mechanism=section))
     row = row_of(table, "misassignment", SAME)
     assert (row["low"], row["high"]) == (0.25, 0.25)
     assert (row["smallest_difference"], row["verdict"]) == (smallest, word)
@@ -234,9 +242,9 @@ def test_verdict_is_that_of_the_whole_interval_against_the_smallest_difference(f
 def test_an_interval_across_the_smallest_difference_is_unresolved(noisy, tmp_path):
     experiment, _ = noisy
     before = row_of(comparisons(experiment), "misassignment", SAME)
-    mechanism = json.loads(json.dumps(OVERLAY["mechanism"]))
-    mechanism["hypotheses"]["misassignment"]["smallest_difference"] = float(before["value"]) - 1e-3
-    row = row_of(comparisons(experiment_of(tmp_path, mechanism=mechanism)), "misassignment", SAME)
+    section = json.loads(json.dumps(OVERLAY["mechanism"]))
+    section["hypotheses"]["misassignment"]["smallest_difference"] = float(before["value"]) - 1e-3
+    row = row_of(comparisons(experiment_of(tmp_path, mechanism=section)), "misassignment", SAME)
     assert row["verdict"] == "unresolved"
 
 
@@ -319,7 +327,9 @@ def test_methods_evaluated_on_other_problems_are_not_paired(finished):
         path = Path(finished.results) / "evaluations" / "ratio_ratio_lr3.0e-4_k8" / f"seed{seed}" / "mix4.parquet"
         frame = pd.read_parquet(path)
         frame.assign(problem_id="x" + frame["problem_id"]).to_parquet(path)
-    with pytest.raises(ResultsError, match=r"ratio_ratio_lr3.0e-4_k8 were evaluated on other problems of mix4; delete"):
+    with pytest.raises(
+        ResultsError, match=r"ratio_ratio_lr3.0e-4_k8/seed0/mix4.parquet: holds other problems than .*; delete"
+    ):
         comparisons(finished)
 
 

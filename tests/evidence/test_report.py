@@ -20,7 +20,7 @@ from figures.gradient_magnitude import SHAPES
 from real.commands.command_line import main
 from real.commands.exhibits import all_jobs, exhibits
 from real.config import load
-from real.evidence.layout import html_page, write_readable
+from real.evidence.layout import write_page, write_readable
 from real.evidence.report.facts import stage_times
 from real.evidence.report.parts import asides, foreign_inputs, own_inputs
 from real.evidence.report.write import caption
@@ -193,6 +193,11 @@ def test_text_of_configuration_claims_and_curves_stays_text(tiny_copy):
     claims["rows"][0] |= {"statement": HOSTILE, "interval": {"value": 1.0, "low": None, "high": 2.0, "covers": HOSTILE}}
     claims["rows"][0]["verdict"] = "unresolved"
     write_json(RESULTS / "claims.json", claims)
+    table = read_json(RESULTS / "tables/benchmarks.json")
+    [cells] = table["sections"].values()
+    cells["data"][0][1], cells["columns"][1] = f"cell {HOSTILE}", f"column {HOSTILE}"
+    stored = {"title": f"title {HOSTILE}", "sections": {f"heading {HOSTILE}": cells}, "notes": [f"note {HOSTILE}"]}
+    write_json(RESULTS / "tables/benchmarks.json", stored)
     curves = RESULTS / "tables/training_curves.csv"
     frame = pd.read_csv(curves)
     frame.assign(label=frame["label"].replace("GSPO", HOSTILE)).to_csv(curves, index=False)
@@ -201,6 +206,9 @@ def test_text_of_configuration_claims_and_curves_stays_text(tiny_copy):
     assert page.text("p")[0] == f"Evidence: {HOSTILE}."
     assert [item for item in page.text("li") if item.startswith(f"{HOSTILE}: ")]
     assert HOSTILE in page.text("td")
+    tags = {"h3": "title", "a": "title", "h4": "heading", "td": "cell", "th": "column", "p": "note"}
+    for tag, what in tags.items():
+        assert f"{what} {HOSTILE}" in page.text(tag)
     assert f"{HOSTILE} " in str(page.all("img")[-1]["alt"])
 
 
@@ -236,8 +244,8 @@ def made_elsewhere() -> None:
     write_readable(stale / "tables/mechanism", "Mechanism", {"Staleness 8": table}, "note")
     shutil.copy(sweep / "figures/learning_rate_sweep.png", stale / "figures/mechanism.png")
     Path("results/datasets").mkdir()
-    counts = html_page("Contamination", {"counts": pd.DataFrame({"dataset": ["AMC23"], "equal": [14]})}, "method")
-    Path("results/datasets/contamination_dapo_math_17k.html").write_text(counts)
+    counts = {"counts": pd.DataFrame({"dataset": ["AMC23"], "equal": [14]})}
+    write_page(Path("results/datasets/contamination_dapo_math_17k"), "Contamination", counts, "method")
 
 
 def test_what_other_targets_made_is_shown_with_the_folder_it_is_from(tiny_copy):
@@ -253,11 +261,11 @@ def test_what_other_targets_made_is_shown_with_the_folder_it_is_from(tiny_copy):
     assert png(sweep) == Path("results/smoke+learning_rate_sweep/figures/learning_rate_sweep.png").read_bytes()
     assert len(page.ids) == len(set(page.ids))
     assert [path.name for path in foreign_inputs(tiny_copy, exhibits())] == [
-        "learning_rate_sweep.html",
+        "learning_rate_sweep.json",
         "learning_rate_sweep.png",
-        "mechanism.html",
+        "mechanism.json",
         "mechanism.png",
-        "contamination_dapo_math_17k.html",
+        "contamination_dapo_math_17k.json",
     ]
 
 
@@ -303,10 +311,12 @@ def test_provenance_names_commits_machine_versions_seeds_and_hashes(tiny_copy):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("tables/differences.html", None, "no such file; run snakemake with this scale first"),
-        ("tables/differences.html", b"<h1>x</h1><table></table>", "is no page of this version's with a table; delete"),
+        ("tables/differences.json", None, "no such file; run snakemake with this scale first"),
+        ("tables/differences.json", b'{"title": "x"}', "lacks sections, notes; delete"),
+        ("tables/differences.json", b'{"title": "x", "sections": [], "notes": []}', "holds no table of this version's"),
         ("figures/training_dynamics.png", b"%PDF", "is no PNG; delete it and run the command that made it again"),
         ("claims.json", b"{", "is damaged"),
+        ("claims.json", b'{"experiment": "x", "evidence": "y", "rows": []}', "lacks estimates; delete"),
     ],
 )
 def test_a_missing_or_damaged_part_is_named_and_nothing_is_written(tiny_copy, capsys, name, content, sentence):

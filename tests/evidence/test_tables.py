@@ -1,5 +1,7 @@
 """Tables from known evaluation files, and the paper's numbers through the same code."""
 
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +9,20 @@ import pandas as pd
 import pytest
 
 from real.engines.run_files import METRICS
+from real.evidence import results
 from real.evidence.benchmarks import benchmark_scores, write_benchmarks
 from real.evidence.differences import differences, write_differences
+from real.evidence.layout import html_page, read_page, write_page
 from real.evidence.learning_rate_sweep import learning_rate_scores, write_learning_rate_sweep
 from real.evidence.pass_at_k import pass_at_k_scores, write_pass_at_k
 from real.evidence.printed import benchmarks
-from real.evidence.training_curves import training_curves
+from real.evidence.results import ResultsError
+from real.evidence.training_curves import training_curves, write_training_curves
+from real.records import consistent
+from real.records.consistent import OriginError
+from real.records.provenance import RECORD
 from real.statistics.intervals import paired_difference, pass_at_1, pass_at_k
+from real.system.files import read_json, write_json
 from tests.support.made_up import record_all, with_steps, write_correct, write_metrics
 from tests.support.paths import ROOT
 from tests.support.scales import shipped
@@ -121,6 +130,61 @@ def test_a_missing_evaluation_says_what_to_run(finished):
     Path("results/smoke/evaluations/dapo/seed1/mul3.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"dapo/seed1/mul3.parquet: no such file; run snakemake"):
         benchmark_scores(experiment)
+
+
+def test_methods_evaluated_on_other_problems_stand_in_no_table(finished, tmp_path):
+    experiment, _ = finished
+    path = Path("results/smoke/evaluations/dapo/seed0/mul3.parquet")
+    frame = pd.read_parquet(path)
+    frame.assign(problem_id="x" + frame["problem_id"]).to_parquet(path)
+    sentence = rf"^{path}: holds other problems than .*/base/mul3.parquet; delete the older of the two and run"
+    for write in (write_benchmarks, write_pass_at_k):
+        with pytest.raises(ResultsError, match=sentence):
+            write(experiment, tmp_path)
+    with pytest.raises(ResultsError, match=r"^results/.*: holds other problems than .*/mul3.parquet; delete"):
+        write_differences(experiment, tmp_path)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """How often each provenance.json and each file of an evaluation is read."""
+    count = Counter()
+
+    def counted(read, path, **options):
+        count[path] += 1
+        return read(path, **options)
+
+    monkeypatch.setattr(consistent, "read_record", partial(counted, consistent.read_record))
+    monkeypatch.setattr(results, "read_table", partial(counted, results.read_table))
+    return count
+
+
+@pytest.mark.parametrize(
+    "write", [write_benchmarks, write_differences, write_pass_at_k, write_training_curves, write_learning_rate_sweep]
+)
+def test_a_table_reads_every_file_once_however_many_runs_there_are(finished, tmp_path, opened, write):
+    """A provenance.json twice: whether all belong together, and the note on the code that made them."""
+    write(finished[0], tmp_path)
+    assert {count for path, count in opened.items() if path.suffix == ".parquet"} <= {1}
+    assert {count for path, count in opened.items() if path.name == RECORD} <= {1, 2}
+    assert opened
+
+
+def test_what_changed_since_the_last_call_is_noticed(finished):
+    experiment, _ = finished
+    training_curves(experiment)
+    path = Path("results/smoke/runs/dapo/seed1") / RECORD
+    write_json(path, read_json(path) | {"config_digest": "0" * 16})
+    with pytest.raises(OriginError, match="runs/dapo/seed1 was made by another configuration"):
+        training_curves(experiment)
+
+
+def test_a_page_is_read_again_from_its_data(tmp_path):
+    table = pd.DataFrame({"method": ["REAL", 'a "b" <c>'], "of": [3, 40]})
+    write_page(tmp_path / "table", "Title & more", {"first": table, "second": table[:1]}, "note", "another")
+    title, sections, notes = read_page(tmp_path / "table.json")
+    assert html_page(title, sections, *notes) == (tmp_path / "table.html").read_text()
+    pd.testing.assert_frame_equal(sections["first"], table)
 
 
 def test_curves_hold_every_measured_value_once(finished):

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -139,8 +140,6 @@ def test_the_rules_environment_is_environment_yml_without_the_tools():
 
 
 def test_pyprojects_dependencies_are_locked_at_versions_they_allow():
-    import tomllib
-
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     for requirement in map(Requirement, dependencies):
         if requirement.name != "torch":
@@ -298,3 +297,11 @@ def test_makefile_installs_the_engine_locks_as_they_are():
         assert f"$(INSTALL) --no-deps --require-hashes -r requirements/{lock}.lock" in makefile
     assert "install_torch.sh $(BIN)/python $(TORCH_VERSION)\n" in makefile
     assert "install_torch.sh $(VERL_BIN)/python $(TORCH_VERSION) cpu\n" in makefile
+
+
+def test_what_is_no_module_is_installed_with_the_package():
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    folders = {ROOT.joinpath(*package.split(".")): patterns for package, patterns in stated.items()}
+    installed = {path for folder, patterns in folders.items() for pattern in patterns for path in folder.glob(pattern)}
+    files = {path for path in (ROOT / "real").rglob("*") if path.is_file()}
+    assert {path for path in files if path.suffix not in (".py", ".pyc", ".md")} == installed

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -195,7 +196,7 @@ def test_text_in_the_claims_page_stays_text(text):
         command=text,
         cost=text,
     )
-    html = page({"experiment": text, "scale": text, "evidence": text}, [row], {text: text})
+    html = page({"experiment": text, "scale": text, "evidence": text, "rows": [asdict(row)], "estimates": {text: text}})
     assert not re.search("<(script|img|iframe)", html)
     assert "7*7" in html or "7*7" not in text, "a template in a text is not rendered"
 

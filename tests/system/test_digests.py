@@ -135,6 +135,10 @@ def test_other_statistics_make_tables_claims_and_report_again_and_no_run(changed
         ),
         ("figures/learning_rate_sweep.py", "1.03", "1.04", {"learning_rate_sweep"}),
         ("real/evidence/pass_at_k.py", "2**power", "3**power", {"pass_at_k"}),
+        # no modules, but what a page is filled into
+        ("real/evidence/report/page.html.j2", "<h2>Costs</h2>", "<h2>Cost</h2>", {"report"}),
+        ("real/evidence/claims/page.html.j2", "<main>", "<main >", {"claims", "report"}),
+        ("real/evidence/claims/table.html.j2", "<th>cost</th>", "<th>costs</th>", {"claims", "report"}),
         # imported inside functions, which hides nothing
         ("real/weights.py", "SEARCH_STARTS = 3", "SEARCH_STARTS = 4", {"claims", "gradient_magnitude"}),
     ],

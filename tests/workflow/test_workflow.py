@@ -256,7 +256,7 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
         ("real/statistics/intervals.py", {*TABLES, "training_dynamics"}),
         ("figures/style.py", FIGURES),
         ("figures/training_dynamics.py", {"training_dynamics"}),
-        ("real/evidence/report/page.py", set()),
+        ("real/evidence/report/facts.py", set()),
     ],
 )
 def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished, module, rules):
@@ -285,13 +285,13 @@ def test_redrawing_a_figure_retrains_nothing(finished):
 
 @pytest.mark.slow
 def test_the_report_is_made_again_for_what_another_target_made_and_makes_none_of_it(finished):
-    page = finished / "results" / "datasets" / "contamination_dapo_math_17k.html"
-    page.parent.mkdir()
+    table = finished / "results" / "datasets" / "contamination_dapo_math_17k.json"
+    table.parent.mkdir()
     try:
-        page.write_text("<h1>title</h1><main>counts</main>")
+        table.write_text("{}")
         assert planned(finished, *SMALL) == {"all": 1, "report": 1, "manifest": 1}
     finally:
-        shutil.rmtree(page.parent)
+        shutil.rmtree(table.parent)
     assert planned(finished, *SMALL) == {}
 
 

@@ -47,7 +47,7 @@ rule contamination_report:
         benchmarks=expand("datasets/prepared/{dataset}.parquet", dataset=TEST_SETS),
         train="datasets/prepared/{train}.parquet",
     output:
-        multiext("results/datasets/contamination_{train}", ".csv", ".html"),
+        multiext("results/datasets/contamination_{train}", ".csv", ".html", ".json"),
     log:
         "results/datasets/logs/contamination_report/{train}.log",
     benchmark:
@@ -78,7 +78,7 @@ rule contamination:
         expand(
             "results/datasets/contamination_{train}.{kind}",
             train=TRAINING_SETS,
-            kind=["csv", "html"],
+            kind=["csv", "html", "json"],
         ),
     localrule: True
     message:

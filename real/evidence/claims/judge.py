@@ -79,11 +79,33 @@ def judge(experiment: Experiment, content: ClaimsFile) -> list[ClaimRow]:
     scores = read_benchmarks(printed.benchmarks) if printed else None
     rows = []
     for name, claim in tqdm(content.claims.items(), "claims", disable=None):
-        resolution = None if scores is None else published_resolution(claim, content.scales[claim.scale], scores)
-        elsewhere = _judged_elsewhere(experiment.scale, claim, content.scales[claim.scale])
-        rows.append(_claim_row(experiment, content, name, elsewhere, resolution))
+        facts = content.scales[claim.scale]
+        elsewhere = _judged_elsewhere(experiment.scale, claim, facts)
+        rows.append(
+            _row(
+                experiment,
+                claim,
+                elsewhere,
+                id=name,
+                backbone=facts.label,
+                resolution=None if scores is None else published_resolution(claim, facts, scores),
+                command=_command(claim.rule, [facts.config, *claim.overlays]),
+                cost=claim.cost or _cost(facts, claim),
+            )
+        )
         if elsewhere and claim.analogue and experiment.scale.trains:
-            rows.append(_analogue_row(experiment, content, name, claim.analogue))
+            here = content.scales.get(experiment.scale.scale)
+            rows.append(
+                _row(
+                    experiment,
+                    _analogue(experiment, claim, claim.analogue),
+                    id=f"{name}@{experiment.name}",
+                    backbone=facts.label,
+                    resolution=None,
+                    command=_command(claim.rule, experiment.files, experiment.scale),
+                    cost=_cost(here, claim) if here else "",
+                )
+            )
     return rows
 
 
@@ -126,11 +148,11 @@ def write_claims(experiment: Experiment, folder: Path) -> list[ClaimRow]:
         }
     if code := code_note(experiment, EVALUATIONS):
         heading["code"] = code
-    folder.mkdir(parents=True, exist_ok=True)
     estimates = {facts.label: facts.cost for facts in content.scales.values() if facts.gpu_hours_per_run}
-    text = json.dumps(_plain({**heading, "rows": [asdict(row) for row in rows]}), indent=2, ensure_ascii=False)
-    write_text(folder / "claims.json", text + "\n")
-    write_text(folder / "claims.html", page(heading, rows, estimates))
+    claims = _plain({**heading, "rows": [asdict(row) for row in rows], "estimates": estimates})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "claims.json", json.dumps(claims, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "claims.html", page(claims))
     return rows
 
 
@@ -157,16 +179,16 @@ def _trained_otherwise(scale: Scale, claimed: Scale) -> list[str]:
     ]
 
 
-def _claim_row(
-    experiment: Experiment, content: ClaimsFile, name: str, elsewhere: str, resolution: power.Resolution | None
-) -> ClaimRow:
-    claim = content.claims[name]
-    facts = content.scales[claim.scale]
-    interval, reason = (None, elsewhere) if elsewhere else _measure(experiment, claim.measure, claim.parameters)
+def _row(experiment: Experiment, claim: Claim, elsewhere: str = "", **others: Any) -> ClaimRow:
+    """The row of a claim, judged unless its data are elsewhere; ``others`` are fields that the claim doesn't tell."""
+    interval, reason = None, elsewhere
+    if not elsewhere:
+        try:
+            interval = MEASURES[claim.measure].function(experiment, **claim.parameters)
+        except NotMeasuredError as error:
+            reason = str(error)
     return ClaimRow(
-        id=name,
         kind="mathematics" if MEASURES[claim.measure].mathematical else claim.kind,
-        backbone=facts.label,
         statement=claim.statement,
         source=claim.source,
         unit=claim.unit,
@@ -175,42 +197,24 @@ def _claim_row(
         interval=interval,
         verdict=_verdict(interval, claim.region),
         reason=reason,
-        resolution=resolution,
-        command=_command(claim.rule, [facts.config, *claim.overlays]),
-        cost=claim.cost or _cost(facts, len(set(methods_of(claim.parameters)))),
         note=claim.note,
+        **others,
     )
 
 
-def _analogue_row(experiment: Experiment, content: ClaimsFile, name: str, analogue: Analogue) -> ClaimRow:
-    claim, region = content.claims[name], analogue.region or content.claims[name].region
-    facts = content.scales.get(experiment.scale.scale)
-    interval, reason = _measure(experiment, claim.measure, {**claim.parameters, **analogue.parameters})
-    return ClaimRow(
-        id=f"{name}@{experiment.name}",
-        kind="analogue",
-        backbone=content.scales[claim.scale].label,
-        statement=analogue.statement,
-        source=f"analogue at {experiment.name} scale",
-        unit=claim.unit,
-        published=None,
-        region=(region.above, region.below),
-        interval=interval,
-        verdict=_verdict(interval, region),
-        reason=reason,
-        resolution=None,
-        command=_command(claim.rule, experiment.files, experiment.scale),
-        cost=_cost(facts, len(set(methods_of(claim.parameters)))) if facts else "",
-        note="",
+def _analogue(experiment: Experiment, claim: Claim, analogue: Analogue) -> Claim:
+    """A claim's statement at this scale."""
+    return claim.model_copy(
+        update={
+            "kind": "analogue",
+            "statement": analogue.statement,
+            "source": f"analogue at {experiment.name} scale",
+            "published": None,
+            "parameters": {**claim.parameters, **analogue.parameters},
+            "region": analogue.region or claim.region,
+            "note": "",
+        }
     )
-
-
-def _measure(experiment: Experiment, measure: str, parameters: Mapping[str, Any]) -> tuple[Interval | None, str]:
-    """The value and an empty reason, or None and why there is none."""
-    try:
-        return MEASURES[measure].function(experiment, **parameters), ""
-    except NotMeasuredError as error:
-        return None, str(error)
 
 
 def _verdict(interval: Interval | None, region: Region) -> str:
@@ -240,9 +244,10 @@ def _read_scale(*files: str) -> Scale:
     return load(files).scale
 
 
-def _cost(facts: ScaleFacts, runs: int) -> str:
+def _cost(facts: ScaleFacts, claim: Claim) -> str:
     if facts.gpu_hours_per_run is None:
         return facts.cost
+    runs = len(set(methods_of(claim.parameters)))
     low, high = (hours * runs for hours in facts.gpu_hours_per_run)
     return f"estimate: {low:,.0f} to {high:,.0f} GPU-hours per seed, {runs} run{'s' if runs > 1 else ''}"
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, create_model
 from real.config import Experiment
 from real.config.schema import Strict
 from real.evidence.printed import MEAN
-from real.evidence.results import ResultsError, curve, problem_rates
+from real.evidence.results import curve, problem_rates
 from real.records.jobs import BASE
 from real.statistics.intervals import Interval, paired_difference, seed_mean
 
@@ -77,7 +77,7 @@ def methods_of(parameters: Mapping[str, Any]) -> list[str]:
 @register()
 def benchmark_difference(experiment: Experiment, method: str, baseline: str, benchmark: str = MEAN) -> Interval:
     """pass@1 of a method minus a baseline's on one benchmark or on their mean, paired by problem and seed."""
-    a, b = _paired_rates(experiment, method, baseline)
+    a, b = _rates(experiment, method, baseline)
     if benchmark == MEAN:
         return paired_difference(list(a.values()), list(b.values()))
     if benchmark not in a:
@@ -91,10 +91,8 @@ def smallest_difference(experiment: Experiment, method: str, baselines: list[str
 
     It lies above 0 only if every single interval does, and below 0 as soon as one does.
     """
-    intervals = []
-    for baseline in baselines:
-        a, b = _paired_rates(experiment, method, baseline)
-        intervals += [paired_difference([a[benchmark]], [b[benchmark]]) for benchmark in a]
+    a, *others = _rates(experiment, method, *baselines)
+    intervals = [paired_difference([a[benchmark]], [b[benchmark]]) for b in others for benchmark in a]
     return Interval(
         value=min(interval.value for interval in intervals),
         low=min(interval.low for interval in intervals),
@@ -181,19 +179,10 @@ def window_mean(curves: pd.DataFrame, window: list[float]) -> NDArray[np.float64
     return mean_S
 
 
-def _paired_rates(
-    experiment: Experiment, method: str, baseline: str
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """(S, P) per benchmark of both methods, on the same problems."""
-    frames_a, frames_b = (problem_rates(experiment, _trained(experiment, name)) for name in (method, baseline))
-    for benchmark, frame in frames_a.items():
-        if not frame.index.equals(frames_b[benchmark].index):
-            raise ResultsError(
-                f"{experiment.results}/evaluations: {method} and {baseline} were evaluated on other problems of "
-                f"{benchmark}; delete the older folder and run snakemake again"
-            )
-    a, b = ({name: frame.to_numpy().T for name, frame in frames.items()} for frames in (frames_a, frames_b))
-    return a, b
+def _rates(experiment: Experiment, *methods: str) -> list[dict[str, NDArray[np.float64]]]:
+    """(S, P) by benchmark of each method, on the same problems."""
+    rates = problem_rates(experiment, [_trained(experiment, name) for name in methods])
+    return [rates[name] for name in methods]
 
 
 def _curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from real.config import Experiment
-from real.evidence.training_curves import NONE
+from real.evidence.scores import NONE
 from real.records.consistent import EVALUATIONS, code_note, read_record
 from real.records.jobs import BASE, Job, trained_jobs
 from real.records.provenance import this_process
@@ -34,16 +34,16 @@ def stage_times(experiment: Experiment, jobs: Iterable[Job]) -> pd.DataFrame:
     columns = ["stage", "wall", "cpu", "memory", "gpu"]
     stages = pd.DataFrame(taken, columns=columns).groupby("stage", sort=False)
     sums = stages[["wall", "cpu", "gpu"]].sum(min_count=1)
-    table = pd.DataFrame(
-        {
-            "stage": sums.index,
-            "jobs": [str(count) for count in stages.size()],
-            "wall, s": [_number(value, ",.0f") for value in sums["wall"]],
-            "CPU, s": [_number(value, ",.0f") for value in sums["cpu"]],
-            "largest memory, MB": [_number(value, ",.0f") for value in stages["memory"].max()],
-        }
-    )
-    return table if not sums["gpu"].any() else table.assign(**{"GPU-hours": [f"{v / 3600:,.1f}" for v in sums["gpu"]]})
+    table = {
+        "stage": sums.index,
+        "jobs": [str(count) for count in stages.size()],
+        "wall, s": sums["wall"].map(_number),
+        "CPU, s": sums["cpu"].map(_number),
+        "largest memory, MB": stages["memory"].max().map(_number),
+    }
+    if sums["gpu"].any():
+        table["GPU-hours"] = [f"{seconds / 3600:,.1f}" for seconds in sums["gpu"]]
+    return pd.DataFrame(table)
 
 
 def _stage(experiment: Experiment, job: Job) -> str:
@@ -77,8 +77,8 @@ def _float(value: Any) -> float:
         return float("nan")
 
 
-def _number(value: float, form: str) -> str:
-    return NONE if pd.isna(value) else f"{value:{form}}"
+def _number(value: float) -> str:
+    return NONE if pd.isna(value) else f"{value:,.0f}"
 
 
 def origins(experiment: Experiment) -> pd.DataFrame:

@@ -1,15 +1,17 @@
 """Which files a report of a scale shows: its own, and those of targets that the default one doesn't make."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from real.config import Experiment
 from real.evidence.exhibit import Exhibit
 from real.records.jobs import trained_jobs
+from real.records.provenance import RECORD
 from real.tasks.sources import read_sources
 
-SHOWN = (".csv", ".html", ".json", ".png")
+SHOWN = (".csv", ".json", ".png")
+RECORDS = (RECORD, "evaluation.json")
 
 
 @dataclass(frozen=True)
@@ -18,14 +20,14 @@ class Aside:
 
     Attributes:
         stem: of its table, figure and caption; title: for the reader.
-        pages: its tables that are there, as pages; figures: its pictures that are there.
+        tables: its tables that are there, as JSON; figures: its pictures that are there.
         command: what makes it.
         exhibit: whose it is; None of contamination, which belongs to no scale.
     """
 
     stem: str
     title: str
-    pages: tuple[Path, ...]
+    tables: tuple[Path, ...]
     figures: tuple[Path, ...]
     command: str
     exhibit: Exhibit | None
@@ -38,9 +40,9 @@ def asides(experiment: Experiment, exhibits: Sequence[Exhibit]) -> list[Aside]:
     for name, source in read_sources().items():
         if source.split == "train":
             page = data / f"contamination_{name}.html"
-            pages = (page,) if page.exists() else ()
-            command = f"snakemake {page} --cores all"
-            found.append(Aside("contamination", f"Contamination by {source.label}", pages, (), command, None))
+            table = page.with_suffix(".json")
+            title, command = f"Contamination by {source.label}", f"snakemake {page} --cores all"
+            found.append(Aside("contamination", title, (table,) if table.exists() else (), (), command, None))
     return found
 
 
@@ -49,30 +51,22 @@ def own_inputs(experiment: Experiment, exhibits: Sequence[Exhibit]) -> list[str]
 
     At protected scales without what runs left beside tables and figures: no loss of a record may repeat a run.
     """
-    return [*_drawn(experiment, exhibits), *_records(experiment)]
+    drawn = [
+        output
+        for exhibit in exhibits
+        if not exhibit.absent(experiment)
+        for output in exhibit.outputs
+        if Path(output).suffix in SHOWN and (not exhibit.command or Path(experiment.results, output).exists())
+    ]
+    left = [output for job in trained_jobs(experiment) for output in job.outputs if Path(output).name in RECORDS]
+    return drawn if experiment.scale.protected else [*drawn, *left]
 
 
 def foreign_inputs(experiment: Experiment, exhibits: Sequence[Exhibit]) -> list[Path]:
     """What it reads besides, as far as it is there."""
     own = {str(Path(experiment.results, name)) for name in own_inputs(experiment, exhibits)}
-    paths = [path for aside in asides(experiment, exhibits) for path in (*aside.pages, *aside.figures)]
+    paths = [path for aside in asides(experiment, exhibits) for path in (*aside.tables, *aside.figures)]
     return [path for path in paths if str(path) not in own]
-
-
-def _drawn(experiment: Experiment, exhibits: Sequence[Exhibit]) -> Iterator[str]:
-    for exhibit in exhibits:
-        if exhibit.absent(experiment):
-            continue
-        for output in exhibit.outputs:
-            there = exhibit.command is None or Path(experiment.results, output).exists()
-            if there and Path(output).suffix in SHOWN:
-                yield output
-
-
-def _records(experiment: Experiment) -> Iterator[str]:
-    if not experiment.scale.protected:
-        for job in trained_jobs(experiment):
-            yield from (output for output in job.outputs if output.endswith((str(job.record), "/evaluation.json")))
 
 
 def _aside(experiment: Experiment, exhibit: Exhibit) -> Aside:
@@ -81,7 +75,7 @@ def _aside(experiment: Experiment, exhibit: Exhibit) -> Aside:
     results = Path(experiment.results)
     folders = [results, *sorted(results.parent.glob(f"{experiment.scale.scale}+*"))]
     paths = [folder / name for folder in dict.fromkeys(folders) for name in exhibit.outputs]
-    pages, figures = (
-        tuple(path for path in paths if path.suffix == kind and path.exists()) for kind in (".html", ".png")
+    tables, figures = (
+        tuple(path for path in paths if path.suffix == kind and path.exists()) for kind in (".json", ".png")
     )
-    return Aside(exhibit.name, exhibit.title, pages, figures, exhibit.command(experiment), exhibit)
+    return Aside(exhibit.name, exhibit.title, tables, figures, exhibit.command(experiment), exhibit)
