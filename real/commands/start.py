@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -16,7 +16,6 @@ from real.config import (
     TorchRun,
     resolve,
 )
-from real.models.protocol import Sampler
 from real.planning.preflight import PreflightError, grant_problems, require
 from real.planning.status import outlook
 from real.records.jobs import base_folder, base_of_run, run_job
@@ -32,6 +31,9 @@ from real.records.made_from import (
 from real.records.provenance import recorded
 from real.system.files import write_text
 from real.system.gpus import lease
+
+if TYPE_CHECKING:
+    from real.models.chat import Sampler
 
 
 def make_base(experiment: Experiment, seed: int | None = None) -> None:
@@ -160,7 +162,7 @@ def note_earlier_code(facts: dict[str, Any], earlier: list[dict[str, Any]]) -> N
 
 def open_sampler(
     library: str, model: str, settings: Evaluation, device: str, count: int, trust_remote_code: bool
-) -> AbstractContextManager[Sampler]:
+) -> AbstractContextManager["Sampler"]:
     """The sampler, with what must be closed at its end."""
     if library == "vllm":
         from real.models.vllm_sampler import VllmSampler

@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save_file
 from real.config import PAPER_EVALUATION, ConfigError, Policy
 from real.engines.torch.policy import build_policy, save_checkpoint
 from real.evaluation.evaluate import evaluate
+from real.models.chat import sample_seed
 from real.models.checkpoints import CheckpointError
-from real.models.protocol import sample_seed
 from real.models.transformers_sampler import TransformersSampler
 from real.models.vllm_sampler import EngineError, VllmSampler, _interruptible
 from real.records.made_from import sampled_identity
