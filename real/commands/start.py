@@ -7,11 +7,11 @@ import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from real.config import ArithmeticScale, ConfigError, Evaluation, Experiment, TorchRun, resolve
-from real.models.protocol import Sampler
 from real.planning.preflight import PreflightError, grant_problems, require
 from real.planning.status import outlook
 from real.records.jobs import base_folder, base_of_run, run_job
@@ -19,6 +19,9 @@ from real.records.made_from import LIBRARIES, base_origin, evaluation_origin, ru
 from real.records.provenance import recorded
 from real.system.files import write_text
 from real.system.gpus import lease
+
+if TYPE_CHECKING:
+    from real.models.chat import Sampler
 
 
 def make_base(experiment: Experiment, seed: int | None = None) -> None:
@@ -122,7 +125,7 @@ def evaluate_checkpoint(
 
 def open_sampler(
     library: str, model: str, settings: Evaluation, device: str, count: int, trust_remote_code: bool
-) -> AbstractContextManager[Sampler]:
+) -> AbstractContextManager["Sampler"]:
     """The sampler, with what must be closed at its end."""
     if library == "vllm":
         from real.models.vllm_sampler import VllmSampler

@@ -1,9 +1,14 @@
 """The files that every engine writes for every run (docs/metrics.md)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from real.config import Run
+from real.models.checkpoints import content_digest
+from real.system.code import code_digest
 
 METRICS = (
     "step",
@@ -23,6 +28,11 @@ METRICS = (
 )
 # columns of gradient_samples.parquet
 SAMPLES = {"step": "int64", "method": "str", "score": "float64", "reward": "int64", "weight": "float64"}
+
+
+def made_by(run: Run, base: Path, module: str) -> dict[str, Any]:
+    """What the state of a run depends on, as :func:`open_work_folder` takes it: also its engine and its base model."""
+    return {"config": run.model_dump(mode="json"), "code": code_digest(module), "base model": content_digest(base)}
 
 
 def metrics_line(**values: Any) -> dict[str, Any]:

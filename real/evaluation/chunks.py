@@ -50,15 +50,15 @@ class Chunks:
                 shutil.rmtree(other)
         self.folder.mkdir(exist_ok=True)
 
-    def load(self, name: str) -> tuple[pd.DataFrame, str] | None:
-        """The table saved under ``name``, and the digest of the code that made it.
+    def load(self, name: str) -> pd.DataFrame | None:
+        """The table saved under ``name``, with a column ``code``: the digest of the code that made it.
 
         None if there is none, or a damaged one, which is named and done again.
         """
         for code, folder in self.folders.items():
             if (path := folder / f"{name}{SUFFIX}").exists():
                 if (content := read_sealed(path)) is not None:
-                    return pd.read_parquet(io.BytesIO(content)), code
+                    return pd.read_parquet(io.BytesIO(content)).assign(code=code)
                 tqdm.write(f"{path}: is damaged, not the bytes that were written; it is done again")
         return None
 

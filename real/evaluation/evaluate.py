@@ -17,7 +17,7 @@ from tqdm import tqdm
 from real.config import ConfigError, Evaluation, Task, digest
 from real.evaluation.chunks import Chunks
 from real.grading import grade_many
-from real.models.protocol import Sampler
+from real.models.chat import Sampler
 from real.system.code import accepting, versions
 from real.system.files import DamagedError, read_json, read_table, write_json, write_table
 from real.system.work_folder import hold
@@ -109,13 +109,13 @@ def evaluate(
                 require_summary(path, known)
                 tqdm.write(f"{benchmark}: was evaluated before")
             else:
-                responses, makers = sample_benchmark(sampler, benchmark, asked, settings, chunks)
+                responses = sample_benchmark(sampler, benchmark, asked, settings, chunks)
                 rows = grade_benchmark(responses, asked, settings, processes)
                 write_table(path, rows)
-                made_by = {"digest": fingerprint, "code": list(dict.fromkeys([*makers, code]))}
-                about["benchmarks"][benchmark] = {**made_by, **summary(rows)}
+                makers = list(dict.fromkeys([*responses["code"], code]))
+                known = about["benchmarks"][benchmark] = {"digest": fingerprint, "code": makers, **summary(rows)}
                 write_json(output / ABOUT, about)
-            tqdm.write(_log_line(benchmark, about["benchmarks"][benchmark]))
+            tqdm.write(_log_line(benchmark, known))
         if abandoned():
             tqdm.write(f"{work}: is kept, because the Snakemake that started this job is gone: the next one repeats it")
         else:
@@ -125,26 +125,26 @@ def evaluate(
 
 def sample_benchmark(
     sampler: Sampler, benchmark: str, problems: Sequence[Problem], settings: Evaluation, chunks: Chunks
-) -> tuple[pd.DataFrame, list[str]]:
-    """One row per (problem, sample): ``problem_id, sample, response, tokens, truncated``; the code of each chunk."""
+) -> pd.DataFrame:
+    """One row per (problem, sample): ``problem_id, sample, response, tokens, truncated, code``."""
     parts = []
     starts = range(0, len(problems), settings.chunk_problems)
     for at, start in enumerate(tqdm(starts, benchmark, disable=None), 1):
         chunk = problems[start : start + settings.chunk_problems]
         name = f"{benchmark}-{start}-{digest([(problem.problem_id, problem.prompt) for problem in chunk])}"
-        found = chunks.load(name)
-        if found is None:
+        part = chunks.load(name)
+        if part is None:
             part = pd.DataFrame(sampler.sample(chunk, settings.samples)).rename(columns={"text": "response"})
             part["problem_id"] = [problem.problem_id for problem in chunk for _ in range(settings.samples)]
             part["sample"] = list(range(settings.samples)) * len(chunk)
             chunks.save(name, part)
-            found = part, chunks.code
+            part["code"] = chunks.code
             tqdm.write(
                 f"{benchmark}: chunk {at} of {len(starts)}, {len(part)} samples, {part['tokens'].mean():.0f} tokens on "
                 f"average, {part['truncated'].mean():.1%} truncated"
             )
-        parts.append(found)
-    return pd.concat([table for table, _ in parts], ignore_index=True), [maker for _, maker in parts]
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
 
 
 def grade_benchmark(
@@ -180,31 +180,28 @@ def require_summary(path: Path, known: Mapping[str, Any]) -> None:
 
 def _describe(sampler: Sampler, settings: Evaluation, output: Path, codes: Collection[str]) -> dict[str, Any]:
     """What makes the rows; with the benchmarks that ``output`` has already, if the same and one of ``codes`` did."""
-    about: dict[str, Any] = {
+    parts = {
         "sampler": sampler.identity,
         "settings": settings.model_dump(exclude={"benchmarks"}),
         "grading": {"packages": versions("math-verify", "latex2sympy2_extended", "sympy")},
     }
-    path, named = output / ABOUT, {"model": sampler.name}
-    if not path.exists():
-        return {**named, **about, "benchmarks": {}}
-    found = read_json(path, keys=["model", *about, "benchmarks"])
+    about = {"model": sampler.name, **parts, "benchmarks": {}}
+    if not (output / ABOUT).exists():
+        return about
+    found = read_json(output / ABOUT, keys=list(about))
     differing = [
-        f"{part}.{key}"
-        for part, values in about.items()
-        for key in values
-        if found.get(part, {}).get(key) != values[key]
+        f"{part}.{key}" for part, values in parts.items() for key in values if found[part].get(key) != values[key]
     ]
     # the last one graded it
     strange = {known.get("code", ["unknown"])[-1] for known in found["benchmarks"].values()} - set(codes)
     if differing or strange:
         by_name = "" if differing or "unknown" in strange else f", {accepting(sorted(strange))}"
         raise ConfigError(
-            f"{output}: holds an evaluation of {found.get('model')} that differs in "
+            f"{output}: holds an evaluation of {found['model']} that differs in "
             f"{', '.join([*differing, *(['code'] if strange else [])])}; choose another --output{by_name}, or delete "
             "this one"
         )
-    return {**named, **about, "benchmarks": found["benchmarks"]}
+    return {**about, "benchmarks": found["benchmarks"]}
 
 
 def _by_other_code(benchmarks: Mapping[str, Mapping[str, Any]], code: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -148,16 +149,13 @@ def forbid_evaluation() -> None:
 
 def limit_memory(memory_bytes: int) -> None:
     """Cap this process's address space, where the system can."""
-    try:
+    # Windows has no such module, and macOS refuses a limit below what is mapped
+    with suppress(ImportError, ValueError, OSError):
         import resource
-    except ImportError:  # Windows
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
-    try:
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
         resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
-    except (ValueError, OSError):  # macOS refuses a limit below what is mapped
-        return
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Checkpoints and what samples from them: one protocol, two implementations."""
+"""Checkpoints and what samples from them: one interface, two implementations."""

@@ -1,6 +1,9 @@
-"""What samplers of chat models share: a checkpoint read, prompts by its chat template, the text of sampled tokens."""
+"""What an evaluation asks of a sampler, so that one library can take another's place, and what all samplers share."""
 
+import random
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -13,12 +16,30 @@ from real.system.code import versions
 from real.tasks.problems import Problem
 
 
-class ChatSampler:
-    """Base of the samplers of :mod:`real.models.protocol`, which add ``sample``.
+@dataclass(frozen=True)
+class Response:
+    """One sampled answer.
+
+    Attributes:
+        text: without padding and end tokens, but with every other special token, such as ``</think>``.
+        tokens: sampled tokens, the end token included.
+        truncated: the limit was reached without an end token.
+    """
+
+    text: str
+    tokens: int
+    truncated: bool
+
+
+class Sampler(ABC):
+    """A checkpoint with the settings it is sampled by: prompts by its chat template, the text of sampled tokens.
 
     Attributes:
         library: that samples; packages: versions of what it needs besides torch and transformers.
+        identity: everything besides problem, settings and this repository's code that a response depends on, as JSON
+            can hold it: responses of another identity are never mixed in.
         model: in the stored precision; float32 on a CPU.
+        longest_prompt: tokens of it, of those that were checked.
         ends: token ids that end a response; pad: token id that fills rows up.
     """
 
@@ -50,6 +71,7 @@ class ChatSampler:
                 f"{name}: its tokenizer has no chat template, so no prompt can be written; add the template of the "
                 "model family as chat_template.jinja to a copy of the checkpoint"
             )
+        self.longest_prompt = 0
         self.pad = pad_token(self.model)
         self.ends = sorted({*end_tokens(self.model), self.tokenizer.eos_token_id} - {None})
         self.identity: dict[str, Any] = {
@@ -59,6 +81,14 @@ class ChatSampler:
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "packages": {**self.packages, **versions("torch", "transformers")},
         }
+
+    @abstractmethod
+    def sample(self, problems: Sequence[Problem], samples: int) -> list[Response]:
+        """``samples`` responses to each problem, side by side in the problems' order.
+
+        Response k to a problem is drawn by :func:`sample_seed`, so it doesn't depend on the problems beside it but for
+        rounding, which may depend on the batch.
+        """
 
     def check(self, problems: Sequence[Problem]) -> None:
         """Refuse a prompt that the tokenizer or the context can't hold; none is ever cut.
@@ -72,6 +102,7 @@ class ChatSampler:
         limit = self.settings.max_response_tokens
         for problem in problems:
             ids = self._prompt(problem)
+            self.longest_prompt = max(self.longest_prompt, len(ids))
             if max(ids) >= vocabulary:
                 raise CheckpointError(
                     f"{self.name}: its tokenizer writes {problem.problem_id} with token {max(ids)}, but its model has "
@@ -100,3 +131,8 @@ class ChatSampler:
         hidden = {*self.ends, self.pad}
         kept = [token for token in ids if token not in hidden]
         return str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def sample_seed(seed: int, problem_id: str, sample: int) -> int:
+    """Seed (63 bits) of one sample of one problem."""
+    return random.Random(f"evaluate {seed} {problem_id} {sample}").getrandbits(63)

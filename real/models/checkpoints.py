@@ -69,11 +69,9 @@ def find_checkpoint(name: str, trust_remote_code: bool = False) -> tuple[str | N
 
 
 def refuse_more_than_data(folder: Path, trust_remote_code: bool = False) -> None:
-    """Refuse a checkpoint folder that can't be read as data alone: pickled weights, and what :func:`refuse_code` does.
-
-    Raises:
-        CheckpointError, DamagedError: see there.
-    """
+    """Refuse a folder without a checkpoint, with pickled weights, or with what :func:`refuse_code` refuses."""
+    if not (folder / "config.json").exists():
+        raise CheckpointError(f"{folder}: holds no Hugging Face checkpoint (config.json is missing); train it first")
     refuse_code(folder, trust_remote_code)
     if not any(folder.glob("*.safetensors")):
         raise no_safetensors(folder)
@@ -156,10 +154,10 @@ def link_checkpoint(name: str, revision: str | None, target: Path, trust_remote_
 
     Args:
         revision: commit of the hub; None for a folder.
-        trust_remote_code: whether Python code that it brings along may be run; else it isn't fetched either.
+        trust_remote_code: see :func:`find_checkpoint`; other code isn't fetched either.
 
     Raises:
-        CheckpointError, DamagedError: as :func:`find_checkpoint`.
+        CheckpointError, DamagedError: as there.
     """
     suffixes = DECIDING if trust_remote_code else CONTENT
     folder = _folder_of(name) or _fetch(name, revision, suffixes)
@@ -175,12 +173,10 @@ def link_checkpoint(name: str, revision: str | None, target: Path, trust_remote_
 
 
 def _folder_of(name: str) -> Path | None:
-    """The folder of a checkpoint; None: it is a hub id."""
+    """The folder that is named; None: it is a hub id."""
     folder = Path(name)
-    if (folder / "config.json").exists():
-        return folder
     if folder.exists():
-        raise CheckpointError(f"{name}: holds no Hugging Face checkpoint (config.json is missing); train it first")
+        return folder
     if not _HUB_ID.fullmatch(name):
         raise CheckpointError(
             f"{name}: no such folder, and no hub id (organisation/name) either; check the path, or train it first"

@@ -6,19 +6,18 @@ import torch
 
 from real.config import ConfigError, Evaluation
 from real.models.batched_sampler import sample
-from real.models.chat import ChatSampler
+from real.models.chat import Response, Sampler, sample_seed
 from real.models.device import move, prepare_torch
-from real.models.protocol import Response, sample_seed
 from real.tasks.problems import Problem
 
 
-class TransformersSampler(ChatSampler):
-    """A :class:`real.models.protocol.Sampler` of one checkpoint on one device."""
+class TransformersSampler(Sampler):
+    """A sampler of one checkpoint on one device."""
 
     library = "transformers"
 
     def __init__(self, name: str, settings: Evaluation, device: str, trust_remote_code: bool = False):
-        """Load the checkpoint; see :class:`ChatSampler`.
+        """Load the checkpoint; see :class:`Sampler`.
 
         Raises:
             ConfigError: the device is missing.
@@ -28,7 +27,7 @@ class TransformersSampler(ChatSampler):
         self.model = move(self.model, place).eval()
 
     def sample(self, problems: Sequence[Problem], samples: int) -> list[Response]:
-        """``samples`` responses to each problem, side by side; see :class:`real.models.protocol.Sampler`.
+        """``samples`` responses to each problem, side by side; see :class:`Sampler`.
 
         Raises:
             ConfigError: the device's memory can't hold problems · samples rows.

@@ -15,9 +15,8 @@ from types import FrameType
 from typing import ClassVar
 
 from real.config import ConfigError, Evaluation
-from real.models.chat import ChatSampler
+from real.models.chat import Response, Sampler, sample_seed
 from real.models.checkpoints import first_line
-from real.models.protocol import Response, sample_seed
 from real.system.errors import ExpectedError
 from real.tasks.problems import Problem
 
@@ -46,8 +45,8 @@ class EngineError(ExpectedError):
     """vLLM could not start, or stopped; its own log, above the message, has the cause."""
 
 
-class VllmSampler(ChatSampler):
-    """A :class:`real.models.protocol.Sampler` of one checkpoint on one machine; :meth:`close` ends its processes.
+class VllmSampler(Sampler):
+    """A sampler of one checkpoint on one machine; :meth:`close` ends its processes.
 
     The engines start with the first call of :meth:`sample`: what has been sampled before needs none.
     """
@@ -56,7 +55,7 @@ class VllmSampler(ChatSampler):
     packages: ClassVar = {"vllm": vllm.__version__}
 
     def __init__(self, name: str, settings: Evaluation, device: str, engines: int = 1, trust_remote_code: bool = False):
-        """Read what the checkpoint says of itself (see :class:`ChatSampler`); the engines load its weights.
+        """Read what the checkpoint says of itself (see :class:`Sampler`); the engines load its weights.
 
         Args:
             engines: copies of the model that share the requests, each on a GPU of its own. Their number is no part of
@@ -81,20 +80,15 @@ class VllmSampler(ChatSampler):
         self.engines = engines
         self._runner, self._requests = asyncio.Runner(), count()
         self._engine: AsyncLLM | None = None
-        self._length = self._longest_prompt = 0
+        self._length = 0
 
     def close(self) -> None:
         """End the engines and wait for their processes; further sampling is an error."""
         self._stop()
         self._runner.close()
 
-    def check(self, problems: Sequence[Problem]) -> None:
-        """See :meth:`real.models.chat.ChatSampler.check`."""
-        super().check(problems)
-        self._longest_prompt = max([self._longest_prompt, *(len(self._prompt(problem)) for problem in problems)])
-
     def sample(self, problems: Sequence[Problem], samples: int) -> list[Response]:
-        """``samples`` responses to each problem, side by side; see :class:`real.models.protocol.Sampler`.
+        """``samples`` responses to each problem, side by side; see :class:`Sampler`.
 
         Raises:
             EngineError: vLLM could not start with the checkpoint, or stopped.
@@ -133,7 +127,7 @@ class VllmSampler(ChatSampler):
 
     def _start(self) -> None:
         """Start the engines, unless they run already and have room for the longest prompt."""
-        length = self._longest_prompt + self.settings.max_response_tokens
+        length = self.longest_prompt + self.settings.max_response_tokens
         if self._engine is not None and length <= self._length:
             return
         self._stop()

@@ -61,7 +61,7 @@ def pass_at_1(rates_SP: Rates) -> Interval:
         rates_SP: one (S, P) array of rates per benchmark; a list of one gives a single benchmark's interval.
 
     Raises:
-        ValueError: no benchmark, or arrays with different numbers of seeds.
+        ValueError: see :func:`mean_interval`.
     """
     return _cut(mean_interval(rates_SP), 0.0)
 
@@ -111,7 +111,6 @@ def seed_mean(values_S: NDArray[np.float64], positive: bool = False) -> Interval
     """Mean over seeds of one number per run (a point of a curve) with Student's t interval; one seed has none.
 
     Args:
-        values_S: (S,) values.
         positive: ratios: the geometric mean, with the interval on the logarithm.
 
     Raises:

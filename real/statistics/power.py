@@ -71,24 +71,22 @@ def problem_variance(
 
 
 def resolution(
-    a_B: Sequence[float],
-    b_B: Sequence[float],
-    problems_B: Sequence[int],
-    difference: float | None = None,
-    samples: int = SAMPLES,
+    a_B: Sequence[float], b_B: Sequence[float], problems_B: Sequence[int], difference: float | None = None
 ) -> Resolution:
     """What the difference of two methods' printed scores can resolve.
 
     Args:
-        a_B, b_B: printed scores per benchmark; problems_B: problems per benchmark.
+        a_B, b_B: printed scores per benchmark, of 16 answers per problem; problems_B: problems per benchmark.
         difference: a − b where it is printed by itself; default: from the scores.
-        samples: answers per problem behind the printed scores.
     """
     difference = float(np.mean(a_B) - np.mean(b_B)) if difference is None else difference
-    decoding = decoding_variance(a_B, b_B, problems_B, samples)
+    decoding = decoding_variance(a_B, b_B, problems_B, SAMPLES)
     paired = decoding + problem_variance(a_B, b_B, problems_B)
     z_runs = tuple(difference / math.sqrt(paired + 2 * r**2) for r in RUN_DEVIATIONS)
-    needed, seeds = needed_for_power(difference, decoding * samples)
+    word = "suggestive" if abs(z_runs[0]) >= SIGNIFICANT else "not resolvable"
+    if abs(z_runs[-1]) >= SIGNIFICANT:
+        word = "resolved"
+    needed, seeds = needed_for_power(difference, decoding * SAMPLES)
     return Resolution(
         difference=difference,
         se_fixed=math.sqrt(decoding),
@@ -96,7 +94,7 @@ def resolution(
         se_paired=math.sqrt(paired),
         z_paired=z_runs[0],
         z_runs=z_runs,
-        word=_word(z_runs),
+        word=word,
         samples=needed,
         seeds=seeds,
     )
@@ -123,12 +121,6 @@ def needed_for_power(difference: float, one_sample_variance: float) -> tuple[int
         samples *= 2
     left = allowed - one_sample_variance / samples
     return samples, tuple(math.ceil(2 * r**2 / left) for r in RUN_DEVIATIONS if r > 0)
-
-
-def _word(z_runs: tuple[float, ...]) -> str:
-    if abs(z_runs[-1]) >= SIGNIFICANT:
-        return "resolved"
-    return "suggestive" if abs(z_runs[0]) >= SIGNIFICANT else "not resolvable"
 
 
 def rate_quantile(score: float, normal: NDArray[np.float64]) -> NDArray[np.float64]:

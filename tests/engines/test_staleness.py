@@ -139,8 +139,8 @@ def test_without_staleness_a_run_is_to_the_byte_a_loop_that_knows_of_no_other_po
 
 
 def test_without_staleness_the_model_itself_samples_and_no_weights_are_kept(traces, base):
-    learner = train.start(traces[0].run, base)
-    assert learner.sampling.advance() is learner.model
+    learner = train.Learner(traces[0].run, base)
+    assert learner.sampling_policy() is learner.model
     assert [state.keys() & {"past"} for state in traces[0].states] == [set()] * len(SAVED)
 
 

@@ -15,6 +15,7 @@ from real.engines.torch import supervised, train
 from real.engines.torch.policy import load_checkpoint, save_checkpoint, token_log_probs
 from real.engines.torch.update import Batch, accumulate_gradient, kl_to_reference
 from real.models.batched_sampler import _draw, sample
+from real.models.checkpoints import CheckpointError
 from real.models.device import prepare_torch
 from real.objectives import OBJECTIVES, make_objective
 from real.tasks.arithmetic import FAMILIES, TrainingPrompts, encode
@@ -253,7 +254,7 @@ def test_a_checkpoint_reloads_with_transformers_alone(policy, tmp_path):
 
 
 def test_a_folder_without_checkpoint_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no Hugging Face checkpoint"):
+    with pytest.raises(CheckpointError, match="holds no Hugging Face checkpoint"):
         load_checkpoint(tmp_path, torch.device("cpu"))
 
 

@@ -14,7 +14,7 @@ from real.commands.command_line import main
 from real.config import ConfigError
 from real.evaluation.evaluate import COLUMNS, evaluate, problems_of
 from real.models.batched_sampler import sample
-from real.models.protocol import sample_seed
+from real.models.chat import sample_seed
 from real.models.transformers_sampler import TransformersSampler
 from real.tasks.arithmetic import held_out_problems
 from real.tasks.datasets import load_problems, prepare
@@ -129,7 +129,7 @@ def test_dropped_responses_leave_a_null_column_and_the_same_grades(sampler, tmp_
 
 def test_grades_are_those_of_the_sampled_text(sampler, tmp_path):
     """A sampler whose answers are known: what is correct, what is missing, and what a lenient format accepts."""
-    from real.models.protocol import Response
+    from real.models.chat import Response
 
     texts = [r"so</think>\boxed{7}", r"so</think>\boxed{8}", r"so \boxed{7}", "so</think>", "", r"\boxed{8}</think>7"]
 

@@ -12,6 +12,7 @@ import yaml
 from real.commands.command_line import main
 from real.commands.exhibits import all_jobs
 from real.config import ConfigError, load, resolve
+from real.engines import run_files
 from real.engines.torch import supervised, train
 from real.engines.torch.supervised import train_base
 from real.engines.verl import train as verl_train
@@ -69,7 +70,7 @@ def interrupt(monkeypatch, code: str) -> None:
     shutil.rmtree(RESULTS / REAL)
     with monkeypatch.context() as patch:
         patch.setattr(train, "collect", interrupted)
-        patch.setattr(train, "code_digest", lambda _: code)
+        patch.setattr(run_files, "code_digest", lambda _: code)
         assert main(TRAIN) == 130
 
 
@@ -270,12 +271,12 @@ def test_a_run_on_verl_is_resumed_likewise(tmp_path, monkeypatch):
 
     for check in ("check_version", "check_platform", "check_base"):
         monkeypatch.setattr(verl_train, check, lambda *_: None)
-    monkeypatch.setattr(verl_train, "content_digest", lambda _: "base")
+    monkeypatch.setattr(run_files, "content_digest", lambda _: "base")
     monkeypatch.setattr(verl_train, "merge_checkpoint", lambda _, target: target.mkdir())
     monkeypatch.setattr(verl_train, "run_verl", run_verl)
     places = tmp_path / "base", tmp_path / "run", work
     with monkeypatch.context() as patch:
-        patch.setattr(verl_train, "code_digest", lambda _: OLD)
+        patch.setattr(run_files, "code_digest", lambda _: OLD)
         with pytest.raises(verl_train.VerlError):
             verl_train.train(one, *places, protected=True)
     with pytest.raises(OtherRunError, match=OLD):
@@ -331,7 +332,7 @@ def test_a_damaged_chunk_of_accepted_code_is_done_again(tmp_path):
     chunks = Chunks(tmp_path, "key", CODE, True, [OLD])
     assert chunks.load("a-0") is None
     chunks.save("a-0", TABLE)
-    assert chunks.load("a-0")[1] == CODE
+    assert set(chunks.load("a-0")["code"]) == {CODE}
     chunks.remove(["a"])
     assert not tmp_path.exists()
 

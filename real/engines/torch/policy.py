@@ -51,11 +51,7 @@ def build_policy(shape: Policy, max_tokens: int, seed: int) -> PreTrainedModel:
 
 
 def token_log_probs(
-    model: PreTrainedModel,
-    prompts: Sequence[Sequence[int]],
-    response: Tensor,
-    mask: Tensor,
-    temperature: float,
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], response: Tensor, mask: Tensor, temperature: float
 ) -> Tensor:
     """Log-probability of every response token under softmax(logits / temperature).
 
@@ -136,11 +132,7 @@ def load_checkpoint(folder: str | Path, device: torch.device) -> PreTrainedModel
     """The model of a checkpoint folder in float32 and evaluation mode; the task has a tokenizer of its own.
 
     Raises:
-        FileNotFoundError: ``folder`` holds no checkpoint.
-        CheckpointError: it is damaged or incomplete, or holds more than data (code, pickles).
+        CheckpointError: there is none, or it is damaged, incomplete, or more than data (code, pickles).
     """
-    path = Path(folder)
-    if not (path / "config.json").exists():
-        raise FileNotFoundError(f"{path}: holds no Hugging Face checkpoint (config.json is missing); train it first")
-    refuse_more_than_data(path)
-    return move(load_model(path, dtype=torch.float32, trust_remote_code=False), device).eval()
+    refuse_more_than_data(Path(folder))
+    return move(load_model(folder, dtype=torch.float32, trust_remote_code=False), device).eval()

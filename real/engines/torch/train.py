@@ -4,20 +4,23 @@ Per outer step: P prompts are drawn, G responses to each are sampled, the grader
 rollouts are cut into mini-batches of whole groups, each of which makes one AdamW update, one epoch.
 
 A saved state holds the model, the optimizer, the position (the last step), what was measured and, where the policy that
-samples is behind (``training.staleness``; stale.py), the weights that are still to sample. Data order and
+samples is behind (``training.staleness``), the weights that are still to sample. Data order and
 sampling need no state: prompts and the numbers that responses are drawn by are functions of (seed, step) alone, through
 generators of their own, and nothing reads a global generator. So a resumed run continues as if it had never stopped.
+
+NaN and infinity raise FloatingPointError in all that a step calls, before the optimizer steps with them; the step makes
+NotFiniteError of it (engines/finite.py).
 
 What was left out of the paper's set-up, and why: the sampler's own log-probs serve as log π_old (both come from one
 model in one precision here, so a second forward pass would change them by 1e-6); no entropy bonus (its coefficient is
 0 in all released scripts).
 """
 
+import copy
 import random
 import time
+from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +32,14 @@ from real.config import TorchRun
 from real.counterfactual import make_any_objective
 from real.engines.alarms import Alarms
 from real.engines.finite import explained, require_finite
-from real.engines.run_files import log_line, metrics_line
+from real.engines.run_files import log_line, made_by, metrics_line
 from real.engines.torch.measure import gradient_samples, step_metrics, write_results
 from real.engines.torch.policy import load_checkpoint, require_sound, save_checkpoint, token_log_probs
-from real.engines.torch.stale import SamplingPolicy
 from real.engines.torch.update import Batch, Gradient, accumulate_gradient, learning_rate_at
 from real.grading import grade_many
 from real.models.batched_sampler import Rollouts, sample
-from real.models.checkpoints import content_digest
 from real.models.device import prepare_torch
 from real.objectives import Objective
-from real.system.code import code_digest
 from real.system.interrupts import Stopped, graceful_stop
 from real.system.work_folder import WorkFolder, open_work_folder
 from real.tasks.arithmetic import TrainingPrompts, answer_of, decode, encode, held_out_problems, text_of
@@ -48,31 +48,44 @@ from real.tasks.arithmetic import TrainingPrompts, answer_of, decode, encode, he
 VALIDATION_CHUNK = 150
 
 
-@dataclass
 class Learner:
-    """What a run trains with; ``reference`` is None where no KL term needs it."""
+    """What a run trains with; ``reference`` is None where no KL term needs it, ``name`` is for messages."""
 
-    run: TorchRun
-    model: PreTrainedModel
-    sampling: SamplingPolicy
-    reference: PreTrainedModel | None
-    optimizer: torch.optim.Optimizer
-    objective: Objective
-    prompts: TrainingPrompts
+    def __init__(self, run: TorchRun, base: Path):
+        """The run before its first step."""
+        self.run, self.name = run, f"{run.method} seed {run.seed}"
+        settings, training, task, device = run.settings, run.training, run.task, prepare_torch(run.device)
+        self.model = load_checkpoint(base, device)
+        self.reference = load_checkpoint(base, device).requires_grad_(False) if settings.kl_coefficient > 0 else None
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=0.0, betas=(0.9, 0.999), weight_decay=training.weight_decay, fused=True
+        )
+        self.objective = make_any_objective(settings.objective, **settings.hyperparameters)
+        self.prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
+        # another instance, so that the optimizer never meets weights that were swapped under it; loaded as the model
+        # was, and left so: torch rounds by where in memory weights begin, and by whether they require gradients
+        self.behind = load_checkpoint(base, device) if training.staleness else self.model
+        # state dicts from before each of the last steps, oldest first
+        self.past: deque[dict[str, Any]] = deque()
 
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return f"{self.run.method} seed {self.run.seed}"
+    def sampling_policy(self) -> PreTrainedModel:
+        """The policy that samples the step that is about to begin; called once per outer step, before its updates.
+
+        With staleness k it has the weights after step t − 1 − k, the first ones before that many steps: where sampling
+        and learning run at the same time (asynchronous RL), rollouts come from a policy that is behind. Here one
+        process does both in turn, so that k outer steps of delay are exactly k, and a run repeats to the byte.
+        """
+        staleness = self.run.training.staleness
+        if staleness:
+            # copied, tied weights once: the optimizer changes the model's own tensors in place
+            self.past.append(copy.deepcopy(self.model.state_dict()))
+            # the first weights stay in front until k steps are done
+            self.behind.load_state_dict(self.past.popleft() if len(self.past) > staleness else self.past[0])
+        return self.behind
 
 
 def train(
-    run: TorchRun,
-    base: Path,
-    output: Path,
-    work_folder: Path,
-    protected: bool = False,
-    accepted: Collection[str] = (),
+    run: TorchRun, base: Path, output: Path, work_folder: Path, protected: bool = False, accepted: Collection[str] = ()
 ) -> list[dict[str, Any]]:
     """Train one (method, seed) from the checkpoint ``base`` into ``output``.
 
@@ -90,15 +103,10 @@ def train(
         NotFiniteError: NaN or infinity; the last saved state is from before it.
         Stopped: it was asked to end, and has saved its last step.
         ConfigError: the configured device is missing.
-        FileNotFoundError: ``base`` holds no checkpoint.
+        CheckpointError: ``base`` holds no checkpoint.
     """
-    learner = start(run, base)
-    made_by = {
-        "config": run.model_dump(mode="json"),
-        "code": code_digest(__name__),
-        "base model": content_digest(base),
-    }
-    with open_work_folder(work_folder, made_by, protected, accepted) as work:
+    learner = Learner(run, base)
+    with open_work_folder(work_folder, made_by(run, base, __name__), protected, accepted) as work:
         saved = work.load()
         earlier = work.goes_on_after(saved["metrics"][-1]["step"] if saved else 0)
         state = first_state(learner, base) if saved is None else resumed(learner, saved)
@@ -110,27 +118,8 @@ def train(
     return earlier
 
 
-def start(run: TorchRun, base: Path) -> Learner:
-    """The run before its first step."""
-    device, task = prepare_torch(run.device), run.task
-    model = load_checkpoint(base, device)
-    reference = load_checkpoint(base, device).requires_grad_(False) if run.settings.kl_coefficient > 0 else None
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=0.0, betas=(0.9, 0.999), weight_decay=run.training.weight_decay, fused=True
-    )
-    objective = make_any_objective(run.settings.objective, **run.settings.hyperparameters)
-    prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
-    behind = load_checkpoint(base, device) if run.training.staleness else model
-    sampling = SamplingPolicy(model, behind, run.training.staleness)
-    return Learner(run, model, sampling, reference, optimizer, objective, prompts)
-
-
 def first_state(learner: Learner, base: Path) -> dict[str, Any]:
-    """What is measured before the first step: the validation of the base model.
-
-    Raises:
-        NotFiniteError: NaN or infinity.
-    """
+    """What is measured before the first step: the validation of the base model."""
     with explained(learner.name, 0, None, f"make the base model ({base}) again: it is damaged"):
         first = metrics_line(step=0, val_pass_at_1=validate(learner.model, learner.run, 0))
     return {"metrics": [first], "timings": [], "samples": [], "mini_batches": 0, "one_sided": 0}
@@ -140,7 +129,7 @@ def resumed(learner: Learner, state: dict[str, Any]) -> dict[str, Any]:
     """What was measured until a saved state, whose weights the learner takes."""
     learner.model.load_state_dict(state.pop("model"))
     learner.optimizer.load_state_dict(state.pop("optimizer"))
-    learner.sampling.resume(state.pop("past", []))
+    learner.past.extend(state.pop("past", []))
     done, steps = state["metrics"][-1]["step"], learner.run.training.steps
     goes_on = f"resumes after step {done} of {steps}"
     if done == steps:
@@ -150,11 +139,7 @@ def resumed(learner: Learner, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> None:
-    """The steps that ``state`` lacks, saved to ``work`` every few steps, at the last one and when asked to end.
-
-    Raises:
-        NotFiniteError, Stopped: see :func:`train`.
-    """
+    """The steps that ``state`` lacks, saved to ``work`` every few steps, at the last one and when asked to end."""
     run, name = learner.run, learner.name
     training = run.training
     done = state["metrics"][-1]["step"]
@@ -173,7 +158,8 @@ def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> No
                 if stop or step % training.checkpoint_every == 0 or step == training.steps:
                     require_sound(learner.model, batch.prompts, batch.response, batch.mask, training.temperature)
                     weights, moments = learner.model.state_dict(), learner.optimizer.state_dict()
-                    work.save({**state, "model": weights, "optimizer": moments, **learner.sampling.saved()})
+                    behind = {"past": list(learner.past)} if learner.past else {}
+                    work.save({**state, "model": weights, "optimizer": moments, **behind})
                     saved = step
                     work.note(metrics=state["metrics"], timings=state["timings"])
             if stop and step < training.steps:
@@ -189,27 +175,20 @@ def train_steps(learner: Learner, state: dict[str, Any], work: WorkFolder) -> No
 
 
 def train_step(learner: Learner, state: dict[str, Any], step: int) -> tuple[Batch, float]:
-    """One outer step, measured into ``state``; its rollouts, and the share of them that the response limit cut.
-
-    Raises:
-        FloatingPointError: NaN or infinity; the optimizer did not step with it.
-    """
+    """One outer step, measured into ``state``; its rollouts, and the share of them that the response limit cut."""
     run, model, objective = learner.run, learner.model, learner.objective
     training = run.training
-    clock = [time.perf_counter()]
-    batch, rollouts = collect(learner.sampling.advance(), learner.reference, learner.prompts, run, step)
-    clock.append(time.perf_counter())
+    began = time.perf_counter()
+    batch, rollouts = collect(learner.sampling_policy(), learner.reference, learner.prompts, run, step)
+    sampled = time.perf_counter()
     seen = update(model, learner.optimizer, objective, batch, run, step)
-    clock.append(time.perf_counter())
+    updated = time.perf_counter()
     line = step_metrics(rollouts, batch, seen, run, step)
     if step % training.validation_every == 0 or step == training.steps:
         line["val_pass_at_1"] = validate(model, run, step)
-    clock.append(time.perf_counter())
-
     state["metrics"].append(line)
-    sampling, updating, validating = (after - before for before, after in pairwise(clock))
-    seconds = {"sample_seconds": sampling, "update_seconds": updating, "validate_seconds": validating}
-    state["timings"].append({"step": step, **seconds})
+    seconds = {"sample_seconds": sampled - began, "update_seconds": updated - sampled}
+    state["timings"].append({"step": step, **seconds, "validate_seconds": time.perf_counter() - updated})
     if step in training.gradient_sample_steps:
         state["samples"] += [gradient_samples(step, run.method, objective, *pair) for pair in seen]
     state["mini_batches"] += len(seen)
@@ -220,11 +199,7 @@ def train_step(learner: Learner, state: dict[str, Any], step: int) -> tuple[Batc
 def collect(
     model: PreTrainedModel, reference: PreTrainedModel | None, prompts: TrainingPrompts, run: TorchRun, step: int
 ) -> tuple[Batch, Rollouts]:
-    """Rollouts of one outer step, graded; rows are grouped by prompt.
-
-    Raises:
-        FloatingPointError: log-probs that are not finite.
-    """
+    """Rollouts of one outer step, graded; rows are grouped by prompt."""
     training = run.training
     texts = prompts.draw(training.prompts, random.Random(f"prompts {run.seed} {step}"))
     generator = _generator(run.seed, step, 0)
@@ -250,11 +225,7 @@ def update(
     run: TorchRun,
     step: int,
 ) -> list[tuple[Batch, Gradient]]:
-    """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw.
-
-    Raises:
-        FloatingPointError: weights or a gradient that are not finite; the optimizer did not step with them.
-    """
+    """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw."""
     training = run.training
     for parameters in optimizer.param_groups:
         parameters["lr"] = learning_rate_at(training, step)
@@ -266,12 +237,7 @@ def update(
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
         gradient = accumulate_gradient(
-            model,
-            mini_batch,
-            objective,
-            run.settings.kl_coefficient,
-            training.temperature,
-            training.micro_batch_rows,
+            model, mini_batch, objective, run.settings.kl_coefficient, training.temperature, training.micro_batch_rows
         )
         gradient.norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip))
         require_finite("gradient's norm", gradient.norm)
@@ -281,11 +247,7 @@ def update(
 
 
 def validate(model: PreTrainedModel, run: TorchRun, step: int) -> float:
-    """pass@1 on the validation problems: mean correctness over problems and samples.
-
-    Raises:
-        FloatingPointError: log-probs that are not finite.
-    """
+    """pass@1 on the validation problems: mean correctness over problems and samples."""
     task, training = run.task, run.training
     held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
     problems = [problem for (_, split), group in held_out.items() if split == "validation" for problem in group]

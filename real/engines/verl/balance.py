@@ -5,13 +5,13 @@ become another loss. Which rank holds a row doesn't matter to them.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions
 
 
-def mini_batches(prompts: Sequence[int], size: int, seed: str) -> list[list[int]]:
+def mini_batches(prompts: Iterable[int], size: int, seed: str) -> list[list[int]]:
     """The numbers of a step's prompts, shuffled and cut into mini-batches of ``size``.
 
     Rollouts arrive shortest first, so that mini-batches in the order of arrival would differ in length.

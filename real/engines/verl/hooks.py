@@ -1,7 +1,7 @@
 """What of verl this engine builds on, and for which version.
 
 Registered, which verl invites: the policy loss ``real_surrogate`` (losses.py), the trainer ``real_sync`` (trainer.py),
-a reward function (reward.py), a task runner handed to ``run_ppo`` (task_runner.py), and ``actor_worker_cls`` of the
+a reward function (reward.py), a task runner handed to ``run_ppo`` (trainer.py), and ``actor_worker_cls`` of the
 worker that holds the model (worker.py).
 
 Overridden, which verl 0.9.1 does not promise to keep (files below its ``verl/``):
@@ -23,8 +23,7 @@ Overridden, which verl 0.9.1 does not promise to keep (files below its ``verl/``
 Any other version is refused: it may have renamed one of these, and would then train something else.
 """
 
-import importlib.metadata
-
+from real.system.code import versions
 from real.system.errors import ExpectedError
 
 VERL_VERSION = "0.9.1"
@@ -36,12 +35,11 @@ class VerlError(ExpectedError):
 
 def check_version() -> None:
     """Raise VerlError unless verl 0.9.1 is installed."""
-    try:
-        found = importlib.metadata.version("verl")
-    except importlib.metadata.PackageNotFoundError:
+    found = versions("verl").get("verl")
+    if found is None:
         raise VerlError(
             "engine 'verl' needs packages that this environment lacks; build theirs with `make gpu-env` and activate it"
-        ) from None
+        )
     if found != VERL_VERSION:
         raise VerlError(
             f"verl {found} is installed, but the engine overrides methods of {VERL_VERSION} "

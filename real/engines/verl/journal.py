@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from real.engines.run_files import metrics_line, samples_frame, samples_table
-from real.system.files import read_json_lines, read_table, write_json_lines, write_table
+from real.system.files import read_json_lines, write_json_lines
 
 # of verl's timers, in seconds; what they hold is said in docs/metrics.md
 TIMERS = {
@@ -38,10 +39,7 @@ def step_line(
         entropy: token mean over all rollouts, in nats.
         verl: the step's metrics by verl's names, with the ``update/`` sums of worker.py averaged over mini-batches.
     """
-    solved: Counter[int] = Counter()
-    size = Counter(group)
-    for name, value in zip(group, label, strict=True):
-        solved[name] += value
+    size, solved = Counter(group), Counter(compress(group, label))
     return metrics_line(
         step=step,
         reward_mean=sum(label) / len(label),
@@ -67,7 +65,7 @@ def validation_score(verl: Mapping[str, Any]) -> float | None:
 
 
 class Journal:
-    """``metrics.jsonl``, ``timings.jsonl`` and gradient samples of a job, in its work folder.
+    """``metrics.jsonl``, ``timings.jsonl`` and ``samples.jsonl``, the gradient samples, of a job in its work folder.
 
     A step's line is on disk before its checkpoint is complete, so that a job that resumes there has it; validation,
     which comes after the checkpoint, is filled in. A resumed job drops the lines of steps that it does again.
@@ -88,21 +86,18 @@ class Journal:
 
     def keep_samples(self, step: int, method: str, rows: Sequence[Sequence[float]]) -> None:
         """Write a step's (score, label, weight) rows."""
-        write_table(self.folder / f"samples-{step}.parquet", samples_frame(step, method, *zip(*rows, strict=True)))
+        score, reward, weight = zip(*rows, strict=True)
+        self.write({"step": step, "method": method, "score": score, "reward": reward, "weight": weight}, "samples")
 
     def rewind(self, step: int) -> None:
         """Drop what belongs to steps after ``step``, the last one whose checkpoint is complete."""
-        for name in ("metrics", "timings"):
+        for name in ("metrics", "timings", "samples"):
             kept = [line for line in self.lines(name) if line["step"] <= step]
             write_json_lines(self.folder / f"{name}.jsonl", kept)
-        for path in self.folder.glob("samples-*.parquet"):
-            if int(path.stem.removeprefix("samples-")) > step:
-                path.unlink()
 
     def samples(self) -> pd.DataFrame:
         """All gradient samples, in the order of their steps."""
-        paths = sorted(self.folder.glob("samples-*.parquet"), key=lambda path: int(path.stem.removeprefix("samples-")))
-        return samples_table(map(read_table, paths))
+        return samples_table(samples_frame(**line) for line in self.lines("samples"))
 
 
 def timings_line(step: int, timers: Mapping[str, float]) -> dict[str, float]:

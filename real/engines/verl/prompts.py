@@ -37,18 +37,12 @@ def write_prompts(run: VerlRun, folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = folder / "train.parquet", folder / "validation.parquet"
     for path, problems in zip(paths, (train, validation), strict=True):
-        # one source for all of a file, so that verl reports one validation figure
-        frame(problems, path.stem).to_parquet(path, index=False)
-    return paths
-
-
-def frame(problems: Sequence[Problem], source: str) -> pd.DataFrame:
-    """One row per problem with verl's columns."""
-    return pd.DataFrame(
-        {
-            "data_source": source,
+        columns = {
+            # one source for all of a file, so that verl reports one validation figure
+            "data_source": path.stem,
             "prompt": [list(problem.prompt) for problem in problems],
             "reward_model": [{"ground_truth": list(p.ground_truths), "style": "rule"} for p in problems],
             "extra_info": [{"index": index, "problem_id": p.problem_id} for index, p in enumerate(problems)],
         }
-    )
+        pd.DataFrame(columns).to_parquet(path, index=False)
+    return paths

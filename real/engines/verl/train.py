@@ -11,59 +11,44 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from real.config import VerlRun, digest
 from real.engines.finite import NotFiniteError
+from real.engines.run_files import made_by
 from real.engines.verl.hooks import VerlError, check_version
 from real.engines.verl.journal import TRACKER, Journal
-from real.models.checkpoints import content_digest, first_line, refuse_more_than_data
-from real.system.code import ROOT, code_digest
+from real.models.checkpoints import first_line, refuse_more_than_data
+from real.system.code import ROOT
 from real.system.files import write_table
 from real.system.work_folder import open_work_folder
 from real.tasks.arithmetic import END_THINK
 
 
 def train(
-    run: VerlRun,
-    base: Path,
-    output: Path,
-    work_folder: Path,
-    protected: bool = False,
-    accepted: Collection[str] = (),
+    run: VerlRun, base: Path, output: Path, work_folder: Path, protected: bool = False, accepted: Collection[str] = ()
 ) -> list[dict[str, Any]]:
     """Train one (method, seed) from the checkpoint ``base`` into ``output``.
 
-    Writes ``metrics.jsonl``, ``timings.jsonl``, ``gradient_samples.parquet`` and, last, ``model/``.
-
-    Args:
-        protected, accepted: of ``work_folder``; see :func:`open_work_folder`.
-
-    Returns:
-        The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.
+    Files, arguments and result are those of :func:`real.engines.torch.train.train`.
 
     Raises:
-        FolderInUseError, OtherRunError: see :func:`open_work_folder`.
-        NotFiniteError: NaN or infinity; the last checkpoint is from before it.
+        FolderInUseError, OtherRunError, NotFiniteError: as there.
         VerlError: another version of verl, or a configuration or checkpoint that it can't run.
         DatasetError: a dataset that is not prepared.
     """
     check_version()
     check_platform(run)
     check_base(base, run.cluster.trust_remote_code)
-    made_by = {
-        "config": run.model_dump(mode="json"),
-        "code": code_digest("real.engines.verl"),
-        "base model": content_digest(base),
-    }
-    with open_work_folder(work_folder, made_by, protected, accepted) as work:
+    with open_work_folder(work_folder, made_by(run, base, "real.engines.verl"), protected, accepted) as work:
         earlier = work.goes_on_after(last_checkpoint(work_folder))
         if is_trained(work_folder, run.training.steps):
             print(f"{run.method} seed {run.seed}: all {run.training.steps} steps were done before", flush=True)
         else:
-            with rendezvous(run):
+            # ranks on several machines need torch's own way to meet
+            with rendezvous() if run.cluster.ray_address is None else nullcontext():
                 run_verl(run, base, work_folder)
         last = work_folder / "checkpoints" / f"global_step_{run.training.steps}" / "actor"
         merge_checkpoint(last, work_folder / "model")
@@ -122,11 +107,11 @@ def run_verl(run: VerlRun, base: Path, work_folder: Path) -> None:
 
     from real.engines.verl.prompts import write_prompts
     from real.engines.verl.settings import compose_config
-    from real.engines.verl.task_runner import TaskRunner
+    from real.engines.verl.trainer import TaskRunner
 
     config = compose_config(run, base, write_prompts(run, work_folder / "prompts"), work_folder)
     try:
-        run_ppo(config, TaskRunner)
+        run_ppo(config, ray.remote(TaskRunner))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, NotFiniteError):
             raise NotFiniteError(str(error.cause)) from None
@@ -193,14 +178,11 @@ def config_environment(run: VerlRun) -> None:
 
 
 @contextmanager
-def rendezvous(run: VerlRun) -> Iterator[None]:
+def rendezvous() -> Iterator[None]:
     """Let the ranks of one machine meet in a file of this user's own: torch's TCPStore binds to every address.
 
-    It has no option to bind elsewhere (torch 2.13), and answers whoever connects. Ranks on several machines need it.
+    It has no option to bind elsewhere (torch 2.13), and answers whoever connects.
     """
-    if run.cluster.ray_address is not None:
-        yield
-        return
     with tempfile.TemporaryDirectory(prefix="real-rendezvous-") as folder:
         os.environ["DIST_INIT_METHOD"] = f"file://{folder}/store"
         try:

@@ -10,6 +10,7 @@ import transfer_queue as tq
 from omegaconf import OmegaConf
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
+from verl.trainer.main_ppo import TaskRunnerV1
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils import tensordict_utils as tu
@@ -89,8 +90,11 @@ class RealTrainer(PPOTrainerSync):
 
         lengths = [tag["seq_len"] for tag in batch.tags]
         seed = f"mini-batches {self.ours.seed} {self.global_steps}"
-        batches = mini_batches(sorted(set(group)), self.ours.training.mini_batch_prompts, seed)
-        ranks = self._ranks()
+        batches = mini_batches(set(group), self.ours.training.mini_batch_prompts, seed)
+        workers = self.actor_rollout_wg
+        if "actor" not in workers._dispatch_info:
+            workers._dispatch_info["actor"] = workers._query_dispatch_info("actor")
+        ranks = max(workers._dispatch_info["actor"]) + 1  # data-parallel size of the policy's workers
         order = order_rows(group, lengths, batches, ranks)
         batch.reorder(order)
         block = len(order) // ranks
@@ -153,12 +157,9 @@ class RealTrainer(PPOTrainerSync):
         for sentence in self.alarms.see({**line, **beside}):
             print(f"{self.name}: {sentence}", flush=True)
 
-    def _ranks(self) -> int:
-        """Data-parallel size of the policy's workers."""
-        workers = self.actor_rollout_wg
-        if "actor" not in workers._dispatch_info:
-            workers._dispatch_info["actor"] = workers._query_dispatch_info("actor")
-        return max(workers._dispatch_info["actor"]) + 1
+
+class TaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
+    """verl's task runner; its process loads it from here, and so has RealTrainer registered."""
 
 
 def check_finite(line: dict[str, Any], run: str, save_every: int) -> None:

@@ -62,7 +62,7 @@ class RealTrainingWorker(TrainingWorker):
             if self.updates > 0 and self._fits_one_micro_batch(data):
                 self.recorder.weigh = self._weights
             else:
-                log_ratio, mask = self._log_ratios(data) if self.updates > 0 else on_policy(data)
+                log_ratio, mask = self._log_ratios(data)
                 data["advantages"] = nested(self._weights(log_ratio, mask, data), data["response_mask"])
         self.updates += 1
         learning_rate = self.engine.optimizer.param_groups[0]["lr"]
@@ -77,14 +77,16 @@ class RealTrainingWorker(TrainingWorker):
         return output
 
     def _log_ratios(self, data: TensorDict) -> tuple[Tensor, Tensor]:
-        """(n, T) log π_θ − log π_old of this rank's rows and their mask, by a pass without gradients."""
+        """(n, T) log π_θ − log π_old of this rank's rows, at first 0, and their mask; by a pass without gradients."""
+        padded = data.select("response_mask", "old_log_probs").to_padded_tensor()
+        mask = padded["response_mask"].float()
+        if self.updates == 0:
+            return torch.zeros_like(mask), mask
         tu.assign_non_tensor(data, calculate_entropy=False)
         output = self.engine.infer_batch(data, loss_function=None)
-        padded = data.select("response_mask", "old_log_probs").to_padded_tensor()
         log_prob = no_padding_2_padding(output["model_output"]["log_probs"], data)
         # verl keeps the mini-batch on the CPU and moves micro-batches to the GPU; bfloat16 can't count past 256 tokens
         log_prob = log_prob.to(padded["old_log_probs"].device, torch.float32)
-        mask = padded["response_mask"].to(log_prob.dtype)
         return (log_prob - padded["old_log_probs"]) * mask, mask
 
     def _weights(self, log_ratio: Tensor, mask: Tensor, data: TensorDict) -> Tensor:
@@ -129,12 +131,6 @@ class RealActorRolloutRefWorker(ActorRolloutRefWorker):
     """verl's worker of policy, sampler and reference, with our training worker for the policy."""
 
     actor_worker_cls = RealTrainingWorker
-
-
-def on_policy(data: TensorDict) -> tuple[Tensor, Tensor]:
-    """Log-ratios (all 0) and mask of rows whose policy is the one that sampled them."""
-    mask = data.select("response_mask").to_padded_tensor()["response_mask"].float()
-    return torch.zeros_like(mask), mask
 
 
 def check_groups(group: list[int], rollouts: int) -> None:
