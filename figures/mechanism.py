@@ -95,12 +95,12 @@ def draw(runs: pd.DataFrame, samples: pd.DataFrame, evidence: str) -> Figure:
 def in_order(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs, those of one rule of positives together, others than counterfactual ones last."""
     place = {rule: number for number, rule in enumerate(WEIGHTS)}
-    counterfactual = runs["objective"] == COUNTERFACTUAL
-    order = {
-        "positives_place": runs["positives"].map(place).where(counterfactual, len(place)),
-        "negatives_place": runs["negatives"].map(place).where(counterfactual, len(place)),
-    }
-    return runs.assign(**order).sort_values(list(order), kind="stable").reset_index(drop=True)
+    counterfactual = (runs["objective"] == COUNTERFACTUAL).to_numpy()
+
+    def places(rules: pd.Series) -> pd.Series:
+        return rules.map(place).where(counterfactual, len(place))
+
+    return runs.sort_values(["positives", "negatives"], key=places, ignore_index=True)
 
 
 def densest(runs: pd.DataFrame) -> pd.DataFrame:
@@ -115,12 +115,9 @@ def densest(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def varied(shown: pd.DataFrame, label: str, other: str) -> pd.DataFrame:
-    """The runs that differ in one label's rule alone, then those with one rule for both where that is a further one.
+    """Of :func:`densest`, the runs that differ in one label's rule alone, then those with one further rule for both.
 
     In the former, the other label's rule is the one that gives most lines.
-
-    Args:
-        shown: the result of :func:`densest`; label, other: ``positives`` and ``negatives``, or the reverse.
     """
     lines = shown.groupby(other, sort=False)[label].nunique()
     alone = shown[shown[other] == lines.idxmax()]
@@ -179,9 +176,8 @@ def draw_densities(figure: SubFigure, shown: pd.DataFrame, samples: pd.DataFrame
         fixed = WEIGHTS[runs[other].iloc[0]]
         axes[0, column].set_title(f"{label}, in runs that weight {other} by {fixed}", fontsize="medium")
         rows = samples[samples["method"].isin(runs["method"]) & (samples["reward"] == LABELS[label])]
-        if rows.empty:
-            continue
-        draw_column(axes[:, column], rows, runs, label, other)
+        if not rows.empty:
+            draw_column(axes[:, column], rows, runs, label, other)
     axes[1, 0].set_ylabel("density of scores")
     axes[2, 0].set_ylabel("density of log₁₀ weights")
 
