@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from real.config import Experiment, TorchRun, TorchScale, Training, VerlArithmeticScale, VerlRun, VerlScale, resolve
+from real.config import Experiment, TorchRun, TorchScale, VerlArithmeticScale, VerlRun, VerlScale, resolve
 from real.planning.costs import (
     Amount,
     Costs,
@@ -28,51 +28,13 @@ from real.planning.costs import (
     stored_parameters,
     total,
 )
-from real.planning.taken import job_taken
+from real.planning.taken import PlannedJob, measured
 from real.records.jobs import BASE, Job, base_jobs, evaluation_job, run_job
 from real.tasks.sources import read_sources
 
 # scales that train: one of the two engines, on published prompts or on the laptop's task
 Trained = TorchScale | VerlScale | VerlArithmeticScale
-SECONDS_PER_HOUR = 3600
 NOTHING = Amount(0, 0)
-
-
-@dataclass(frozen=True)
-class PlannedJob:
-    """One job.
-
-    Attributes:
-        name: what it does.
-        devices: GPUs that it holds (on a CPU: processes).
-        steps: outer steps; None of what doesn't train.
-        steps_done: of a run in progress.
-        tokens: sampled; None where unknown, as the others.
-        seconds: wall.
-        peak: bytes on disk while it runs.
-        kept: bytes that stay.
-        held: bytes on disk now.
-    """
-
-    name: str
-    devices: int
-    steps: int | None = None
-    steps_done: int | None = None
-    tokens: Amount | None = None
-    seconds: Amount | None = None
-    peak: Amount | None = None
-    kept: Amount | None = None
-    held: int = 0
-
-    @property
-    def device_hours(self) -> Amount | None:
-        """Devices times wall hours."""
-        return self.seconds and self.seconds * (self.devices / SECONDS_PER_HOUR)
-
-    @property
-    def finished(self) -> bool:
-        """Whether its results are there."""
-        return self.kept is not None and self.kept.kind == "measured"
 
 
 @dataclass(frozen=True)
@@ -140,14 +102,14 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
     """
     scale, folder = experiment.trained, results or Path(experiment.results)
     known = _known(scale, costs or load_costs())
-    rows = [_measured(_base_row(scale, known, job), folder, job, scale.training) for job in base_jobs(experiment)]
-    evaluated = evaluation_job(experiment, BASE, None)
-    rows.append(_measured(_evaluation_row(scale, known, BASE), folder, evaluated, scale.training))
+    rows = [measured(_base_row(scale, known, job), folder, job, scale.training) for job in base_jobs(experiment)]
+    row, job = _evaluation_row(scale, known, BASE), evaluation_job(experiment, BASE, None)
+    rows.append(measured(row, folder, job, scale.training))
     for method, seed in product(scale.methods, scale.seeds):
         run = resolve(experiment, method, seed)
-        rows.append(_measured(_run_row(scale, known, run), folder, run_job(method, seed), run.training))
-        evaluation, evaluated = f"{method}, seed {seed}", evaluation_job(experiment, method, seed)
-        rows.append(_measured(_evaluation_row(scale, known, evaluation), folder, evaluated, run.training))
+        rows.append(measured(_run_row(scale, known, run), folder, run_job(method, seed), run.training))
+        row, job = _evaluation_row(scale, known, f"{method}, seed {seed}"), evaluation_job(experiment, method, seed)
+        rows.append(measured(row, folder, job, run.training))
     return Plan(experiment, rows, known)
 
 
@@ -218,18 +180,6 @@ def problem_counts(benchmarks: Sequence[str]) -> list[int]:
     """Problems of each of the paper's benchmarks."""
     sources = read_sources()
     return [sources[name].rows or 0 for name in benchmarks]
-
-
-def _measured(row: PlannedJob, results: Path, job: Job, training: Training) -> PlannedJob:
-    """The row with what is known of its job by now in place of estimates."""
-    taken = job_taken(results, job, training)
-    if taken is None:
-        return row
-    row = replace(row, tokens=taken.tokens or row.tokens, seconds=taken.seconds, held=taken.bytes)
-    if taken.steps_done is not None:
-        return replace(row, steps_done=taken.steps_done)
-    size = Amount(taken.bytes, taken.bytes, "measured")
-    return replace(row, peak=size, kept=size)
 
 
 def _spare(rows: Sequence[PlannedJob]) -> Amount:

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from real.config import ArithmeticScale, Experiment
+from real.config import ArithmeticScale, Experiment, resolve
 from real.planning.costs import Amount, evaluation_batches
 from real.planning.plan import problem_counts
 from real.planning.progress import SAVED, Trace, of_chunks, of_steps
@@ -149,8 +149,8 @@ def _finished(results: Path, job: Job, total: int | None, notes: Sequence[str]) 
 def _total(experiment: Experiment, job: Job) -> int | None:
     """Steps of a training, chunks of an evaluation; None of a base model that is only linked."""
     scale = experiment.trained
-    if job.kind == "train":
-        return scale.training.steps
+    if job.method is not None and job.seed is not None and job.kind == "train":
+        return resolve(experiment, job.method, job.seed).training.steps
     if job.kind == "base":
         return sum(phase.steps for phase in scale.base.phases) if isinstance(scale, ArithmeticScale) else None
     names = scale.evaluation.benchmarks

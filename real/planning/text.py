@@ -7,7 +7,8 @@ import pandas as pd
 
 from real.config import VerlRun, VerlScale, resolve
 from real.planning.costs import COSTS_FILE, Amount, Fact, TimeFact, exact_pass_share
-from real.planning.plan import Plan, PlannedJob
+from real.planning.plan import Plan
+from real.planning.taken import PlannedJob
 
 MARKS = {"estimated": "", "extrapolated": " →", "measured": " ✓"}
 UNKNOWN = "–"

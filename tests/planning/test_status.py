@@ -282,6 +282,15 @@ def test_crossed_methods_are_shown_like_others_and_no_engine_is_loaded(tmp_path)
     assert not (tmp_path / "results").exists()
 
 
+def test_a_variant_has_steps_of_its_own(tmp_path, monkeypatch):
+    tiny.enter(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    short = {"method": "real", "training": {"steps": 3}}
+    Path("short.yaml").write_text(yaml.safe_dump({"methods": ["real", "short"], "variants": {"short": short}}))
+    totals = {one.job.name: one.total for one in status(load([*tiny.CONFIG[1:], "short.yaml"]), "train")}
+    assert totals == {"runs/real/seed0": 2, "runs/short/seed0": 3}
+
+
 def test_a_scale_that_trains_nothing_is_refused_in_one_sentence(monkeypatch, capsys):
     monkeypatch.chdir(tiny.ROOT)
     assert main(["status", "--scale", "published"]) == 1
