@@ -39,6 +39,7 @@ class Experiment(Strict):
     @property
     def trained(self) -> Trained:
         """The scale of an experiment that trains; ConfigError where it doesn't."""
+        # isinstance, so that a type checker knows what is left
         if isinstance(self.scale, ReportedScale):
             raise ConfigError(
                 f"{self.files[0]}: the scale '{self.scale.scale}' trains nothing; name one that does, for example "

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from real.config import Experiment, TorchRun, TorchScale, Training, VerlArithmeticScale, VerlRun, VerlScale, resolve
+from real.config import Experiment, TorchTraining, Trained, VerlScale, VerlTraining
 from real.planning.costs import (
     Amount,
     Costs,
@@ -28,51 +28,11 @@ from real.planning.costs import (
     stored_parameters,
     total,
 )
-from real.planning.taken import job_taken
+from real.planning.taken import PlannedJob, measured
 from real.records.jobs import BASE, Job, base_jobs, evaluation_job, run_job
 from real.tasks.sources import read_sources
 
-# scales that train: one of the two engines, on published prompts or on the laptop's task
-Trained = TorchScale | VerlScale | VerlArithmeticScale
-SECONDS_PER_HOUR = 3600
 NOTHING = Amount(0, 0)
-
-
-@dataclass(frozen=True)
-class PlannedJob:
-    """One job.
-
-    Attributes:
-        name: what it does.
-        devices: GPUs that it holds (on a CPU: processes).
-        steps: outer steps; None of what doesn't train.
-        steps_done: of a run in progress.
-        tokens: sampled; None where unknown, as the others.
-        seconds: wall.
-        peak: bytes on disk while it runs.
-        kept: bytes that stay.
-        held: bytes on disk now.
-    """
-
-    name: str
-    devices: int
-    steps: int | None = None
-    steps_done: int | None = None
-    tokens: Amount | None = None
-    seconds: Amount | None = None
-    peak: Amount | None = None
-    kept: Amount | None = None
-    held: int = 0
-
-    @property
-    def device_hours(self) -> Amount | None:
-        """Devices times wall hours."""
-        return self.seconds and self.seconds * (self.devices / SECONDS_PER_HOUR)
-
-    @property
-    def finished(self) -> bool:
-        """Whether its results are there."""
-        return self.kept is not None and self.kept.kind == "measured"
 
 
 @dataclass(frozen=True)
@@ -140,49 +100,50 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
     """
     scale, folder = experiment.trained, results or Path(experiment.results)
     known = _known(scale, costs or load_costs())
-    rows = [_measured(_base_row(scale, known, job), folder, job, scale.training) for job in base_jobs(scale)]
-    evaluated = evaluation_job(scale.evaluated_on, BASE, None)
-    rows.append(_measured(_evaluation_row(scale, known, BASE), folder, evaluated, scale.training))
+    rows = [measured(_base_row(scale, known, job), folder, job, scale.training) for job in base_jobs(scale)]
+    row, job = _evaluation_row(scale, known, BASE), evaluation_job(scale.evaluated_on, BASE, None)
+    rows.append(measured(row, folder, job, scale.training))
     for method, seed in product(experiment.methods, scale.seeds):
-        run = resolve(experiment, method, seed)
-        rows.append(_measured(_run_row(scale, known, run), folder, run_job(method, seed), run.training))
-        evaluation, evaluated = f"{method}, seed {seed}", evaluation_job(scale.evaluated_on, method, seed)
-        rows.append(_measured(_evaluation_row(scale, known, evaluation), folder, evaluated, run.training))
+        whose, training = f"{method}, seed {seed}", experiment.training[method]
+        rows.append(measured(_run_row(scale, known, whose, training), folder, run_job(method, seed), training))
+        row, job = _evaluation_row(scale, known, whose), evaluation_job(scale.evaluated_on, method, seed)
+        rows.append(measured(row, folder, job, training))
     return Plan(experiment, rows, known)
 
 
 def _known(scale: Trained, costs: Costs) -> Known:
-    if not isinstance(scale, VerlScale):
+    model = scale.published_model
+    if model is None:
         return Known(costs, stated=costs.stated.get(scale.scale))
-    facts = facts_of(scale.model, costs)
-    return Known(costs, facts, facts.parameters if facts else stored_parameters(Path(scale.model.name)) or None)
+    facts = facts_of(model, costs)
+    return Known(costs, facts, facts.parameters if facts else stored_parameters(Path(model.name)) or None)
 
 
 def _base_row(scale: Trained, known: Known, job: Job) -> PlannedJob:
     """Trained at the laptop's task; else linked where it is a folder, and downloaded into the hub's cache otherwise."""
     name = "base model" if job.name == BASE else f"base model, seed {job.seed}"
-    if not isinstance(scale, VerlScale):
+    if scale.published_model is None:
         return PlannedJob(name, 1, seconds=known.stated.base.amount if known.stated else None)
     size = None
-    if Path(scale.model.name).is_dir():
+    if Path(scale.published_model.name).is_dir():
         size = NOTHING
     elif known.parameters:
         size = Amount(1, 1) * (known.parameters * known.costs.model_bytes.low)
     return PlannedJob(name, 0, peak=size, kept=size)
 
 
-def _run_row(scale: Trained, known: Known, run: TorchRun | VerlRun) -> PlannedJob:
-    training, costs = run.training, known.costs
-    row = PlannedJob(f"train {run.method}, seed {run.seed}", max(1, scale.gpus), training.steps)
-    if not isinstance(scale, VerlScale) or not isinstance(run, VerlRun):
+def _run_row(scale: Trained, known: Known, whose: str, training: TorchTraining | VerlTraining) -> PlannedJob:
+    costs, row = known.costs, PlannedJob(f"train {whose}", max(1, scale.gpus), training.steps)
+    # isinstance: the facts about published checkpoints are of the verl engine's steps
+    if not isinstance(scale, VerlScale) or not isinstance(training, VerlTraining):
         if known.stated is None:
             return row
         rollouts = training.steps * training.prompts * training.rollouts
         return replace(row, seconds=known.stated.train.amount * (rollouts / known.stated.rollouts))
     tokens = mean_tokens(training.max_response_tokens, costs.response_tokens)
-    row = replace(row, tokens=rollouts_per_step(run.training, costs) * training.steps * tokens)
+    row = replace(row, tokens=rollouts_per_step(training, costs) * training.steps * tokens)
     if known.model:
-        row = replace(row, seconds=_run_seconds(scale, run, known.model, costs))
+        row = replace(row, seconds=_run_seconds(scale, training, known.model, costs))
     if known.parameters:
         merged, state = (fact.amount * known.parameters for fact in (costs.model_bytes, costs.state_bytes))
         states = Amount(scale.cluster.keep_checkpoints, scale.cluster.keep_checkpoints + 1)
@@ -190,10 +151,10 @@ def _run_row(scale: Trained, known: Known, run: TorchRun | VerlRun) -> PlannedJo
     return row
 
 
-def _run_seconds(scale: VerlScale, run: VerlRun, facts: ModelFacts, costs: Costs) -> Amount:
+def _run_seconds(scale: VerlScale, training: VerlTraining, facts: ModelFacts, costs: Costs) -> Amount:
     """Wall seconds of all steps and validations."""
-    training, gpus = run.training, scale.cluster.gpus
-    steps = step_seconds(run.training, gpus, facts, costs) * training.steps
+    gpus = scale.cluster.gpus
+    steps = step_seconds(training, gpus, facts, costs) * training.steps
     # step 0 and the last step are always validated
     validations = 1 + -(-training.steps // training.validation_every)
     responses = validations * problem_counts([scale.data.validation])[0] * training.validation_samples
@@ -202,11 +163,12 @@ def _run_seconds(scale: VerlScale, run: VerlRun, facts: ModelFacts, costs: Costs
 
 def _evaluation_row(scale: Trained, known: Known, whose: str) -> PlannedJob:
     name, evaluation, costs = f"evaluate {whose}", scale.evaluation, known.costs
-    if not isinstance(scale, VerlScale):
+    cluster = scale.verl_cluster
+    if scale.published_model is None or cluster is None:
         return PlannedJob(name, max(1, scale.gpus), seconds=known.stated.evaluate.amount if known.stated else None)
     problems = problem_counts(evaluation.benchmarks)
     responses, batches = sum(problems) * evaluation.samples, evaluation_batches(problems, evaluation)
-    limit, gpus = evaluation.max_response_tokens, scale.cluster.gpus
+    limit, gpus = evaluation.max_response_tokens, cluster.gpus
     tokens = mean_tokens(limit, costs.response_tokens) * responses
     seconds = sampling_seconds(responses, limit, batches, gpus, known.model, costs) if known.model else None
     stored = tokens * costs.response_bytes.amount if evaluation.keep_responses else NOTHING
@@ -218,18 +180,6 @@ def problem_counts(benchmarks: Sequence[str]) -> list[int]:
     """Problems of each of the paper's benchmarks."""
     sources = read_sources()
     return [sources[name].rows or 0 for name in benchmarks]
-
-
-def _measured(row: PlannedJob, results: Path, job: Job, training: Training) -> PlannedJob:
-    """The row with what is known of its job by now in place of estimates."""
-    taken = job_taken(results, job, training)
-    if taken is None:
-        return row
-    row = replace(row, tokens=taken.tokens or row.tokens, seconds=taken.seconds, held=taken.bytes)
-    if taken.steps_done is not None:
-        return replace(row, steps_done=taken.steps_done)
-    size = Amount(taken.bytes, taken.bytes, "measured")
-    return replace(row, peak=size, kept=size)
 
 
 def _spare(rows: Sequence[PlannedJob]) -> Amount:

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from real.config import Experiment, Trained
+from real.config import Experiment
 from real.planning.costs import Amount, evaluation_batches
 from real.planning.plan import problem_counts
 from real.planning.progress import SAVED, Trace, of_chunks, of_steps
@@ -117,7 +117,7 @@ def _progress(experiment: Experiment, job: Job) -> Progress:
 
 def _look(experiment: Experiment, job: Job) -> Progress:
     results = Path(experiment.results)
-    work, total = results / job.work, _total(experiment.trained, job)
+    work, total = results / job.work, _total(experiment, job)
     try:
         pid, notes = holder(work), []
     except DamagedError as error:
@@ -146,10 +146,11 @@ def _finished(results: Path, job: Job, total: int | None, notes: Sequence[str]) 
     return Progress(job, "incomplete" if missing else "done", total, trace, taken=taken)
 
 
-def _total(scale: Trained, job: Job) -> int | None:
+def _total(experiment: Experiment, job: Job) -> int | None:
     """Steps of a training, chunks of an evaluation; None of a base model that is only linked."""
-    if job.kind == "train":
-        return scale.training.steps
+    scale = experiment.trained
+    if job.method in experiment.training and job.kind == "train":
+        return experiment.training[job.method].steps
     if job.kind == "base":
         return sum(phase.steps for phase in scale.own_base.phases) if scale.own_base else None
     names = scale.evaluation.benchmarks

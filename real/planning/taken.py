@@ -8,7 +8,7 @@ taken. A run in progress is extrapolated from its own steps: what is left takes 
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,28 +21,49 @@ from real.records.provenance import RECORD
 from real.system.files import MAKE_AGAIN, DamagedError, read_json, read_json_lines, read_table
 
 PERCENTILES = (10, 90)
+SECONDS_PER_HOUR = 3600
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a job took, or will have taken when its remaining steps are done.
+class PlannedJob:
+    """One job.
 
     Attributes:
+        name: what it does.
+        devices: GPUs that it holds (on a CPU: processes).
+        steps: outer steps; None of what doesn't train.
+        steps_done: of a run in progress.
+        tokens: sampled (measured: not those that dynamic sampling replaced); None where unknown, as the others.
         seconds: wall.
-        tokens: of the rollouts trained on (not of those that dynamic sampling replaced), or of the evaluation.
-        bytes: on disk now.
-        steps_done: of a run in progress; None of a finished job.
+        peak: bytes on disk while it runs.
+        kept: bytes that stay.
+        held: bytes on disk now, of a run in progress.
     """
 
-    seconds: Amount
-    tokens: Amount | None
-    bytes: int
+    name: str
+    devices: int
+    steps: int | None = None
     steps_done: int | None = None
+    tokens: Amount | None = None
+    seconds: Amount | None = None
+    peak: Amount | None = None
+    kept: Amount | None = None
+    held: int = 0
+
+    @property
+    def device_hours(self) -> Amount | None:
+        """Devices times wall hours."""
+        return self.seconds and self.seconds * (self.devices / SECONDS_PER_HOUR)
+
+    @property
+    def finished(self) -> bool:
+        """Whether its results are there."""
+        return self.kept is not None and self.kept.kind == "measured"
 
 
-def job_taken(results: Path, job: Job, training: Training) -> Taken | None:
-    """One job: measured where it is finished, extrapolated where it is a run that has done some steps, else None.
+def measured(row: PlannedJob, results: Path, job: Job, training: Training) -> PlannedJob:
+    """The row with what is known of its job by now: measured where it is finished, extrapolated where a run goes on.
 
     Args:
         training: of a run: its steps, and G rollouts per prompt.
@@ -52,20 +73,20 @@ def job_taken(results: Path, job: Job, training: Training) -> Taken | None:
     """
     folder, work = results / job.name, results / job.work
     if all((results / output).exists() for output in job.outputs):
-        tokens: list[float] | None = None
-        if job.kind == "train":
-            tokens = _step_tokens(folder, training, finished=True)
-        elif job.kind == "evaluate":
-            files = [results / output for output in job.outputs if output.endswith(".parquet")]
-            tokens = [float(read_table(file, columns=["tokens"])["tokens"].sum()) for file in files]
-        counted = None if tokens is None else _exactly(sum(tokens))
-        return Taken(_exactly(seconds_and_steps(folder)[0]), counted, folder_bytes(folder))
+        seconds, size = seconds_and_steps(folder)[0], folder_bytes(folder)
+        tokens = _tokens(results, job, training) or row.tokens
+        return replace(row, seconds=_exactly(seconds), tokens=tokens, peak=_exactly(size), kept=_exactly(size))
     steps = steps_taken(work, finished=False) if job.kind == "train" else []
     if not steps:
-        return None
-    seconds = _extrapolated([seconds for _, seconds in steps], training.steps)
-    tokens = _step_tokens(work, training, finished=False)
-    return Taken(seconds, _extrapolated(tokens, training.steps) if tokens else None, folder_bytes(work), steps[-1][0])
+        return row
+    of_steps = _step_tokens(work, training, finished=False)
+    return replace(
+        row,
+        steps_done=steps[-1][0],
+        seconds=_extrapolated([seconds for _, seconds in steps], training.steps),
+        tokens=_extrapolated(of_steps, training.steps) if of_steps else row.tokens,
+        held=folder_bytes(work),
+    )
 
 
 def seconds_and_steps(folder: Path) -> tuple[float, int | None]:
@@ -109,6 +130,15 @@ def folder_bytes(folder: Path) -> int:
             with suppress(FileNotFoundError):
                 count += Path(place, name).stat().st_size
     return count
+
+
+def _tokens(results: Path, job: Job, training: Training) -> Amount | None:
+    """Of a finished job; None of a base model."""
+    if job.kind == "train":
+        return _exactly(sum(_step_tokens(results / job.name, training, finished=True)))
+    files = [results / output for output in job.outputs if output.endswith(".parquet")]
+    counts = [float(read_table(file, columns=["tokens"])["tokens"].sum()) for file in files]
+    return _exactly(sum(counts)) if job.kind == "evaluate" else None
 
 
 def _step_tokens(folder: Path, training: Training, finished: bool) -> list[float]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from real.commands.command_line import main
+from real.config import load
 from real.engines.verl.journal import TRACKER, Journal
 from real.evaluation.chunks import SUFFIX
 from real.planning.status import Progress, outlook, status, status_report
@@ -253,6 +255,15 @@ def test_crossed_methods_are_shown_like_others_and_no_engine_is_loaded(workplace
     ]
     assert "\x1b" not in done.stdout
     assert not Path("results").exists()
+
+
+def test_a_variant_has_steps_of_its_own(tmp_path, monkeypatch):
+    tiny.enter(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    short = {"method": "real", "training": {"steps": 3}}
+    Path("short.yaml").write_text(yaml.safe_dump({"methods": ["real", "short"], "variants": {"short": short}}))
+    totals = {one.job.name: one.total for one in status(load([*tiny.CONFIG[1:], "short.yaml"]), "train")}
+    assert totals == {"runs/real/seed0": 2, "runs/short/seed0": 3}
 
 
 def test_a_scale_that_trains_nothing_is_refused_in_one_sentence(monkeypatch, capsys):

@@ -79,7 +79,9 @@ def test_the_plan_holds_what_is_known_and_says_what_is_not_why_and_what_to_do(pr
         assert row.seconds is row.device_hours is None
         assert row.kept == (of_known.kept if row.name.startswith("evaluate ") else None)
     assert planned.bytes_needed is None
-    assert [line for line in printed.splitlines() if "estimate" in line][1] == f"–: {UNKNOWN}; no total counts them"
+    sentence = f"–: {UNKNOWN}; no total counts them"
+    assert [line for line in printed.splitlines() if "can't be estimated" in line] == [sentence]
+    assert sentence in (ROOT / "docs" / "planning.md").read_text()
     assert "Not counted" not in printed, "which is about time"
 
 

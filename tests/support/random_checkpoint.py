@@ -1,5 +1,6 @@
 """A checkpoint of a random model with a chat template, problems for it, and evaluations of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -22,12 +23,13 @@ def with_settings(**changes):
     return SETTINGS.model_copy(update=changes)
 
 
-def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """A token per byte and five special ones, without padding token; the template opens the thinking."""
+def byte_tokenizer(special: Sequence[str] = SPECIAL) -> PreTrainedTokenizerFast:
+    """A token per byte and five more, ``special`` being special; no padding token; the template opens the thinking."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     core = Tokenizer(models.BPE({token: i for i, token in enumerate(alphabet)}, merges=[]))
     core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    core.add_special_tokens(list(SPECIAL))
+    core.add_special_tokens(list(special))
+    core.add_tokens(list(SPECIAL[len(special) :]))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>")
     tokenizer.chat_template = (
         "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}<|turn|>{% endfor %}"
@@ -36,11 +38,11 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def write_checkpoint(folder: Path, seed: int) -> Path:
-    """A random Qwen2 whose responses end early, and often close their thinking."""
+def write_checkpoint(folder: Path, seed: int, width: int = 16, special: Sequence[str] = SPECIAL) -> Path:
+    """A random Qwen2 of two heads whose responses end early, and often close their thinking."""
     torch.manual_seed(seed)
-    tokenizer = byte_tokenizer()
-    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tokenizer = byte_tokenizer(special)
+    shape = {"hidden_size": width, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = Qwen2Config(
         vocab_size=len(tokenizer), num_key_value_heads=1, max_position_embeddings=CONTEXT, eos_token_id=257, **shape
     )

@@ -84,16 +84,20 @@ def _session(process: psutil.Process) -> int | None:
         return None
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory) -> Project:
-    """The project with the base model of verl_smoke.yaml."""
-    folder = tmp_path_factory.mktemp("project")
+def copied(folder: Path) -> Project:
+    """The project in a folder, without results, data or settings of this machine."""
     ignored = shutil.ignore_patterns("__pycache__", "raw", "prepared")
     for name in ("real", "figures", "workflow", "paper_configs", "tests", "datasets"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copyfile(ROOT / "Snakefile", folder / "Snakefile")
     (folder / "profiles").symlink_to("workflow/profiles")
     (folder / "paper_configs" / "local.yaml").unlink(missing_ok=True)
-    copy = Project(folder)
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    """The project with the base model of verl_smoke.yaml."""
+    copy = copied(tmp_path_factory.mktemp("project"))
     copy.run("-m", "snakemake", "base", "--cores", "2", "--configfile", "paper_configs/verl_smoke.yaml")
     return copy
