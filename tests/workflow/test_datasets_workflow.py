@@ -1,9 +1,11 @@
 """The targets `datasets` and `contamination` through the real DAG, with small files on a local server."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
-from tests.support.checkout import PUBLISHED, copy_checkout, planned, snakemake
+from tests.support.checkout import PUBLISHED, copy_checkout, counts, dry_runs, planned, snakemake
 from tests.support.data_server import Served, data_server, entry, raw_file
 
 TARGETS = ("datasets", "contamination")
@@ -32,44 +34,72 @@ def network(tmp_path_factory):
         yield server, folder, sources
 
 
-@pytest.fixture
-def without_mirror(monkeypatch):
-    monkeypatch.delenv("REAL_DATASETS_MIRROR", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+@pytest.fixture(scope="module")
+def fetched(network, tmp_path_factory):
+    """A checkout in which what can be fetched was, and what Snakemake said about it."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("fetched") / "project")
+    write_sources(checkout, network[2])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("REAL_DATASETS_MIRROR", raising=False)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        yield checkout, snakemake(checkout, *TARGETS, "--cores", "2", "--keep-going")
+
+
+def write_sources(checkout: Path, sources: dict[str, dict]) -> None:
+    (checkout / "datasets" / "sources.yaml").write_text(yaml.safe_dump(sources))
 
 
 @pytest.mark.slow
-def test_what_can_be_fetched_is_made_and_what_cannot_is_named(network, without_mirror, tmp_path):
-    server, folder, sources = network
-    checkout = copy_checkout(tmp_path / "project")
-    (checkout / "datasets" / "sources.yaml").write_text(yaml.safe_dump(sources))
-
-    done = snakemake(checkout, *TARGETS, "--cores", "2", "--keep-going")
+def test_what_can_be_fetched_is_made_and_what_cannot_is_named(network, fetched):
+    address, (checkout, done) = network[0].address, fetched
     assert done.returncode != 0
-    sentence = f"datasets/raw/dapo_math_17k.parquet: could not be fetched, tried {server.address}/dapo_math_17k (HTTP s"
+    sentence = f"datasets/raw/dapo_math_17k.parquet: could not be fetched, tried {address}/dapo_math_17k (HTTP s"
     assert done.stdout.count(sentence) == 1
     assert "Traceback" not in done.stdout
     made = {path.name for path in (checkout / "datasets" / "prepared").iterdir()}
     assert made == {"amc.parquet", "minerva.parquet", "deepscaler.parquet"}
     assert "amc,deepscaler,equal,1,2,amc-0" in (checkout / REPORT).read_text()
 
-    # what is there asks nothing of the network, at any scale, and forced too
+
+@pytest.mark.slow
+def test_what_is_there_asks_nothing_of_the_network_at_any_scale_and_forced_too(network, fetched):
+    server, checkout = network[0], fetched[0]
     requests = server.requests.total()
-    assert planned(checkout, REPORT) == planned(checkout, REPORT, *PUBLISHED) == {}
-    assert planned(checkout, "gradient_magnitude") == {"gradient_magnitude": 1}
+    runs = dry_runs(checkout, [REPORT], [REPORT, *PUBLISHED], ["gradient_magnitude"])
+    assert list(map(counts, runs)) == [{}, {}, {"gradient_magnitude": 1}]
     (checkout / "datasets" / "prepared" / "amc.parquet").unlink()
     assert snakemake(checkout, "--cores", "1", "-R", "download_dataset", "--", REPORT).returncode == 0
     assert server.requests.total() == requests
 
-    # a mirror in local.yaml brings what is missing and reruns nothing else
-    (checkout / "paper_configs" / "local.yaml").write_text(yaml.safe_dump({"datasets": {"mirror": str(folder)}}))
-    expected = {"download_dataset": 1, "prepare_dataset": 1, "contamination_report": 1}
-    assert planned(checkout, *TARGETS) == {**expected, "datasets": 1, "contamination": 1}
+
+@pytest.mark.slow
+def test_the_sources_facts_rerun_what_depends_on_them_and_their_urls_nothing(network, fetched):
+    checkout, target = fetched[0], "datasets/prepared/minerva.parquet"
+    moved = {name: {**known, "urls": ["http://elsewhere"], "label": "Other"} for name, known in network[2].items()}
+    for changes, jobs in (
+        ({}, {}),
+        ({"unanswered": "drop"}, {"prepare_dataset": 1}),
+        ({"sha256": "0" * 64}, {"download_dataset": 1, "prepare_dataset": 1}),
+    ):
+        write_sources(checkout, {**moved, "minerva": {**moved["minerva"], **changes}})
+        assert planned(checkout, target) == jobs, changes
+    write_sources(checkout, {**moved, "minerva": {**moved["minerva"], "sah256": "0" * 64}})
+    done = snakemake(checkout, "--dry-run", target)
+    assert "datasets/sources.yaml: minerva.sah256 is not a known key; did you mean 'sha256'?" in done.stdout
+    assert "Traceback" not in done.stdout
+    write_sources(checkout, network[2])
+
+
+@pytest.mark.slow
+def test_a_mirror_brings_what_is_missing_and_what_is_altered_is_refused_until_deleted(network, fetched):
+    checkout = fetched[0]
+    (checkout / "paper_configs" / "local.yaml").write_text(yaml.safe_dump({"datasets": {"mirror": str(network[1])}}))
     done = snakemake(checkout, *TARGETS, "--cores", "2")
     assert done.returncode == 0, done.stdout
+    missing = {"download_dataset": 1, "prepare_dataset": 1, "contamination_report": 1}
+    assert counts(done.stdout) == {**missing, "datasets": 1, "contamination": 1}
     assert planned(checkout, *TARGETS) == {}
 
-    # an altered file stops what reads it, and deleting it heals
     raw = checkout / "datasets" / "raw" / "minerva.parquet"
     raw.write_bytes(raw.read_bytes()[:-1])
     done = snakemake(checkout, "datasets", "--cores", "1")
@@ -78,26 +108,3 @@ def test_what_can_be_fetched_is_made_and_what_cannot_is_named(network, without_m
     assert "delete the file and run the same command again" in done.stdout
     raw.unlink()
     assert snakemake(checkout, "datasets", "--cores", "1").returncode == 0
-
-
-@pytest.mark.slow
-def test_the_sources_facts_rerun_what_depends_on_them_and_their_urls_nothing(network, without_mirror, tmp_path):
-    sources = network[2]
-    checkout = copy_checkout(tmp_path / "project")
-    stated = checkout / "datasets" / "sources.yaml"
-    stated.write_text(yaml.safe_dump(sources))
-    target = "datasets/prepared/minerva.parquet"
-    assert snakemake(checkout, "--cores", "1", target).returncode == 0
-    sources = {name: {**known, "urls": ["http://elsewhere"], "label": "Other"} for name, known in sources.items()}
-    stated.write_text(yaml.safe_dump(sources))
-    assert planned(checkout, target) == {}
-    stated.write_text(yaml.safe_dump({**sources, "minerva": {**sources["minerva"], "unanswered": "drop"}}))
-    assert planned(checkout, target) == {"prepare_dataset": 1}
-    sources["minerva"]["sha256"] = "0" * 64
-    stated.write_text(yaml.safe_dump(sources))
-    assert planned(checkout, target) == {"download_dataset": 1, "prepare_dataset": 1}
-    sources["minerva"]["sah256"] = "0" * 64
-    stated.write_text(yaml.safe_dump(sources))
-    done = snakemake(checkout, "--dry-run", target)
-    assert "datasets/sources.yaml: minerva.sah256 is not a known key; did you mean 'sha256'?" in done.stdout
-    assert "Traceback" not in done.stdout

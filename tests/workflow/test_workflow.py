@@ -5,17 +5,26 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.support import tiny_scale as tiny
-from tests.support.checkout import PUBLISHED, copy_checkout, planned, shown_by_default, snakemake
+from tests.support.checkout import (
+    PUBLISHED,
+    copy_checkout,
+    counts,
+    dry_runs,
+    planned,
+    shown_by_default,
+    snakemake,
+    snakemakes,
+)
 
 # differ from run to run by nature: clocks, machine load, and logs that print neither
 UNSTABLE = ("timings.jsonl", "provenance.json", "report.html", ".snakemake_timestamp")
-SMOKE = ("--configfile", "paper_configs/smoke.yaml")
+SMOKE, RESULTS = ("--configfile", "paper_configs/smoke.yaml"), "results/smoke"
 PAPER_FIGURES = ("training_dynamics", "gradient_magnitude")
 SWEEP = ("--configfile", "paper_configs/laptop.yaml", "paper_configs/variants/learning_rate_sweep.yaml")
 
@@ -25,17 +34,29 @@ def checkout(tmp_path_factory):
     return copy_checkout(tmp_path_factory.mktemp("fresh") / "project")
 
 
+# targets and configuration -> the rules of their jobs
+TARGETS = {
+    ("gradient_magnitude",): {"gradient_magnitude"},
+    ("benchmarks", *PUBLISHED): {"benchmarks"},
+    ("claims", *PUBLISHED): {"claims"},
+    # names of earlier versions
+    ("benchmark_tables", *PUBLISHED): {"benchmarks", "benchmark_tables"},
+    ("learning_rate_figure", *SWEEP): {"base", "train", "learning_rate_sweep", "learning_rate_figure"},
+    ("report", *PUBLISHED): {"report", "claims", "benchmarks", "training_curves", *PAPER_FIGURES},
+    ("training_dynamics", *PUBLISHED): {"training_curves", "training_dynamics"},
+    ("learning_rate_sweep", *SWEEP): {"base", "train", "learning_rate_sweep"},
+}
+
+
 @pytest.mark.slow
-def test_the_default_target_is_the_laptop_scale(checkout):
+def test_targets_run_what_they_need_and_the_default_is_the_laptop_scale(checkout):
+    laptop, published, *named = map(counts, dry_runs(checkout, [], PUBLISHED, *TARGETS))
     trained = {"base": 1, "train": 18, "evaluate_base": 1, "evaluate": 18}
-    assert planned(checkout) == {"all": 1, **trained, **shown_by_default("laptop"), "manifest": 1}
-    assert shown_by_default("laptop").keys() >= {"benchmarks", "differences", "claims", "gradient_measured", "report"}
-
-
-@pytest.mark.slow
-def test_the_published_scale_trains_nothing(checkout):
-    assert planned(checkout, *PUBLISHED) == {"all": 1, **shown_by_default("published"), "manifest": 1}
-    assert shown_by_default("published").keys() >= {"benchmarks", "claims", *PAPER_FIGURES, "report"}
+    assert laptop == {"all": 1, **trained, **shown_by_default("laptop"), "manifest": 1}
+    assert laptop.keys() >= {"benchmarks", "differences", "claims", "gradient_measured", "report"}
+    assert published == {"all": 1, **shown_by_default("published"), "manifest": 1}
+    assert published.keys() >= {"benchmarks", "claims", *PAPER_FIGURES, "report"}
+    assert dict(zip(TARGETS, map(set, named), strict=True)) == TARGETS
 
 
 @pytest.mark.slow
@@ -45,30 +66,19 @@ def test_the_default_profile_is_loaded(checkout):
     assert "profiles/default" in done.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("target", "configuration", "rules"),
-    [
-        ("gradient_magnitude", (), {"gradient_magnitude"}),
-        ("benchmarks", PUBLISHED, {"benchmarks"}),
-        ("claims", PUBLISHED, {"claims"}),
-        # names of earlier versions
-        ("benchmark_tables", PUBLISHED, {"benchmarks", "benchmark_tables"}),
-        ("learning_rate_figure", SWEEP, {"base", "train", "learning_rate_sweep", "learning_rate_figure"}),
-        ("report", PUBLISHED, {"report", "claims", "benchmarks", "training_curves", *PAPER_FIGURES}),
-        ("training_dynamics", PUBLISHED, {"training_curves", "training_dynamics"}),
-        ("learning_rate_sweep", SWEEP, {"base", "train", "learning_rate_sweep"}),
-    ],
-)
-def test_named_targets_run_what_they_need(checkout, target, configuration, rules):
-    assert set(planned(checkout, target, *configuration)) == rules
+REFUSED = [
+    (["differences", *PUBLISHED], "differences: the scale 'published' trains nothing; name one that does"),
+    ([*SMOKE, "--config", "protected=True"], "write an overlay file"),
+    (["learning_rate_sweep"], "paper_configs/variants/learning_rate_sweep.yaml"),
+]
 
 
 @pytest.mark.slow
-def test_what_a_scale_lacks_is_said_with_what_to_do(checkout):
-    done = snakemake(checkout, "differences", "--dry-run", *PUBLISHED)
-    assert done.returncode != 0
-    assert "differences: the scale 'published' trains nothing; name one that does" in done.stdout
+def test_what_a_scale_lacks_and_an_override_are_refused_with_the_remedy(checkout):
+    runs = snakemakes(checkout, [["--dry-run", *arguments] for arguments, _ in REFUSED])
+    for (arguments, sentence), (code, printed) in zip(REFUSED, runs, strict=True):
+        assert code != 0, arguments
+        assert sentence in printed
 
 
 @pytest.mark.slow
@@ -91,74 +101,17 @@ def test_jobs_run_by_the_interpreter_of_snakemake_and_paths_of_config_files_are_
     shutil.rmtree(checkout / "results/published")
 
 
-@pytest.mark.slow
-def test_a_scale_reads_no_other_scales_file(checkout):
-    """smoke.yaml without one key is an error, although laptop.yaml, the default, has it."""
-    content = yaml.safe_load((checkout / "paper_configs" / "smoke.yaml").read_text())
-    del content["seeds"]
-    (checkout / "paper_configs" / "incomplete.yaml").write_text(yaml.safe_dump(content))
-    done = snakemake(checkout, "--dry-run", "--configfile", "paper_configs/incomplete.yaml")
-    assert done.returncode != 0
-    assert "paper_configs/incomplete.yaml: seeds is missing; every scale file states every key" in done.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("keys", "value", "sentence"),
-    [
-        (("training", "lerning_rate"), 1.0, "training.lerning_rate is not a known key; did you mean 'learning_rate'?"),
-        (("methods",), ["reall"], "methods: unknown method 'reall'; choose from"),
-        (("training", "steps"), "70", "training.steps is the text '70', not a number"),
-        (("training", "learning_rate"), "2e-6", "training.learning_rate is the text '2e-6', not a number"),
-    ],
-)
-def test_a_mistake_stops_before_any_job(checkout, keys, value, sentence):
-    content = yaml.safe_load((checkout / "paper_configs" / "smoke.yaml").read_text())
-    section = content
-    for key in keys[:-1]:
-        section = section[key]
-    section[keys[-1]] = value
-    (checkout / "paper_configs" / "wrong.yaml").write_text(yaml.safe_dump(content))
-    done = snakemake(checkout, "--cores", "1", "--configfile", "paper_configs/wrong.yaml")
-    assert done.returncode != 0
-    assert f"paper_configs/wrong.yaml: {sentence}" in done.stdout
-    assert "Traceback" not in done.stdout
-    assert not list((checkout / "results").iterdir())
-
-
-@pytest.mark.slow
-def test_config_overrides_and_a_missing_overlay_are_refused_with_the_remedy(checkout):
-    done = snakemake(checkout, "--dry-run", *SMOKE, "--config", "protected=True")
-    assert done.returncode != 0
-    assert "write an overlay file" in done.stdout
-    done = snakemake(checkout, "--dry-run", "learning_rate_sweep")
-    assert done.returncode != 0
-    assert "paper_configs/variants/learning_rate_sweep.yaml" in done.stdout
-
-
-# the smoke scale with fewer seeds, prompts and benchmarks: `make test` runs the whole of it after the tests
-SMALL = (*SMOKE, tiny.OVERLAY)
-METHODS = ("real", "grpo", "dapo", "gspo", "real_bce", "real_product")
-
-
-def copy_small(folder: Path) -> Path:
-    """A checkout with the smaller scale's overlay."""
-    checkout = copy_checkout(folder)
-    tiny.write_overlay(checkout, METHODS)
-    return checkout
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A checkout in which the smaller scale has run on two cores."""
-    checkout = copy_small(tmp_path_factory.mktemp("first") / "project")
-    done = snakemake(checkout, "--cores", "2", *SMALL)
+    """A checkout in which the smoke scale has run on two cores, by the command that a user gives."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("first") / "project")
+    done = snakemake(checkout, "--cores", "2", *SMOKE)
     assert done.returncode == 0, done.stdout
     return checkout
 
 
 def results(checkout: Path) -> dict[str, bytes]:
-    folder = checkout / tiny.RESULTS
+    folder = checkout / RESULTS
     found = {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -166,7 +119,8 @@ def results(checkout: Path) -> dict[str, bytes]:
         and path.name not in UNSTABLE
         and path.relative_to(folder).parts[0] not in ("benchmarks", "logs")
     }
-    return {**found, "manifest.json": stable_manifest(found["manifest.json"])}
+    manifest = found.get("manifest.json")
+    return {**found, "manifest.json": stable_manifest(manifest)} if manifest else found
 
 
 def stable_manifest(content: bytes) -> bytes:
@@ -177,14 +131,32 @@ def stable_manifest(content: bytes) -> bytes:
 
 
 @pytest.mark.slow
-def test_two_runs_on_one_and_two_cores_write_the_same_bytes(finished, tmp_path):
-    again = copy_small(tmp_path / "project")
-    done = snakemake(again, "--cores", "1", *SMALL)
+def test_a_base_model_runs_and_evaluations_have_the_same_bytes_when_made_on_one_core(finished, tmp_path):
+    again = copy_checkout(tmp_path / "project")
+    made = ("base/", *(f"{kind}/{method}/seed0/" for kind in ("runs", "evaluations") for method in ("real", "grpo")))
+    evaluations = [f"{RESULTS}/{folder}evaluation.json" for folder in made if folder.startswith("evaluations")]
+    done = snakemake(again, *evaluations, "--cores", "1", *SMOKE)
     assert done.returncode == 0, done.stdout
-    first, second = results(finished), results(again)
-    assert len(first) > 50
-    assert first.keys() == second.keys()
-    assert [name for name in first if first[name] != second[name]] == []
+    first, second = (
+        {name: content for name, content in results(checkout).items() if name.startswith(made)}
+        for checkout in (finished, again)
+    )
+    assert len(first) > 20
+    assert different(first, second) == []
+
+
+@pytest.mark.slow
+def test_tables_figures_and_pages_have_the_same_bytes_when_made_again_on_one_core(finished):
+    before = results(finished)
+    done = snakemake(finished, "--forcerun", *shown_by_default("smoke"), "--cores", "1", *SMOKE)
+    assert done.returncode == 0, done.stdout
+    assert len(before) > 50
+    assert different(before, results(finished)) == []
+
+
+def different(first: dict[str, bytes], second: dict[str, bytes]) -> list[str]:
+    """Names of files that one of two folders alone has, or that have other bytes."""
+    return sorted(name for name in first | second if first.get(name) != second.get(name))
 
 
 @pytest.mark.slow
@@ -210,24 +182,24 @@ def test_a_finished_scale_has_every_declared_file_and_nothing_left_to_do(finishe
     ):
         assert found[name], name
     assert not [name for name in found if name.startswith("work/") and not name.endswith(".lock")]
-    assert planned(finished, *SMALL) == {}
+    assert planned(finished, *SMOKE) == {}
 
 
 @pytest.mark.slow
 def test_a_finished_scale_verifies_and_what_the_rules_declare_is_what_the_manifest_lists(finished):
     """An output that a rule declares and the manifest doesn't know would be unlisted, the reverse missing."""
-    command = [sys.executable, "-m", "real", "verify", *tiny.CONFIG]
+    command = [sys.executable, "-m", "real", "verify", "--scale", "smoke"]
     done = subprocess.run(command, cwd=finished, text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")
-    listed = json.loads((finished / tiny.RESULTS / "manifest.json").read_text())["files"]
-    assert f"{tiny.RESULTS}: {len(listed)} files" in done.stdout
+    listed = json.loads((finished / RESULTS / "manifest.json").read_text())["files"]
+    assert f"{RESULTS}: {len(listed)} files" in done.stdout
     assert len(listed) > 60
     assert set(found_files(finished)) == set(listed)
 
 
 def found_files(checkout: Path) -> list[str]:
     """What a finished scale holds besides the manifest, notes and locks of jobs."""
-    folder = checkout / tiny.RESULTS
+    folder = checkout / RESULTS
     paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     notes = ("benchmarks", "logs", "work", "manifest.json")
     return [str(path) for path in paths if path.parts[0] not in notes and path.name != ".snakemake_timestamp"]
@@ -242,13 +214,11 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("module", "rules"),
+    ("modules", "rules"),
     [
         ("real/objectives.py", {*TRAINED, "gradient_magnitude"}),
         ("real/exact.py", {*TRAINED, "gradient_magnitude"}),
-        ("real/config/schema.py", set()),
-        ("real/system/files.py", set()),
-        ("real/engines/verl/worker.py", set()),
+        ("real/config/schema.py real/system/files.py real/engines/verl/worker.py", set()),
         ("real/engines/torch/update.py", TRAINED),
         ("real/engines/torch/supervised.py", {"base", "evaluate_base", *TRAINED}),
         ("real/evaluation/evaluate.py", {"evaluate", "evaluate_base", *TABLES - {"training_curves"}}),
@@ -256,26 +226,51 @@ TRAINED = {"train", "evaluate", *TABLES, "training_dynamics", "gradient_measured
         ("real/statistics/intervals.py", {*TABLES, "training_dynamics"}),
         ("figures/style.py", FIGURES),
         ("figures/training_dynamics.py", {"training_dynamics"}),
-        ("real/evidence/report/facts.py", set()),
+        ("real/evidence/report/facts.py", {"report"}),
     ],
 )
-def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished, module, rules):
-    path = finished / module
-    before, times = path.read_text(), path.stat()
+def test_an_edited_module_reruns_what_depends_on_it_and_nothing_else(finished, modules, rules):
+    with changed(lambda text: f"{text}\nEDITED = True\n", *(finished / module for module in modules.split())):
+        asked = {"all", *rules, "report", "manifest"} if rules else set()
+        assert set(planned(finished, *SMOKE)) == asked
+
+
+@pytest.mark.slow
+def test_comments_rerun_nothing(finished):
+    code = [*finished.glob("real/**/*.py"), *finished.glob("figures/*.py")]
+    with changed(lambda text: f"{text}\n# a comment\n", *code):
+        assert planned(finished, *SMOKE) == {}
+
+
+@pytest.mark.slow
+def test_a_changed_value_and_a_newer_base_model_retrain(finished):
+    """At a scale that isn't protected; test_paper_scale_workflow.py has the others."""
+    with changed(lambda text: text.replace("gradient_clip: 1.0", "gradient_clip: 2.0"), finished / SMOKE[1]):
+        jobs = planned(finished, *SMOKE)
+    assert (jobs["train"], jobs["evaluate"]) == (12, 12)
+    assert "base" not in jobs
+    assert planned(finished, *SMOKE) == {}, "what was changed back"
+    with changed(str, finished / RESULTS / "base" / "model" / ".snakemake_timestamp"):
+        assert planned(finished, *SMOKE)["train"] == 12
+
+
+@contextmanager
+def changed(change: Callable[[str], str], *paths: Path) -> Iterator[None]:
+    """Files written anew after a change of their text, and then put back with their times."""
+    before = {path: (path.read_text(), path.stat()) for path in paths}
     try:
-        path.write_text(before + "\n# a comment changes nothing\n")
-        assert planned(finished, *SMALL) == {}
-        path.write_text(before + "\nEDITED = True\n")
-        asked = {*rules, "report", "manifest"} if rules or "report" in module else set()
-        assert set(planned(finished, *SMALL)) - {"all"} == asked
+        for path, (text, _) in before.items():
+            path.write_text(change(text))
+        yield
     finally:
-        path.write_text(before)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        for path, (text, status) in before.items():
+            path.write_text(text)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @pytest.mark.slow
 def test_redrawing_a_figure_retrains_nothing(finished):
-    assert planned(finished, "--forcerun", "training_dynamics", *SMALL) == {
+    assert planned(finished, "--forcerun", "training_dynamics", *SMOKE) == {
         "all": 1,
         "training_dynamics": 1,
         "report": 1,
@@ -289,18 +284,18 @@ def test_the_report_is_made_again_for_what_another_target_made_and_makes_none_of
     table.parent.mkdir()
     try:
         table.write_text("{}")
-        assert planned(finished, *SMALL) == {"all": 1, "report": 1, "manifest": 1}
+        assert planned(finished, *SMOKE) == {"all": 1, "report": 1, "manifest": 1}
     finally:
         shutil.rmtree(table.parent)
-    assert planned(finished, *SMALL) == {}
+    assert planned(finished, *SMOKE) == {}
 
 
 @pytest.mark.slow
 def test_snakemakes_own_report_holds_every_table_and_figure_with_its_caption(finished, tmp_path):
-    done = snakemake(finished, "--report", str(tmp_path / "report.html"), *SMALL)
+    done = snakemake(finished, "--report", str(tmp_path / "report.html"), *SMOKE)
     assert done.returncode == 0, done.stdout
     page = (tmp_path / "report.html").read_text()
-    stems = {path.stem for path in (finished / tiny.RESULTS).glob("*/*") if path.suffix in (".csv", ".png")}
+    stems = {path.stem for path in (finished / RESULTS).glob("*/*") if path.suffix in (".csv", ".png")}
     for stem in {*stems, "claims", "workflow"}:
         caption = (finished / "workflow" / "report" / f"{stem}.rst").read_text()
         assert " ".join(caption.split())[:60] in " ".join(page.split()).replace("\\n", " "), stem
