@@ -115,7 +115,7 @@ def test_claims_are_judged_at_their_own_scale_and_have_analogues_on_one_gpu(fini
     analogue = stored["real_over_dapo_1_5b@single_gpu"]
     assert analogue["verdict"] == "reproduced"
     assert analogue["command"] == (
-        "snakemake benchmarks claims --cores all --resources gpu=1 --configfile paper_configs/single_gpu.yaml"
+        f"snakemake benchmarks claims --cores all --resources gpu=1 --configfile {experiment.files[0]}"
     )
     assert analogue["cost"] == "estimate: 7 to 13 GPU-hours per seed, 2 runs"
     assert "None" not in Path("written/claims.html").read_text()
