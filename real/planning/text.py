@@ -75,8 +75,8 @@ def not_estimated(plan: Plan) -> str | None:
     Returns:
         a sentence without its full stop; None where nothing is wanting.
     """
-    scale = plan.experiment.trained
-    if not isinstance(scale, VerlScale) or plan.known.model is not None:
+    name = plan.known.name
+    if name is None or plan.known.model is not None:
         return None
     time = ["time"] if any(row.seconds is None for row in plan.rows if row.devices) else []
     disk = ["disk of checkpoints"] if any(row.kept is None for row in plan.rows) else []
@@ -85,8 +85,8 @@ def not_estimated(plan: Plan) -> str | None:
         return None
     return (
         f"{' and '.join(', '.join(lacking).rsplit(', ', 1))} can't be estimated, because {COSTS_FILE} has no facts "
-        f"about model.name {scale.model.name}; for estimates add facts there, with their sources, under the key "
-        f"models.{Path(scale.model.name).name}"
+        f"about model.name {name}; for estimates add facts there, with their sources, under the key "
+        f"models.{Path(name).name}"
     )
 
 
@@ -107,8 +107,8 @@ def _not_counted(plan: Plan) -> str:
 
 def estimate_sources(plan: Plan) -> list[str]:
     """Where the estimates of a plan come from, one line each; none where nothing could be estimated."""
-    scale, costs, facts, stated = plan.experiment.trained, plan.known.costs, plan.known.model, plan.known.stated
-    if not isinstance(scale, VerlScale):
+    costs, facts, stated = plan.known.costs, plan.known.model, plan.known.stated
+    if plan.known.name is None:
         of_jobs = (stated.base, stated.train, stated.evaluate) if stated else ()
         return [f"jobs: {source}" for source in dict.fromkeys(fact.source for fact in of_jobs)]
     found: list[tuple[str, Fact]] = []
@@ -117,7 +117,7 @@ def estimate_sources(plan: Plan) -> list[str]:
         found.append((f"evaluation and validation: {_geometry(facts.evaluation)}", facts.evaluation))
         found.append((f"one response: {_plain(facts.one_response.amount)} tokens per second", facts.one_response))
     found.append(("tokens", costs.response_tokens))
-    runs = [resolve(plan.experiment, method, scale.seeds[0]) for method in scale.methods]
+    runs = [resolve(plan.experiment, method, seed=0) for method in plan.experiment.methods]
     if any(isinstance(run, VerlRun) and run.training.dynamic_sampling for run in runs):
         found.append(("dynamic sampling", costs.dynamic_sampling))
     if plan.known.parameters:
