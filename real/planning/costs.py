@@ -175,13 +175,13 @@ def facts_of(model: Model, costs: Costs) -> ModelFacts | None:
     """Facts about a model, by its name or, for a folder, by its number of parameters; None: there are none."""
     if facts := costs.models.get(Path(model.name).name):
         return facts
-    stored = stored_parameters(Path(model.name))
+    stored = stored_parameters(Path(model.name)) or 0
     near = (facts for facts in costs.models.values() if abs(stored / facts.parameters - 1) < PARAMETERS_TOLERANCE)
-    return next(near, None) if stored else None
+    return next(near, None)
 
 
-def stored_parameters(folder: Path) -> int:
-    """Weights that the safetensors files of a folder hold, by their headers; 0: no such file, or a damaged one."""
+def stored_parameters(folder: Path) -> int | None:
+    """Weights that the safetensors files of a folder hold, by their headers; None: no such file, or a damaged one."""
     from safetensors import SafetensorError, safe_open
 
     count = 0
@@ -190,8 +190,8 @@ def stored_parameters(folder: Path) -> int:
             with safe_open(path, framework="numpy") as file:
                 count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     except (OSError, SafetensorError):
-        return 0
-    return count
+        return None
+    return count or None
 
 
 def mean_tokens(limit: int, known: LengthFact) -> Amount:

@@ -40,12 +40,14 @@ class Known:
     """What a scale's costs are estimated from.
 
     Attributes:
-        model: about the checkpoint that RL starts from; None: nothing is known of it, or the scale trains its own.
+        name: of the published checkpoint that RL starts from; None: the scale trains its own.
+        model: facts about that checkpoint; None: there are none.
         parameters: of that checkpoint, by its own files where it is a folder; None where unknown.
         stated: about whole jobs of the scale.
     """
 
     costs: Costs
+    name: str | None = None
     model: ModelFacts | None = None
     parameters: int | None = None
     stated: StatedFacts | None = None
@@ -100,7 +102,7 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
     """
     scale, folder = experiment.trained, results or Path(experiment.results)
     known = _known(scale, costs or load_costs())
-    rows = [measured(_base_row(scale, known, job), folder, job, scale.training) for job in base_jobs(scale)]
+    rows = [measured(_base_row(known, job), folder, job, scale.training) for job in base_jobs(scale)]
     row, job = _evaluation_row(scale, known, BASE), evaluation_job(scale.evaluated_on, BASE, None)
     rows.append(measured(row, folder, job, scale.training))
     for method, seed in product(experiment.methods, scale.seeds):
@@ -116,16 +118,17 @@ def _known(scale: Trained, costs: Costs) -> Known:
     if model is None:
         return Known(costs, stated=costs.stated.get(scale.scale))
     facts = facts_of(model, costs)
-    return Known(costs, facts, facts.parameters if facts else stored_parameters(Path(model.name)) or None)
+    parameters = facts.parameters if facts else stored_parameters(Path(model.name))
+    return Known(costs, model.name, facts, parameters)
 
 
-def _base_row(scale: Trained, known: Known, job: Job) -> PlannedJob:
+def _base_row(known: Known, job: Job) -> PlannedJob:
     """Trained at the laptop's task; else linked where it is a folder, and downloaded into the hub's cache otherwise."""
     name = "base model" if job.name == BASE else f"base model, seed {job.seed}"
-    if scale.published_model is None:
+    if known.name is None:
         return PlannedJob(name, 1, seconds=known.stated.base.amount if known.stated else None)
     size = None
-    if Path(scale.published_model.name).is_dir():
+    if Path(known.name).is_dir():
         size = NOTHING
     elif known.parameters:
         size = Amount(1, 1) * (known.parameters * known.costs.model_bytes.low)

@@ -77,8 +77,12 @@ def disk_findings(experiment: Experiment) -> tuple[list[str], list[str]]:
     unknown, needed = not_estimated(planned), planned.bytes_needed
     if needed is None:
         return [], [f"{unknown}; the disk isn't checked"] if unknown else []
-    problems = disk_problems(needed, read_free_bytes(Path(experiment.results)))
-    return list(problems), [unknown] if unknown else []
+    free = read_free_bytes(Path(experiment.results))
+    problem = (
+        f"results/: {needed / 1e9:.0f} GB are needed at most, one job after the other, and {free / 1e9:.0f} GB are "
+        "free; make room, or link results/ to a larger disk"
+    )
+    return [problem] if free < needed else [], [unknown] if unknown else []
 
 
 def _problems(experiment: Experiment, granted_gpus: int | None, inputs: bool) -> Iterator[str]:
@@ -131,33 +135,20 @@ def gpu_problems(gpus: Sequence[Gpu] | None, cluster: Cluster | None) -> Iterato
             f"cluster.gpus_per_node is {needed}, but this job can see {len(gpus)} GPUs; lower it, or run where there "
             f"are {needed} (and check {VISIBLE})"
         )
-    if cluster is not None:
-        for gpu in gpus or ():
-            yield from _one_gpu_problems(gpu, cluster)
-
-
-def _one_gpu_problems(gpu: Gpu, cluster: Cluster) -> Iterator[str]:
-    where = f"GPU {gpu.index} ({gpu.name})"
-    if gpu.free < cluster.vllm_memory * gpu.total:
-        yield (
-            f"{where} has {gpu.free / 1024:.1f} of {gpu.total / 1024:.1f} GiB free, but vLLM takes "
-            f"{cluster.vllm_memory * gpu.total / 1024:.1f} (cluster.vllm_memory {cluster.vllm_memory}); end what uses "
-            "it, or lower the key"
-        )
-    if gpu.capability < BFLOAT16_CAPABILITY and cluster.precision == "bfloat16":
-        yield (
-            f"{where} has compute capability {gpu.capability}, but cluster.precision bfloat16 needs "
-            f"{BFLOAT16_CAPABILITY}; take an Ampere GPU or later"
-        )
-
-
-def disk_problems(needed: float, free: float) -> Iterator[str]:
-    """Bytes that the unfinished jobs still need against bytes that are free."""
-    if free < needed:
-        yield (
-            f"results/: {needed / 1e9:.0f} GB are needed at most, one job after the other, and {free / 1e9:.0f} GB are "
-            "free; make room, or link results/ to a larger disk"
-        )
+    if cluster is None:
+        return
+    for gpu in gpus or ():
+        where, taken = f"GPU {gpu.index} ({gpu.name})", cluster.vllm_memory * gpu.total
+        if gpu.free < taken:
+            yield (
+                f"{where} has {gpu.free / 1024:.1f} of {gpu.total / 1024:.1f} GiB free, but vLLM takes "
+                f"{taken / 1024:.1f} (cluster.vllm_memory {cluster.vllm_memory}); end what uses it, or lower the key"
+            )
+        if gpu.capability < BFLOAT16_CAPABILITY and cluster.precision == "bfloat16":
+            yield (
+                f"{where} has compute capability {gpu.capability}, but cluster.precision bfloat16 needs "
+                f"{BFLOAT16_CAPABILITY}; take an Ampere GPU or later"
+            )
 
 
 def model_problems(model: Model, on_hub: Callable[[Model], str | None]) -> Iterator[str]:

@@ -75,8 +75,8 @@ def not_estimated(plan: Plan) -> str | None:
     Returns:
         a sentence without its full stop; None where nothing is wanting.
     """
-    model = plan.experiment.trained.published_model
-    if model is None or plan.known.model is not None:
+    name = plan.known.name
+    if name is None or plan.known.model is not None:
         return None
     time = ["time"] if any(row.seconds is None for row in plan.rows if row.devices) else []
     disk = ["disk of checkpoints"] if any(row.kept is None for row in plan.rows) else []
@@ -85,8 +85,8 @@ def not_estimated(plan: Plan) -> str | None:
         return None
     return (
         f"{' and '.join(', '.join(lacking).rsplit(', ', 1))} can't be estimated, because {COSTS_FILE} has no facts "
-        f"about model.name {model.name}; for estimates add facts there, with their sources, under the key "
-        f"models.{Path(model.name).name}"
+        f"about model.name {name}; for estimates add facts there, with their sources, under the key "
+        f"models.{Path(name).name}"
     )
 
 
@@ -109,7 +109,7 @@ def _not_counted(plan: Plan) -> str:
 def estimate_sources(plan: Plan) -> list[str]:
     """Where the estimates of a plan come from, one line each; none where nothing could be estimated."""
     costs, facts, stated = plan.known.costs, plan.known.model, plan.known.stated
-    if plan.experiment.trained.published_model is None:
+    if plan.known.name is None:
         of_jobs = (stated.base, stated.train, stated.evaluate) if stated else ()
         return [f"jobs: {source}" for source in dict.fromkeys(fact.source for fact in of_jobs)]
     found: list[tuple[str, Fact]] = []

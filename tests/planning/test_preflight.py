@@ -6,11 +6,12 @@ import pytest
 
 from real.commands.command_line import main
 from real.config.paper_scale import Model
+from real.planning.plan import plan
 from real.planning.preflight import (
     attention_problems,
     check,
     dataset_problems,
-    disk_problems,
+    disk_findings,
     gpu_problems,
     grant_problems,
     model_problems,
@@ -38,7 +39,7 @@ def listed(problems):
     return lambda *facts, **named: list(problems(*facts, **named))
 
 
-of_gpu, of_disk, of_model, of_dataset = map(listed, (gpu_problems, disk_problems, model_problems, dataset_problems))
+of_gpu, of_model, of_dataset = map(listed, (gpu_problems, model_problems, dataset_problems))
 of_version, of_ray = map(listed, (version_problems, ray_problems))
 of_attention, of_platform = map(listed, (attention_problems, platform_problems))
 
@@ -118,9 +119,15 @@ def test_fewer_gpus_than_requested_are_refused_and_outside_the_workflow_nothing_
     assert "--resources gpu=8" in problem
 
 
-def test_disk_is_compared_with_the_need():
-    assert of_disk(needed=99e9, free=99e9) == []
-    assert of_disk(needed=99e9, free=74.4e9)[0].startswith("results/: 99 GB are needed at most, one job after")
+def test_disk_is_compared_with_the_need(monkeypatch, tmp_path):
+    for name in ("paper_configs", "datasets"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    needed = plan(scale("1.5b")).bytes_needed
+    for free, problems in ((needed, []), (74.4e9, ["results/: 99 GB are needed at most, one job after the other"])):
+        monkeypatch.setattr("real.planning.preflight.read_free_bytes", lambda folder, free=free: free)
+        found, advice = disk_findings(scale("1.5b"))
+        assert ([problem.split(", and 74 GB are free")[0] for problem in found], advice) == (problems, [])
 
 
 def test_free_bytes_of_a_folder_that_is_still_to_come(tmp_path):
