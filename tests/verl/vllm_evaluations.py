@@ -16,7 +16,7 @@ from conftest import LAUNCH_SECONDS
 from real.config import PAPER_EVALUATION, Policy
 from real.engines.torch.policy import build_policy, save_checkpoint
 from real.evaluation.evaluate import evaluate
-from real.records.made_from import sampled_origin
+from real.records.made_from import evaluation_origin
 from real.tasks.arithmetic import TOKEN_ID, held_out_problems
 from tests.support.paths import ROOT
 
@@ -28,7 +28,7 @@ SETTINGS = PAPER_EVALUATION.model_copy(
     update={"samples": 3, "max_response_tokens": 16, "chunk_problems": 3, "temperature": WARM, "top_p": 0.95}
 )
 PROBLEMS = held_out_problems(0, 8, 4)["mix4", "test"]
-CODE = sampled_origin({"library": "vllm"}).identity["code_digest"]
+CODE = evaluation_origin(None, library="vllm").identity["code_digest"]
 # what `python -m real evaluate` needs to ask for the same
 COMMAND = ["--config", "paper_configs/smoke.yaml", "--benchmarks", "mix4", "--samples", "3", "--temperature", str(WARM)]
 COMMAND += ["--top-p", "0.95", "--max-response-tokens", "16", "--chunk-problems", "3", "--any-format"]
