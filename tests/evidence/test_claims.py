@@ -165,8 +165,8 @@ def test_one_seed_leaves_curves_unresolved_and_says_what_benchmarks_cover(traine
 
 def test_methods_that_a_scale_leaves_out_are_not_run(trained, content):
     experiment = trained("1.5b", [0, 1])
-    scale = experiment.scale.model_copy(update={"methods": ["real", "gspo"]})
-    rows = by_id(judge(experiment.model_copy(update={"scale": scale}), content))
+    methods = {name: experiment.methods[name] for name in ("real", "gspo")}
+    rows = by_id(judge(experiment.model_copy(update={"methods": methods}), content))
     assert rows["real_over_dapo_1_5b"].reason == "dapo is no method of this scale"
     assert rows["real_over_gspo_1_5b"].verdict == "contradicted"
 
