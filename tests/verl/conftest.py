@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -101,3 +102,24 @@ def project(tmp_path_factory) -> Project:
     copy = copied(tmp_path_factory.mktemp("project"))
     copy.run("-m", "snakemake", "base", "--cores", "2", "--configfile", "paper_configs/verl_smoke.yaml")
     return copy
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    """A random policy that vLLM can sample on a CPU."""
+    # imported here: it needs LAUNCH_SECONDS of this module
+    from vllm_evaluations import write_policy
+
+    return write_policy(tmp_path_factory.mktemp("random") / "model")
+
+
+@pytest.fixture(scope="module")
+def sampler(checkpoint):
+    """It, in one vLLM engine."""
+    # imported here, as above; and most tests need no vLLM
+    from vllm_evaluations import SETTINGS
+
+    from real.models.vllm_sampler import VllmSampler
+
+    with closing(VllmSampler(str(checkpoint), SETTINGS, "cpu")) as sampler:
+        yield sampler

@@ -6,16 +6,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from vllm_evaluations import CONTEXT, PROBLEMS, SETTINGS, command, interrupt, own_processes, write_policy
+from vllm_evaluations import CONTEXT, PROBLEMS, SETTINGS, command, interrupt, own_processes
 
 from real.config import Policy
 from real.engines.torch.policy import build_policy, save_checkpoint
 from real.models.vllm_sampler import EngineError, VllmSampler, _interruptible
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
-    return write_policy(tmp_path_factory.mktemp("random") / "model")
 
 
 @pytest.mark.usefixtures("signals_as_a_terminal_gives_them")

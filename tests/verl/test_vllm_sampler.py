@@ -17,7 +17,6 @@ from vllm_evaluations import (
     files,
     own_processes,
     run,
-    write_policy,
 )
 
 from real.config import ConfigError
@@ -27,17 +26,6 @@ from real.models.transformers_sampler import TransformersSampler
 from real.models.vllm_sampler import VllmSampler
 from real.tasks.arithmetic import VOCABULARY
 from real.tasks.problems import Problem
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
-    return write_policy(tmp_path_factory.mktemp("random") / "model")
-
-
-@pytest.fixture(scope="module")
-def sampler(checkpoint):
-    with closing(VllmSampler(str(checkpoint), SETTINGS, "cpu")) as sampler:
-        yield sampler
 
 
 @pytest.fixture

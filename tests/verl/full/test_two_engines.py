@@ -1,26 +1,12 @@
 """Two vLLM engines: the responses of one, on loopback alone, and they end with the command."""
 
 from contextlib import closing
-from pathlib import Path
 
-import pytest
 from launches import SCALE
-from vllm_evaluations import PROBLEMS, SETTINGS, continued_after_sigterm, own_processes, write_policy
+from vllm_evaluations import PROBLEMS, SETTINGS, continued_after_sigterm, own_processes
 from watching import elsewhere, watch
 
 from real.models.vllm_sampler import VllmSampler
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
-    return write_policy(tmp_path_factory.mktemp("random") / "model")
-
-
-@pytest.fixture(scope="module")
-def sampler(checkpoint):
-    """One engine."""
-    with closing(VllmSampler(str(checkpoint), SETTINGS, "cpu")) as sampler:
-        yield sampler
 
 
 def test_two_engines_give_the_same_responses_and_end_with_the_sampler(sampler, checkpoint):
