@@ -242,7 +242,7 @@ def test_an_evaluation_that_is_called_again_names_rows_that_are_not_what_it_coun
 def test_a_plan_names_a_damaged_file(tiny_copy, capsys, name):
     assert main(["plan", *CONFIG]) == 0
     path = RESULTS / name
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    path.write_bytes(path.read_bytes()[:-9])
     capsys.readouterr()
     assert main(["plan", *CONFIG]) == 1
     assert capsys.readouterr().err.startswith(f"real: {path}: ")
