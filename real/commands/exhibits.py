@@ -8,6 +8,8 @@ from pkgutil import iter_modules
 
 from real.config import ConfigError, Experiment
 from real.evidence.exhibit import Exhibit
+from real.records.consistent import require_chain
+from real.records.custody import in_custody
 from real.records.jobs import Job, trained_jobs
 from real.system.sentences import unknown
 
@@ -43,7 +45,14 @@ def make(name: str, experiment: Experiment) -> None:
         raise ConfigError(unknown("exhibit", name, [one.name for one in exhibits()]))
     if reason := exhibit.absent(experiment):
         raise ConfigError(f"{name}: {reason}")
-    exhibit.make(experiment, Path(experiment.results))
+    results, job = Path(experiment.results), exhibit.job
+    reads = [*(results / path for path in exhibit.reads(experiment)), *exhibit.beside(experiment)]
+    printed = map(Path, exhibit.printed(experiment))
+    writes = [results / output for output in exhibit.outputs]
+    require_chain(experiment, reads)
+    origin = job.origin(experiment)
+    with in_custody(results / job.record, results, origin, experiment.files, [*reads, *printed], writes):
+        exhibit.make(experiment, results)
 
 
 def _declared(name: str | None = None) -> Iterator[Exhibit]:

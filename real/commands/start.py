@@ -14,11 +14,13 @@ import yaml
 from real.config import ArithmeticScale, ConfigError, Evaluation, Experiment, TorchRun, resolve
 from real.planning.preflight import PreflightError, grant_problems, require
 from real.planning.status import outlook
+from real.records.custody import in_custody
 from real.records.jobs import base_folder, base_of_run, run_job
 from real.records.made_from import LIBRARIES, base_origin, evaluation_origin, run_origin
-from real.records.provenance import recorded
+from real.records.provenance import RECORD
 from real.system.files import write_text
 from real.system.gpus import lease
+from real.tasks.arithmetic import FAMILIES
 
 if TYPE_CHECKING:
     from real.models.chat import Sampler
@@ -29,7 +31,8 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment.trained, seed)
     output = results / name
     announce("the base model", output, results / "work" / name, experiment)
-    with recorded(output, base_origin(experiment, seed), experiment.files) as facts:
+    writes = (output / "model", output / "metrics.jsonl")
+    with in_custody(output / RECORD, results, base_origin(experiment, seed), experiment.files, (), writes) as facts:
         # isinstance: the two kinds of scale share no section that a base model is made from
         if isinstance(scale, ArithmeticScale):
             from real.engines.torch.supervised import train_base
@@ -55,10 +58,15 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
         raise PreflightError("\n".join(problems))
     results, job = Path(experiment.results), run_job(method, seed)
     output = results / job.name
-    places = (results / base_of_run(scale, seed) / "model", output, results / job.work)
+    base = results / base_of_run(scale, seed) / "model"
+    places = (base, output, results / job.work)
     announce(f"training of {method}, seed {seed}", *places[1:], experiment)
-    origin = run_origin(experiment, method, seed)
-    with recorded(output, origin, experiment.files, method=method, seed=seed) as facts:
+    origin, data = run_origin(experiment, method, seed), scale.published_data
+    writes = [results / name for name in job.outputs if name != job.record]
+    prepared = (data.train, data.validation) if data else ()
+    with in_custody(
+        results / job.record, results, origin, experiment.files, [base], writes, prepared, method=method, seed=seed
+    ) as facts:
         if isinstance(run, TorchRun):
             from real.engines.torch.train import train as train_torch
 
@@ -97,8 +105,8 @@ def evaluate_checkpoint(
         accepted: digests of other code whose chunks and rows are used.
     """
     # imported here, as the engines are: they bring torch, which most commands need not wait for
+    from real.evaluation.evaluate import ABOUT, problems_of
     from real.evaluation.evaluate import evaluate as evaluate_with
-    from real.evaluation.evaluate import problems_of
     from real.models.device import default_device
 
     scale = experiment.trained if experiment else None
@@ -114,8 +122,17 @@ def evaluate_checkpoint(
     given = {"evaluation": settings.model_dump(mode="json"), "library": library, "device": device}
     origin = evaluation_origin(experiment, **given)
     versions = origin.identity["code_digest"], scale is not None and scale.protected, accepted
+    writes = [*(output / f"{benchmark}.parquet" for benchmark in problems), output / ABOUT]
     with (
-        recorded(output, origin, experiment.files if experiment else ()) as facts,
+        in_custody(
+            output / RECORD,
+            Path(experiment.results) if experiment else output,
+            origin,
+            experiment.files if experiment else (),
+            [Path(model)],
+            writes,
+            sorted({problem.benchmark for asked in problems.values() for problem in asked} - FAMILIES.keys()),
+        ) as facts,
         gpus(device, count),
         open_sampler(library, model, settings, device, count, trusted) as sampler,
     ):

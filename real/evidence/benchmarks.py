@@ -10,7 +10,7 @@ from real.evidence.layout import write_tables
 from real.evidence.printed import PROVENANCE, provenance_note, read_benchmarks
 from real.evidence.results import problem_rates
 from real.evidence.scores import printed_table, score_note, score_row, with_mean
-from real.records.consistent import EVALUATIONS, code_note
+from real.records.consistent import EVALUATIONS, origin_notes
 from real.records.jobs import BASE
 from real.statistics.intervals import pass_at_1
 
@@ -44,7 +44,7 @@ def write_benchmarks(experiment: Experiment, results: Path) -> None:
         _wide(scores, ["value", "low", "high"]),
         {str(backbone): printed_table(part, ".3f") for backbone, part in named.groupby("backbone", sort=False)},
         benchmark_note(experiment, scores),
-        code_note(experiment, EVALUATIONS),
+        *origin_notes(experiment, EVALUATIONS),
     )
 
 

@@ -9,7 +9,7 @@ from real.evidence.exhibit import Exhibit, evaluations, evaluations_shown, nothi
 from real.evidence.layout import write_tables
 from real.evidence.results import problem_rates
 from real.evidence.scores import label_of, printed_table, score_note, score_row, with_mean
-from real.records.consistent import EVALUATIONS, code_note
+from real.records.consistent import EVALUATIONS, origin_notes
 from real.records.jobs import BASE
 from real.statistics.intervals import paired_difference
 
@@ -43,7 +43,7 @@ def write_differences(experiment: Experiment, results: Path) -> None:
         scores,
         {experiment.scale.evidence: printed_table(named, "+.3f")},
         f"{note} Each interval stands alone: among many, one in twenty misses.",
-        code_note(experiment, EVALUATIONS),
+        *origin_notes(experiment, EVALUATIONS),
     )
 
 

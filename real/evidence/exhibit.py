@@ -12,6 +12,7 @@ from typing import Any
 from real.config import ConfigError, Experiment
 from real.records.jobs import Job, trained_jobs
 from real.records.made_from import Origin
+from real.records.provenance import DRAWN
 from real.system.code import EVIDENCE
 from real.system.errors import system_reason
 
@@ -66,7 +67,8 @@ class Exhibit:
     @property
     def job(self) -> Job:
         """For the manifest, ``verify`` and the report."""
-        return Job("drawn", self.name, self.name, self.outputs, self.origin, optional=self.command is not None)
+        outputs = (*self.outputs, f"{DRAWN}/{self.name}.json")
+        return Job("drawn", self.name, self.name, outputs, self.origin, optional=self.command is not None)
 
 
 def table_files(stem: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from real.evidence.layout import write_tables
 from real.evidence.printed import validation_problems
 from real.evidence.results import run_metrics
 from real.evidence.scores import NONE
-from real.records.consistent import RUNS, code_note
+from real.records.consistent import RUNS, origin_notes
 from real.statistics.intervals import mean_half_width
 
 
@@ -54,7 +54,7 @@ def write_learning_rate_sweep(experiment: Experiment, results: Path) -> None:
         scores,
         {scale.evidence: _printed(scores)},
         note,
-        code_note(experiment, RUNS),
+        *origin_notes(experiment, RUNS),
     )
 
 

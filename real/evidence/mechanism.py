@@ -17,7 +17,7 @@ from real.config import ConfigError, Experiment, Hypothesis, TorchTraining
 from real.evidence.layout import write_tables
 from real.evidence.results import Rates, problem_rates, run_metrics
 from real.hyperparameters import COUNTERFACTUAL
-from real.records.consistent import EVALUATIONS, code_note
+from real.records.consistent import EVALUATIONS, origin_notes
 from real.statistics.intervals import paired_difference, verdict
 from real.system.files import write_csv
 
@@ -69,7 +69,7 @@ def write_mechanism(experiment: Experiment, results: Path) -> None:
         rows,
         {f"Staleness {staleness}": _printed(part, labels) for staleness, part in rows.groupby("staleness")},
         _note(experiment, of_runs, rows),
-        code_note(experiment, EVALUATIONS),
+        *origin_notes(experiment, EVALUATIONS),
     )
     write_csv(results / "tables/mechanism_runs.csv", of_runs)
 

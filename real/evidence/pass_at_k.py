@@ -10,7 +10,7 @@ from real.evidence.exhibit import Exhibit, evaluations, evaluations_shown, nothi
 from real.evidence.layout import write_tables
 from real.evidence.results import rates_by_k
 from real.evidence.scores import printed_table, score_note, score_row
-from real.records.consistent import EVALUATIONS, code_note
+from real.records.consistent import EVALUATIONS, origin_notes
 from real.records.jobs import BASE
 from real.statistics.intervals import pass_at_1
 
@@ -37,7 +37,7 @@ def write_pass_at_k(experiment: Experiment, results: Path) -> None:
         scores.drop(columns="benchmark"),
         {experiment.scale.evidence: printed_table(scores.assign(name=scores["label"]), ".3f")},
         score_note(experiment, scores, "mean over the benchmarks of the unbiased pass@k [95 % interval]"),
-        code_note(experiment, EVALUATIONS),
+        *origin_notes(experiment, EVALUATIONS),
     )
 
 

@@ -122,7 +122,7 @@ def _look(experiment: Experiment, job: Job) -> Progress:
         pid, notes = holder(work), []
     except DamagedError as error:
         pid, notes = None, [str(error)]
-    if pid is None and (results / str(job.record)).exists():
+    if pid is None and (results / job.record).exists():
         return _finished(results, job, total, notes)
     trace = of_chunks(work, running=pid is not None) if job.kind == "evaluate" else of_steps(work)
     if pid is None and job.kind != "evaluate":

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from real.config import Experiment, digest
+from real.records.custody import files_in, links, of_unknown_origin, record_of, upstream
 from real.records.jobs import Job, trained_jobs
+from real.records.provenance import RECORD, Record, place_of, read_record
 from real.system.code import accepting, commit_of
 from real.system.errors import ExpectedError
-from real.system.files import read_json
 from real.system.sentences import differing
 
 RUNS = ("base", "train")
 EVALUATIONS = (*RUNS, "evaluate")
-REMAKE = "delete its folder and run snakemake again"
 SHOWN_KEYS = 4
 SHOWN_JOBS = 2
 WORDS = {"base": "base model", "train": "runs", "evaluate": "evaluations"}
@@ -53,15 +53,49 @@ def require_one_origin(experiment: Experiment, kinds: Collection[str]) -> None:
         raise OriginError("\n".join(problems))
 
 
+def require_chain(experiment: Experiment, reads: Iterable[Path]) -> None:
+    """Refuse results that were made from others than are there now, whatever lies between them.
+
+    Args:
+        reads: files of the scale that a caller is about to read.
+
+    Raises:
+        OriginError: naming the job and what it read. DamagedError: as :func:`read_record`.
+    """
+    results = Path(experiment.results)
+    below = [path for path in files_in(reads) if path.is_relative_to(results)]
+    direct = dict.fromkeys(record for path in below if (record := record_of(path)))
+    chain = dict.fromkeys(record for own in direct for record in (own, *upstream(own, results)))
+    problems = [
+        f"{place_of(record) if record.name == RECORD else record}: {link}; delete it and run snakemake again with the "
+        "same configuration, which makes it from what is there"
+        for record in chain
+        for link in links(record, results)
+        if not link.same_files
+    ]
+    if problems:
+        raise OriginError("\n".join(problems))
+
+
+def origin_notes(experiment: Experiment, kinds: Collection[str]) -> tuple[str, str]:
+    """What stands below a table of :data:`RUNS` or :data:`EVALUATIONS`: :func:`code_note` and :func:`custody_note`."""
+    return code_note(experiment, kinds), custody_note(experiment, kinds)
+
+
+def custody_note(experiment: Experiment, kinds: Collection[str]) -> str:
+    """A sentence on results whose files nobody recorded, or beside whose origin another record stands; else empty."""
+    results = Path(experiment.results)
+    records = {job: record for kind in kinds for job, record in _records(experiment, kind).items()}
+    unknown = [job for job, record in records.items() if of_unknown_origin(record)]
+    changed = [f"{job.name}: {link}" for job in records for link in links(results / job.record, results)]
+    facts = [f"{_few(unknown)}: of unknown origin, made before jobs recorded what they wrote"] if unknown else []
+    return f"Not verified: {'; '.join([*facts, *changed])}." if facts or changed else ""
+
+
 def code_note(experiment: Experiment, kinds: Collection[str]) -> str:
     """A sentence on which code made what is shown of :data:`RUNS` or :data:`EVALUATIONS`; empty of one version."""
     facts = [fact for kind in kinds for fact in _versions_of(_records(experiment, kind))]
     return f"Several versions of the code made these results: {'; '.join(facts)}." if facts else ""
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """A provenance.json, with the keys that its readers need."""
-    return read_json(path, keys=("config", "config_digest", "code_digest", "git"), remedy=REMAKE)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -72,7 +106,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join([*shown, f"and {more} keys more"] if more > 0 else shown) or "no key of it is known"
 
 
-def _other_configurations(experiment: Experiment, records: Mapping[Job, Mapping[str, Any]]) -> list[str]:
+def _other_configurations(experiment: Experiment, records: Mapping[Job, Record]) -> list[str]:
     differences: dict[str, list[Job]] = {}
     for job, record in records.items():
         settings = job.origin(experiment).settings
@@ -86,7 +120,7 @@ def _other_configurations(experiment: Experiment, records: Mapping[Job, Mapping[
     ]
 
 
-def _several_versions(experiment: Experiment, records: Mapping[Job, Mapping[str, Any]]) -> list[str]:
+def _several_versions(experiment: Experiment, records: Mapping[Job, Record]) -> list[str]:
     versions = _by_version(records)
     accepted = {version["code_digest"] for record in records.values() for version in record.get("earlier_code", [])}
     strange = [code for code in versions if code not in {*accepted, *experiment.scale.accept_code}]
@@ -94,7 +128,7 @@ def _several_versions(experiment: Experiment, records: Mapping[Job, Mapping[str,
         return []
     kind = next(iter(records)).kind
     named = ", ".join(f"{_few(jobs)} by {commit_of(records[jobs[0]])}: {code}" for code, jobs in versions.items())
-    written = {job: Path(experiment.results, str(job.record)).stat().st_mtime for job in records}
+    written = {job: Path(experiment.results, job.record).stat().st_mtime for job in records}
     oldest = commit_of(records[min(written, key=written.__getitem__)])
     newest = max(strange, key=lambda code: max(written[job] for job in versions[code]))
     by_name = accepting(code for code in strange if code != newest)
@@ -104,7 +138,7 @@ def _several_versions(experiment: Experiment, records: Mapping[Job, Mapping[str,
     ]
 
 
-def _versions_of(records: Mapping[Job, Mapping[str, Any]]) -> list[str]:
+def _versions_of(records: Mapping[Job, Record]) -> list[str]:
     """Which code made which jobs of one kind, and where it changed within a job; empty if it is one version."""
     versions = _by_version(records)
     changed = {job: record["earlier_code"] for job, record in records.items() if record.get("earlier_code")}
@@ -139,13 +173,13 @@ def _changes(earlier: Iterable[Mapping[str, Any]], last: str) -> str:
     return f"{', '.join(parts)}, then {last}"
 
 
-def _records(experiment: Experiment, kind: str) -> dict[Job, dict[str, Any]]:
+def _records(experiment: Experiment, kind: str) -> dict[Job, Record]:
     """What the finished jobs of one kind recorded."""
-    paths = {job: Path(experiment.results, str(job.record)) for job in trained_jobs(experiment) if job.kind == kind}
+    paths = {job: Path(experiment.results, job.record) for job in trained_jobs(experiment) if job.kind == kind}
     return {job: read_record(path) for job, path in paths.items() if path.exists()}
 
 
-def _by_version(records: Mapping[Job, Mapping[str, Any]]) -> dict[str, list[Job]]:
+def _by_version(records: Mapping[Job, Record]) -> dict[str, list[Job]]:
     """Jobs by the digest of the code that finished them."""
     versions: dict[str, list[Job]] = {}
     for job, record in records.items():

@@ -5,7 +5,7 @@ What is trained and evaluated is listed here; the jobs of tables, figures and pa
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -14,7 +14,7 @@ from typing import Literal
 
 from real.config import Experiment, Trained
 from real.records.made_from import Origin, base_origin, evaluation_origin, run_origin
-from real.records.provenance import RECORD
+from real.records.provenance import DRAWN, RECORD
 
 BASE = "base"
 MODEL = "model"
@@ -29,7 +29,7 @@ class Job:
         kind: what it does; ``drawn``: a table, a figure or a page, made from the others' results in seconds.
         rule: the workflow's, which makes it.
         name: its folder below the scale's results, or its rule.
-        outputs: paths below the scale's results; ``…/model`` is a folder, the others are files.
+        outputs: paths below the scale's results, the job's record last; ``…/model`` is a folder, the others are files.
         origin: what it would be made from now.
         optional: made by a target of its own, not by the default one.
     """
@@ -49,9 +49,9 @@ class Job:
         return f"work/{self.name.removeprefix('runs/')}"
 
     @property
-    def record(self) -> str | None:
-        """Its provenance, written last; None of what is drawn."""
-        return None if self.kind == "drawn" else f"{self.name}/{RECORD}"
+    def record(self) -> str:
+        """Its provenance, written last."""
+        return f"{DRAWN}/{self.name}.json" if self.kind == "drawn" else f"{self.name}/{RECORD}"
 
 
 def trained_jobs(experiment: Experiment) -> list[Job]:
@@ -106,18 +106,6 @@ def evaluation_job(benchmarks: Iterable[str], method: str, seed: int | None) -> 
         rule, name = "evaluate_base", f"evaluations/{method}"
     files = [f"{benchmark}.parquet" for benchmark in benchmarks]
     return Job("evaluate", rule, name, _below(name, *files, "evaluation.json", RECORD), evaluation_origin, method, seed)
-
-
-def files_of(results: Path, job: Job) -> Iterator[str]:
-    """The files of a job below ``results`` that are there, those of folders one by one, links followed."""
-    for output in job.outputs:
-        path = results / output
-        if path.is_dir():
-            for inner in sorted(path.rglob("*")):
-                if inner.is_file() and not workflow_owns(inner):
-                    yield str(inner.relative_to(results))
-        elif path.is_file():
-            yield output
 
 
 def in_the_way(results: Path, jobs: Iterable[Job]) -> Path | None:

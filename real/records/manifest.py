@@ -1,4 +1,4 @@
-"""``results/<scale>/manifest.json``: every declared file of a scale with its hash, by the job that made it.
+"""``results/<scale>/manifest.json``: every declared file of a scale with its hash, as the job that made it recorded it.
 
 The rule ``manifest`` writes it when all else is done; real/records/verify.py holds the files against it.
 """
@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
-from tqdm import tqdm
 
 from real.config import Experiment
 from real.config.sections import Strict
-from real.records.consistent import read_record
-from real.records.jobs import Job, files_of
-from real.system.code import commit_of, git_state
+from real.records.custody import written_by
+from real.records.jobs import Job
+from real.records.provenance import read_record
+from real.system.code import commit_of
 from real.system.files import DamagedError, file_digest, read_json, write_json
 
 MANIFEST = "manifest.json"
-REMEDY = "make it again with `snakemake --forcerun manifest` and this configuration: it lists the files as they are now"
+REMEDY = "make it again with `snakemake --forcerun manifest` and this configuration: it lists what the jobs recorded"
 
 
 class ListedJob(Strict):
@@ -37,7 +37,7 @@ class ListedJob(Strict):
 
 
 class ListedFile(Strict):
-    """One file as it was when the manifest was written."""
+    """One file as its job left it."""
 
     job: str
     """which one made it"""
@@ -63,21 +63,24 @@ class Manifest(Strict):
 
 
 def write_manifest(experiment: Experiment, declared: Sequence[Job]) -> list[str]:
-    """List what is there of all jobs of a scale; called by the workflow, which sees to it that it is up to date.
+    """List what the jobs of a scale recorded; called by the workflow, which sees to it that it is up to date.
+
+    What a job wrote is listed as the job left it, whatever is there now, so that an edited file stays one. Of jobs of
+    earlier versions, which recorded no hashes, the records alone are listed.
 
     Returns:
         declared outputs that are not there: at protected scales nothing is made again for them.
     """
     results = Path(experiment.results)
-    present = {name: job for job in declared for name in files_of(results, job)}
-    size = {name: (results / name).stat().st_size for name in present}
-    files = {}
-    with progress(sum(size.values())) as bar:
-        for name, job in present.items():
-            sha256 = file_digest(results / name, bar.update)
-            files[name] = {"job": job.name, "bytes": size[name], "sha256": sha256}
-    made = {job.name: job for job in present.values()}
-    listed = {name: _listed(experiment, job) for name, job in made.items()}
+    records = {job: read_record(path) for job in declared if (path := results / job.record).exists()}
+    files: dict[str, Any] = {}
+    listed = {}
+    for job, record in records.items():
+        files |= {name: {"job": job.name, **about} for name, about in written_by(job.record, record).items()}
+        about = (results / job.record).stat()
+        files[job.record] = {"job": job.name, "bytes": about.st_size, "sha256": file_digest(results / job.record)}
+        digests = {key: record[key] for key in ("config_digest", "code_digest")}
+        listed[job.name] = {"rule": job.rule, **digests, "made_by": commit_of(record)}
     content = {"experiment": experiment.name, "config_files": experiment.files, "jobs": listed, "files": files}
     write_json(results / MANIFEST, {**content, "sha256": _digest(content)})
     due = [output for job in declared if not job.optional for output in job.outputs]
@@ -103,20 +106,6 @@ def read_manifest(path: Path) -> Manifest:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise DamagedError(f"{path}: is of another version ({where}: {first['msg']}); {REMEDY}") from None
-
-
-def progress(total: int) -> "tqdm[Any]":
-    """A bar of bytes, on a terminal alone."""
-    return tqdm(total=total, desc="hashing", unit="B", unit_scale=True, disable=None)
-
-
-def _listed(experiment: Experiment, job: Job) -> dict[str, Any]:
-    """What made a job's files: from its provenance, or, of what is drawn, as the workflow has just made sure."""
-    if job.record is None:
-        return {"rule": job.rule, **job.origin(experiment).identity, "made_by": commit_of({"git": git_state()})}
-    record = read_record(Path(experiment.results) / job.record)
-    digests = {key: record[key] for key in ("config_digest", "code_digest")}
-    return {"rule": job.rule, **digests, "made_by": commit_of(record)}
 
 
 def _digest(content: dict[str, Any]) -> str:

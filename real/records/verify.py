@@ -1,24 +1,24 @@
 """``python -m real verify``: are a scale's results all there, as they were written, and made as they would be now?
 
-Every listed file is hashed again. Where a file differs, its own format says more: the line, the column, the header.
+Every listed file is hashed again, and held against the manifest and against the record of the job that wrote it; what
+each job read is held against what the jobs before it wrote. Where a file differs, its own format says more: the line,
+the column, the header. What was made from a broken link is named too.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import yaml
-from safetensors import SafetensorError, safe_open
-
 from real.config import Experiment
-from real.models.checkpoints import digest_of_hashes
-from real.records.consistent import changes, read_record
-from real.records.jobs import BASE, MODEL, Job, run_job, workflow_owns
-from real.records.manifest import MANIFEST, Manifest, progress, read_manifest
+from real.records.consistent import changes
+from real.records.custody import hashing, links, of_unknown_origin, otherwise, written_by
+from real.records.jobs import Job, workflow_owns
+from real.records.manifest import MANIFEST, Manifest, read_manifest
+from real.records.provenance import Record, Written, read_record
 from real.system.errors import ExpectedError
-from real.system.files import DamagedError, file_digest, read_csv, read_json, read_json_lines, read_table
+from real.system.files import DamagedError, file_digest
+from real.tasks.sources import SOURCES_FILE, read_sources
 
 # not declared: what the workflow notes of its jobs, and running jobs' states
 UNDECLARED = ("logs", "benchmarks", "work", MANIFEST)
@@ -34,8 +34,8 @@ REMEDIES = {
     ),
     "altered": (
         "restore the file from a copy, or delete it (of a model: its folder) and run snakemake with the same "
-        "configuration, which repeats the job that made it; if the change is meant, list it with `snakemake --forcerun "
-        "manifest`"
+        "configuration, which repeats the job that made it; if that job was run by hand since, run snakemake, which "
+        "lists what it wrote"
     ),
     "stale": (
         "run snakemake with the same configuration, which makes it again; at a protected scale it does so for a base "
@@ -43,8 +43,12 @@ REMEDIES = {
         "configuration that made it"
     ),
     "mismatched": (
-        "delete the folder of the evaluation and run snakemake with the same configuration, which evaluates the "
-        "present checkpoint"
+        "restore what was read from a copy, or delete what was made from it (of a run or an evaluation: its folder) "
+        "and run snakemake with the same configuration, which makes it from what is there"
+    ),
+    "unknown": (
+        "make it again for a record of what it wrote; until then, tables say so below them, and nobody can say whether "
+        "the files are as they were written"
     ),
     "unlisted": (
         "move it away, or, if a target of its own made it since, list it with `snakemake --forcerun manifest` and the "
@@ -52,6 +56,9 @@ REMEDIES = {
     ),
 }
 KINDS = tuple(REMEDIES)
+# kinds that break the chain of custody, rather than its being up to date
+BREAKS = ("missing", "damaged", "altered", "mismatched", "unknown")
+UNKNOWN = "was made before jobs recorded what they wrote"
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,20 @@ class Finding:
     detail: str
 
 
-def verify(experiment: Experiment, declared: Sequence[Job]) -> tuple[list[Finding], Manifest]:
+@dataclass(frozen=True)
+class Verdict:
+    """What was found.
+
+    Attributes:
+        broken: a sentence per first broken link, with what was made from it.
+    """
+
+    findings: list[Finding]
+    broken: list[str]
+    manifest: Manifest
+
+
+def verify(experiment: Experiment, declared: Sequence[Job]) -> Verdict:
     """Hold the results of a scale, of all its jobs, against their manifest, the present code and configuration.
 
     Raises:
@@ -78,19 +98,24 @@ def verify(experiment: Experiment, declared: Sequence[Job]) -> tuple[list[Findin
             f"to results/{manifest.experiment}, or delete it and run snakemake again"
         )
     present = {job.name: job for job in declared}
+    records = _as_listed(results, manifest, declared)
     findings = [
-        *_changed(results, manifest),
+        *_changed(results, manifest, records),
         *_never_made(present, manifest),
-        *_unlisted(results, manifest),
-        *_stale(experiment, present, manifest),
-        *_mismatched(results, present, manifest),
+        *_unlisted(results, manifest, records),
+        *_stale(experiment, present, manifest, records),
+        *_mismatched(results, records),
+        *_of_other_data(records),
+        *(Finding("unknown", job.name, UNKNOWN) for job, record in records.items() if of_unknown_origin(record)),
     ]
-    return sorted(findings, key=lambda finding: (KINDS.index(finding.kind), finding.path)), manifest
+    findings.sort(key=lambda finding: (KINDS.index(finding.kind), finding.path))
+    return Verdict(findings, _broken(findings, declared, manifest, records), manifest)
 
 
 def verify_report(experiment: Experiment, declared: Sequence[Job]) -> tuple[str, bool]:
     """What :func:`verify` finds, a line each, with a remedy per kind and the count, and whether all is well."""
-    findings, manifest = verify(experiment, declared)
+    verdict = verify(experiment, declared)
+    findings, manifest = verdict.findings, verdict.manifest
     size = sum(file.bytes for file in manifest.files.values())
     checked = f"{experiment.results}: {len(manifest.files)} files, {size / 1e6:,.1f} MB"
     if not findings:
@@ -99,49 +124,36 @@ def verify_report(experiment: Experiment, declared: Sequence[Job]) -> tuple[str,
     lines = [f"{finding.kind:10}  {finding.path}: {finding.detail}" for finding in findings]
     remedies = [f"{kind}: {REMEDIES[kind]}." for kind in counts]
     counted = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    return "\n".join([*lines, "", *remedies, "", f"{checked}: {counted}"]), False
+    return "\n".join([*lines, "", *verdict.broken, *remedies, "", f"{checked}: {counted}"]), False
 
 
-def damage(path: Path) -> str | None:
-    """What is wrong with a file by the rules of its own format; None if it can be read, or has no such rules."""
-    try:
-        if path.suffix in READERS:
-            READERS[path.suffix](path)
-    except DamagedError as error:
-        return str(error).removeprefix(f"{path}: ").removesuffix("; ")
-    except (SafetensorError, yaml.YAMLError, UnicodeDecodeError) as error:
-        return f"is damaged ({' '.join(str(error).split())})"
-    return None
+def _as_listed(results: Path, manifest: Manifest, declared: Sequence[Job]) -> dict[Job, Record]:
+    """The records of all jobs, but for those that are gone or altered, which are reported as such."""
+    records = {}
+    for job in declared:
+        path, entry = results / job.record, manifest.files.get(job.record)
+        if entry and path.is_file() and file_digest(path) == entry.sha256:
+            records[job] = read_record(path)
+    return records
 
 
-READERS: dict[str, Callable[[Path], object]] = {
-    ".parquet": partial(read_table, remedy=""),
-    ".jsonl": partial(read_json_lines, remedy=""),
-    ".json": partial(read_json, remedy=""),
-    ".csv": partial(read_csv, remedy=""),
-    ".yaml": lambda path: yaml.safe_load(path.read_text()),
-    ".safetensors": partial(safe_open, framework="np"),  # compares its header with its size
-}
-
-
-def _changed(results: Path, manifest: Manifest) -> Iterator[Finding]:
-    """Listed files that are gone or hold other bytes."""
-    with progress(sum(file.bytes for file in manifest.files.values())) as bar:
-        for name, listed in manifest.files.items():
-            path = results / name
+def _changed(results: Path, manifest: Manifest, records: Mapping[Job, Record]) -> Iterator[Finding]:
+    """Listed files that are gone, or hold other bytes than are listed or than their job recorded."""
+    recorded = {
+        name: about for job, record in records.items() for name, about in written_by(job.record, record).items()
+    }
+    with hashing(sum(file.bytes for file in manifest.files.values())) as bar:
+        for name, entry in manifest.files.items():
+            path, known = results / name, Written(bytes=entry.bytes, sha256=entry.sha256)
             if not path.is_file():
                 yield Finding("missing", name, "is listed, but not there")
                 continue
-            size = path.stat().st_size
-            if size != listed.bytes:
-                yield _altered(path, name, f"has {size:,} bytes instead of {listed.bytes:,}")
-            elif file_digest(path, bar.update) != listed.sha256:
-                yield _altered(path, name, "holds other bytes than were written there")
-
-
-def _altered(path: Path, name: str, how: str) -> Finding:
-    wrong = damage(path)
-    return Finding("altered", name, how) if wrong is None else Finding("damaged", name, f"{wrong}; {how}")
+            sha256 = file_digest(path, bar.update)
+            for expected in (known, recorded.get(name, known)):
+                if sha256 != expected["sha256"]:
+                    how, hurt = otherwise(path, expected)
+                    yield Finding("damaged" if hurt else "altered", name, how)
+                    break
 
 
 def _never_made(present: dict[str, Job], manifest: Manifest) -> Iterator[Finding]:
@@ -157,56 +169,83 @@ def _never_made(present: dict[str, Job], manifest: Manifest) -> Iterator[Finding
                 yield Finding("missing", output, "is declared, but was not there when the manifest was written")
 
 
-def _unlisted(results: Path, manifest: Manifest) -> Iterator[Finding]:
+def _unlisted(results: Path, manifest: Manifest, records: Mapping[Job, Record]) -> Iterator[Finding]:
+    unknown = [output for job, record in records.items() if of_unknown_origin(record) for output in job.outputs]
     for path in results.rglob("*"):
         name = path.relative_to(results)
         ours = path.is_file() and name.parts[0] not in UNDECLARED and not workflow_owns(path)
-        if ours and str(name) not in manifest.files:
+        if ours and str(name) not in manifest.files and not any(name.is_relative_to(output) for output in unknown):
             yield Finding("unlisted", str(name), "is not in the manifest")
 
 
-def _stale(experiment: Experiment, present: dict[str, Job], manifest: Manifest) -> Iterator[Finding]:
+def _stale(
+    experiment: Experiment, present: Mapping[str, Job], manifest: Manifest, records: Mapping[Job, Record]
+) -> Iterator[Finding]:
     for name, listed in manifest.jobs.items():
         if name not in present:
             yield Finding("stale", name, "belongs to nothing that the present configuration declares")
             continue
-        now = present[name].origin(experiment).identity
+        job = present[name]
+        now, record = job.origin(experiment), records.get(job)
         reasons = []
-        if listed.config_digest != now["config_digest"]:
-            reasons.append(f"by another configuration{_keys(experiment, present[name])}")
-        if listed.code_digest != now["code_digest"]:
+        if listed.config_digest != now.identity["config_digest"]:
+            keys = f" ({changes(record['config'], now.settings)})" if record and job.kind != "drawn" else ""
+            reasons.append(f"by another configuration{keys}")
+        if listed.code_digest != now.identity["code_digest"]:
             reasons.append("by other code than the present")
         if reasons:
             yield Finding("stale", name, f"was made {' and '.join(reasons)}, at {listed.made_by}")
 
 
-def _keys(experiment: Experiment, job: Job) -> str:
-    """Which keys differ, as far as a job's provenance can be read."""
-    if job.record is None:
-        return ""
-    try:
-        made_from = read_record(Path(experiment.results) / job.record)["config"]
-        return f" ({changes(made_from, job.origin(experiment).settings)})"
-    except (OSError, DamagedError):  # reported as such
-        return ""
-
-
-def _mismatched(results: Path, present: dict[str, Job], manifest: Manifest) -> Iterator[Finding]:
-    """Evaluations of another checkpoint than the listed one of their run."""
-    for job in present.values():
-        if job.kind != "evaluate" or job.name not in manifest.jobs:
-            continue
-        producer = BASE if job.seed is None else run_job(str(job.method), job.seed).name
-        model = f"{producer}/{MODEL}/"
-        hashes = {
-            name.removeprefix(model): file.sha256 for name, file in manifest.files.items() if name.startswith(model)
-        }
-        about = f"{job.name}/evaluation.json"
+def _mismatched(results: Path, records: Mapping[Job, Record]) -> Iterator[Finding]:
+    """Jobs whose results were made from others than are there, by records that are as listed."""
+    trusted = {results / job.record for job in records}
+    for job in records:
         try:
-            if about in manifest.files and file_digest(results / about) != manifest.files[about].sha256:
-                continue  # reported as altered; what it says is not to be believed
-            evaluated = read_json(results / about)["sampler"]["checkpoint"]
-        except (OSError, DamagedError, KeyError, TypeError):  # reported as missing or damaged
+            found = [link for link in links(results / job.record, results) if link.record in trusted]
+        except (OSError, DamagedError):  # reported as missing or damaged
             continue
-        if hashes and evaluated != f"sha256:{digest_of_hashes(hashes)}":
-            yield Finding("mismatched", job.name, f"evaluated {str(evaluated)[:23]}…, which is not {model[:-1]}")
+        if found:
+            more = f", and so are {len(found) - 1} more that it read" if len(found) > 1 else ""
+            yield Finding("mismatched", job.name, f"{found[0]}{more}")
+
+
+def _of_other_data(records: Mapping[Job, Record]) -> Iterator[Finding]:
+    """Jobs that read problems from another file than datasets/sources.yaml names."""
+    sources = read_sources() if any("data" in record for record in records.values()) else {}
+    for job, record in records.items():
+        for name, identity in record.get("data", {}).items():
+            if name in sources and identity.get("source") != sources[name].identity:
+                yield Finding("mismatched", job.name, f"read {name} from another file than {SOURCES_FILE} names")
+
+
+def _broken(
+    findings: Sequence[Finding], declared: Sequence[Job], manifest: Manifest, records: Mapping[Job, Record]
+) -> list[str]:
+    """A sentence per job whose link is the first of its chain to break, with all that was made from it."""
+    job_of = {name: entry.job for name, entry in manifest.files.items()}
+    broken = {job_of.get(finding.path, finding.path) for finding in findings if finding.kind in BREAKS}
+    by_record = {job.record: job.name for job in declared}
+    origins = {
+        job.name: {by_record[name] for name in record.get("read", {}) if name in by_record} - {job.name}
+        for job, record in records.items()
+    }
+    sentences = []
+    for first in [name for name in manifest.jobs if name in broken]:
+        if broken & _closure(first, origins):
+            continue
+        after = [name for name in manifest.jobs if first in _closure(name, origins)]
+        made = f"; made from it: {', '.join(after)}" if after else "; nothing else was made from it"
+        sentences.append(f"The chain breaks at {first}{made}.")
+    return sentences
+
+
+def _closure(name: str, origins: Mapping[str, set[str]]) -> set[str]:
+    """All jobs that a job's results come from, itself left out."""
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        new = origins.get(pending.pop(), set()) - found
+        found |= new
+        pending += new
+    return found

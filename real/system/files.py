@@ -10,6 +10,7 @@ import io
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +27,9 @@ PIECE_BYTES = 1 << 22
 MAKE_AGAIN = "delete it and run the command that made it again"
 # length of the sha256 that ends a sealed file; torch.load and parquet's own checksums miss changed bits
 SEAL = 64
+# how long ago a file was last changed for its size and times to tell it from what it may become
+SETTLED_NS = 1_000_000_000
+_digests: dict[tuple[int, ...], str] = {}
 
 
 class WriteError(ExpectedError):
@@ -162,10 +166,30 @@ def read_sealed(path: Path) -> bytes | None:
 
 
 def file_digest(path: Path, report: Callable[[int], Any] = int) -> str:
-    """sha256 of a file; ``report`` is called with the number of bytes of each piece read, for a progress bar."""
+    """sha256 of a file, read once per process; ``report`` is called with the number of bytes of each piece read.
+
+    A file whose :func:`signature` is another one by now, or is None, is read again.
+    """
+    key = signature(path)
+    if key in _digests:
+        report(path.stat().st_size)
+        return _digests[key]
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):
             digest.update(piece)
             report(len(piece))
+    if key is not None:
+        _digests[key] = digest.hexdigest()
     return digest.hexdigest()
+
+
+def signature(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from what it was or may become: its place on the disk, size and times.
+
+    None where it was changed so recently that the clock of the file system could hide a further change.
+    """
+    about = path.stat()
+    if time.time_ns() - about.st_ctime_ns <= SETTLED_NS:
+        return None
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns

@@ -70,7 +70,34 @@ def load_problems(name: str, folder: Path = PREPARED, sources_file: Path = SOURC
         ConfigError: an unknown dataset.
         DatasetError: it isn't prepared yet, was made from another file, or was altered since.
     """
-    source, path = find_source(name, sources_file), folder / f"{name}.parquet"
+    _, records = _prepared(find_source(name, sources_file), folder / f"{name}.parquet")
+    return [
+        Problem(**{**record, "prompt": tuple(record["prompt"]), "ground_truths": tuple(record["ground_truths"])})
+        for record in records
+    ]
+
+
+def data_identity(name: str, folder: Path = PREPARED) -> dict[str, str]:
+    """``source``: the hash of the fetched file; ``content``: sha256 of the problems; of a prepared dataset.
+
+    Raises:
+        ConfigError, DatasetError: as :func:`load_problems`.
+    """
+    metadata, _ = _prepared(find_source(name), folder / f"{name}.parquet")
+    return {"source": metadata["real.source"], "content": metadata["real.content"]}
+
+
+def ground_truth_texts(answers: Any) -> tuple[str, ...]:
+    """Every usable answer as text: 142.0 -> "142", 70 -> "70", text without the white space around it.
+
+    Nothing else changes here: the grader reads what is left. Empty text, NaN and None are no answers.
+    """
+    texts = map(_answer_text, answers if isinstance(answers, list) else [answers])
+    return tuple(text for text in texts if text)
+
+
+def _prepared(source: Source, path: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Metadata and rows of a prepared dataset, compared with each other and with the source."""
     command = f"`snakemake {path} --cores 1`"
     if not path.exists():
         raise DatasetError(f"{path}: no such file; prepare it with {command}")
@@ -85,19 +112,7 @@ def load_problems(name: str, folder: Path = PREPARED, sources_file: Path = SOURC
     records = table.to_pylist()
     if (metadata.get("real.rows"), metadata.get("real.content")) != (str(len(records)), _content_digest(records)):
         raise DatasetError(f"{path}: was altered since it was prepared; {remedy}")
-    return [
-        Problem(**{**record, "prompt": tuple(record["prompt"]), "ground_truths": tuple(record["ground_truths"])})
-        for record in records
-    ]
-
-
-def ground_truth_texts(answers: Any) -> tuple[str, ...]:
-    """Every usable answer as text: 142.0 -> "142", 70 -> "70", text without the white space around it.
-
-    Nothing else changes here: the grader reads what is left. Empty text, NaN and None are no answers.
-    """
-    texts = map(_answer_text, answers if isinstance(answers, list) else [answers])
-    return tuple(text for text in texts if text)
+    return metadata, records
 
 
 def _raw_rows(path: Path, source: Source) -> list[dict[str, Any]]:

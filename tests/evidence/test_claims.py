@@ -49,7 +49,7 @@ def curves(method: str, rng: np.random.Generator) -> dict[str, list]:
     reward = np.full(len(step), 0.7 if method == "real" else 0.5)
     frame = pd.DataFrame({"step": step, "entropy": entropy, "val_pass_at_1": validation, "reward_mean": reward})
     frame[["entropy", "reward_mean"]] *= rng.normal(1, 0.01)
-    frame["solve_all"] = 10.0 + rng.normal(0, 5, len(step))
+    frame["solve_all"] = np.abs(10.0 + rng.normal(0, 5, len(step)))
     return frame.to_dict("list")
 
 
@@ -175,7 +175,7 @@ def test_other_problems_in_one_file_are_refused(trained, content):
     experiment = trained("1.5b", [0, 1])
     path = Path(experiment.results) / "evaluations" / "dapo" / "seed1" / "mix4.parquet"
     frame = pd.read_parquet(path)
-    frame.assign(problem_id="x" + frame["problem_id"]).to_parquet(path)
+    frame.assign(problem_id=frame["problem_id"] + "x").to_parquet(path)
     with pytest.raises(ResultsError, match="other problems"):
         judge(experiment, content)
 

@@ -326,7 +326,7 @@ def test_methods_evaluated_on_other_problems_are_not_paired(finished):
     for seed in finished.scale.seeds:
         path = Path(finished.results) / "evaluations" / "ratio_ratio_lr3.0e-4_k8" / f"seed{seed}" / "mix4.parquet"
         frame = pd.read_parquet(path)
-        frame.assign(problem_id="x" + frame["problem_id"]).to_parquet(path)
+        frame.assign(problem_id=frame["problem_id"] + "x").to_parquet(path)
     with pytest.raises(
         ResultsError, match=r"ratio_ratio_lr3.0e-4_k8/seed0/mix4.parquet: holds other problems than .*; delete"
     ):

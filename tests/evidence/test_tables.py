@@ -57,7 +57,7 @@ def finished(smoke, tmp_path, monkeypatch):
     for method in smoke.methods:
         for seed in smoke.scale.seeds:
             folder = Path("results/smoke/runs") / method / f"seed{seed}"
-            columns = {key: [0.0, 1.0, 2.0] for key in METRICS}
+            columns = {key: [0.0, 1.0, 2.0] for key in METRICS} | {"clipped_fraction": [0.0, 0.5, 1.0]}
             write_metrics(folder, {**columns, "val_pass_at_1": [0.1, None, 0.3 + 0.1 * seed]})
     experiment = with_steps(smoke, 2)
     record_all(experiment)
@@ -136,7 +136,7 @@ def test_methods_evaluated_on_other_problems_stand_in_no_table(finished, tmp_pat
     experiment, _ = finished
     path = Path("results/smoke/evaluations/dapo/seed0/mul3.parquet")
     frame = pd.read_parquet(path)
-    frame.assign(problem_id="x" + frame["problem_id"]).to_parquet(path)
+    frame.assign(problem_id=frame["problem_id"] + "x").to_parquet(path)
     sentence = rf"^{path}: holds other problems than .*/base/mul3.parquet; delete the older of the two and run"
     for write in (write_benchmarks, write_pass_at_k):
         with pytest.raises(ResultsError, match=sentence):
@@ -163,10 +163,10 @@ def opened(monkeypatch):
     "write", [write_benchmarks, write_differences, write_pass_at_k, write_training_curves, write_learning_rate_sweep]
 )
 def test_a_table_reads_every_file_once_however_many_runs_there_are(finished, tmp_path, opened, write):
-    """A provenance.json twice: whether all belong together, and the note on the code that made them."""
+    """A provenance.json thrice: whether all belong together, and the notes on code and custody; parsed it is once."""
     write(finished[0], tmp_path)
     assert {count for path, count in opened.items() if path.suffix == ".parquet"} <= {1}
-    assert {count for path, count in opened.items() if path.name == RECORD} <= {1, 2}
+    assert {count for path, count in opened.items() if path.name == RECORD} <= {1, 3}
     assert opened
 
 

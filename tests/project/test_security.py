@@ -25,6 +25,7 @@ from real.system.yaml_files import StrictLoader
 from tests.conftest import SECRETS
 from tests.support import tiny_scale as tiny
 from tests.support.paths import ROOT
+from tests.support.relink import relink
 
 CODE = [*sorted(path for room in ("real", "figures", "workflow", "benchmarks") for path in (ROOT / room).rglob("*.py"))]
 RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow").rglob("*.smk"))]
@@ -150,6 +151,7 @@ def test_no_response_of_a_model_reaches_a_table(tiny_copy):
     for path in tiny.RESULTS.glob("evaluations/**/*.parquet"):
         answers = {"response": "=1+1<script>HOSTILE</script>", "answer": "=HOSTILE()"}
         pd.read_parquet(path).assign(**answers).to_parquet(path)
+    relink(tiny.RESULTS)
     for verb in ("benchmarks", "pass_at_k", "claims"):
         assert main(["make", verb, *tiny.CONFIG]) == 0
     written = [path for path in tiny.RESULTS.rglob("*") if path.suffix in {".csv", ".html", ".md", ".tex"}]

@@ -18,6 +18,7 @@ from real.records.verify import REMEDIES, verify
 from real.system.files import read_json, write_json
 from tests.support import tiny_scale as tiny
 from tests.support.paths import ROOT
+from tests.support.relink import relink
 from tests.support.scales import shipped
 from tests.support.tiny_scale import CONFIG, RESULTS
 
@@ -27,7 +28,7 @@ KEPT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max
 
 def found(experiment) -> dict[str, tuple[str, str]]:
     """(kind, detail) by path; one finding a path."""
-    findings, _ = verify(experiment, all_jobs(experiment))
+    findings = verify(experiment, all_jobs(experiment)).findings
     assert len({finding.path for finding in findings}) == len(findings)
     return {finding.path: (finding.kind, finding.detail) for finding in findings}
 
@@ -148,10 +149,11 @@ def test_what_was_gone_when_the_manifest_was_written_is_missing_too(tiny_copy, c
     shutil.rmtree(RESULTS / "evaluations/gspo/seed0")
     assert main(["manifest", *CONFIG]) == 0
     assert "not there: runs/gspo/seed0/model\n" in capsys.readouterr().out
-    assert found(tiny_copy) == {
-        "runs/gspo/seed0/model": ("missing", "is declared, but was not there when the manifest was written"),
-        "evaluations/gspo/seed0": ("missing", "is declared, but was never made"),
-    }
+    findings = found(tiny_copy)
+    assert findings.pop("evaluations/gspo/seed0") == ("missing", "is declared, but was never made")
+    assert "runs/gspo/seed0/model/model.safetensors" in findings
+    assert {path.rpartition("/")[0] for path in findings} == {"runs/gspo/seed0/model"}
+    assert set(findings.values()) == {("missing", "is listed, but not there")}
 
 
 @pytest.mark.parametrize(
@@ -207,6 +209,7 @@ def test_another_configuration_is_stale_with_its_keys_and_commit(tiny_copy, caps
 def test_other_code_is_stale_with_its_commit_for_jobs_and_for_what_is_drawn(tiny_copy):
     path = RESULTS / "runs/real/seed0/provenance.json"
     write_json(path, read_json(path) | {"code_digest": "0" * 16, "git": {"commit": "f" * 40, "modified_files": 0}})
+    relink(RESULTS)
     write_manifest(tiny_copy, all_jobs(tiny_copy))
     manifest = json.loads((RESULTS / MANIFEST).read_text())
     assert found(tiny_copy) == {
@@ -226,11 +229,15 @@ def test_a_job_that_is_no_longer_declared_is_stale_and_its_files_are_still_verif
 
 def test_an_evaluation_of_another_checkpoint_is_mismatched(tiny_copy):
     """As after a run that was retrained by hand: its files are listed anew, its evaluation is the old one's."""
+    evaluation = RESULTS / "evaluations/real/seed0/provenance.json"
+    before = read_json(evaluation)
     shutil.copy(RESULTS / "base/model/model.safetensors", RESULTS / "runs/real/seed0/model/model.safetensors")
+    relink(RESULTS)
+    write_json(evaluation, read_json(evaluation) | {"read": before["read"]})
     write_manifest(tiny_copy, all_jobs(tiny_copy))
-    findings = found(tiny_copy)
-    assert {path: kind for path, (kind, _) in findings.items()} == {"evaluations/real/seed0": "mismatched"}
-    assert "which is not runs/real/seed0/model" in findings["evaluations/real/seed0"][1]
+    kind, detail = found(tiny_copy)["evaluations/real/seed0"]
+    assert kind == "mismatched"
+    assert "was made from another runs/real/seed0/model/model.safetensors than is there now" in detail
 
 
 def test_links_are_followed_and_a_broken_one_is_missing(tiny_copy, tmp_path):

@@ -19,6 +19,7 @@ from real.system.files import read_json, write_json
 from real.tasks.arithmetic import held_out_problems
 from tests.support import tiny_scale as tiny
 from tests.support.gpus import list_gpus
+from tests.support.relink import relink
 from tests.support.tiny_scale import CONFIG, RESULTS
 
 READ_EVALUATIONS = ("benchmarks", "differences", "pass_at_k", "claims")
@@ -64,14 +65,14 @@ def test_the_record_holds_the_resolved_configuration_of_the_one_run(tiny_copy):
 
 
 def test_a_failed_job_leaves_no_record_and_keeps_an_earlier_one(tmp_path):
-    with pytest.raises(RuntimeError), recorded(tmp_path, Origin({}, ()), []):
+    with pytest.raises(RuntimeError), recorded(tmp_path / RECORD, Origin({}, ()), []):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
-    with recorded(tmp_path, Origin({"x": 1}, ()), ["f.yaml"], seed=3):
+    with recorded(tmp_path / RECORD, Origin({"x": 1}, ()), ["f.yaml"], seed=3):
         assert list(tmp_path.iterdir()) == [], "written last"
     before = json.loads((tmp_path / RECORD).read_text())
     assert (before["config"], before["seed"]) == ({"x": 1}, 3)
-    with pytest.raises(RuntimeError), recorded(tmp_path, Origin({}, ()), []):
+    with pytest.raises(RuntimeError), recorded(tmp_path / RECORD, Origin({}, ()), []):
         raise RuntimeError
     assert json.loads((tmp_path / RECORD).read_text()) == before
 
@@ -172,12 +173,18 @@ def test_figures_refuse_a_mixture_and_name_damage_in_one_sentence(tiny_copy, cap
     assert main(["make", "gradient_measured", *CONFIG]) == 0
     samples = RESULTS / "runs/gspo/seed0/gradient_samples.parquet"
     samples.write_bytes(samples.read_bytes()[:-7])
-    [line] = refused(capsys, "make", "gradient_measured")
-    assert re.search(r"gradient_samples.parquet: is damaged .*; delete the run's folder", line)
+    for forged in (False, True):
+        if forged:
+            relink(RESULTS)
+        [line] = refused(capsys, "make", "gradient_measured")
+        assert re.search(r"gradient_samples.parquet: is damaged .*; .*delete", line)
     curves = RESULTS / "tables/training_curves.csv"
     curves.write_bytes(curves.read_bytes()[:-3])
-    [line] = refused(capsys, "make", "training_dynamics")
-    assert "training_curves.csv: its last line is cut off; delete it" in line
+    for forged in (False, True):
+        if forged:
+            relink(RESULTS)
+        [line] = refused(capsys, "make", "training_dynamics")
+        assert "training_curves.csv: its last line is cut off; " in line
 
 
 def test_a_run_without_a_record_is_not_read(tiny_copy, capsys):
@@ -193,12 +200,17 @@ def test_a_run_without_a_record_is_not_read(tiny_copy, capsys):
         (lambda lines: [lines[0], lines[2]], "line 2 holds step 2 instead of 1"),
         (lambda lines: [*lines[:2], lines[2][:-4]], "line 3 is damaged"),
         (lambda lines: [*lines[:2], '{"step": 2}'], "line 3: lacks reward_mean"),
-        (lambda lines: [*lines[:2], lines[2].replace('"prompts": 4', '"prompts": "four"')], "something else than num"),
+        (lambda lines: [*lines[:2], lines[2].replace('"prompts": 4', '"prompts": "four"')], "prompts is 'four'"),
+        (lambda lines: [*lines[:2], re.sub('"val_pass_at_1": [^,}]*', '"val_pass_at_1": 7.0', lines[2])], "is 7.0"),
+        (lambda lines: [*lines[:2], re.sub('"val_pass_at_1": [^,}]*', '"val_pass_at_1": true', lines[2])], "is true"),
+        (lambda lines: [*lines[:2], re.sub('"entropy": [^,}]*', '"entropy": Infinity', lines[2])], "entropy is inf"),
+        (lambda lines: [*lines[:2], re.sub('"entropy": [^,}]*', '"entropy": "0.5"', lines[2])], "entropy is '0.5'"),
     ],
 )
 def test_lost_or_damaged_lines_of_metrics_are_named(tiny_copy, capsys, spoil, sentence):
     path = RESULTS / "runs/real/seed0/metrics.jsonl"
     path.write_text("\n".join(spoil(path.read_text().splitlines())) + "\n")
+    relink(RESULTS)
     [line] = refused(capsys, "make", "training_curves")
     assert line.startswith(f"{path}: ")
     assert sentence in line

@@ -10,7 +10,6 @@ import pandas as pd
 from real.config import Experiment
 from real.engines.run_files import METRICS
 from real.records.jobs import Job, trained_jobs
-from real.records.provenance import RECORD
 from real.system.files import write_json, write_json_lines
 
 GIT = {"commit": "0123456789abcdef", "modified_files": 0}
@@ -44,8 +43,14 @@ def write_metrics(folder: Path, columns: Mapping[str, list[Any]]) -> None:
 
 
 def write_correct(folder: Path, correct_PS: Mapping[str, np.ndarray]) -> None:
-    """Rows of an evaluation from (problems, samples) of correctness per benchmark."""
+    """Rows of an evaluation from (problems, samples) of correctness per benchmark, and evaluation.json's counts."""
     folder.mkdir(parents=True, exist_ok=True)
+    counts = {
+        name: {"problems": len(correct), "samples": correct.size, "pass_at_1": float(correct.mean())}
+        for name, correct in correct_PS.items()
+    }
+    if counts:
+        write_json(folder / "evaluation.json", {"benchmarks": counts})
     for benchmark, correct in correct_PS.items():
         rows = [(f"{benchmark}-{p}", s, bool(value)) for (p, s), value in np.ndenumerate(correct)]
         pd.DataFrame(rows, columns=["problem_id", "sample", "correct"]).to_parquet(folder / f"{benchmark}.parquet")
@@ -53,15 +58,17 @@ def write_correct(folder: Path, correct_PS: Mapping[str, np.ndarray]) -> None:
 
 def record(experiment: Experiment, job: Job, **changes: Any) -> None:
     """provenance.json of a job, as the present code and configuration would have left it, but for some changes."""
-    folder = Path(experiment.results) / job.name
-    folder.mkdir(parents=True, exist_ok=True)
+    path = Path(experiment.results) / job.record
+    path.parent.mkdir(parents=True, exist_ok=True)
     facts = {
         **job.origin(experiment).identity,
         "git": GIT,
         "config": job.origin(experiment).settings,
+        "read": {},
+        "wrote": {},
         "wall_seconds": 1.0,
     }
-    write_json(folder / RECORD, {**facts, **changes})
+    write_json(path, {**facts, **changes})
 
 
 def record_all(experiment: Experiment) -> None:

@@ -100,7 +100,7 @@ def beside(exhibit):
 def in_report(path):
     """An output, which Snakemake's own report shows too if it is for reading, with the caption that ours has."""
     place, stem, kind = Path(path).parent.name, Path(path).stem, Path(path).suffix
-    shown = kind in (".html", ".png") or stem == "training_curves"
+    shown = kind in (".html", ".png") or path == "tables/training_curves.csv"
     if not shown or stem == "report":
         return f"<results>/{path}"
     category, word = {

@@ -11,7 +11,7 @@ for exhibit in exhibits():
             # what a rerun for them goes by is their content, in made_from
             printed=ancient(exhibit.printed(experiment)),
         output:
-            [in_report(path) for path in exhibit.outputs],
+            [in_report(path) for path in exhibit.job.outputs],
         log:
             f"<results>/logs/{exhibit.name}.log",
         benchmark:

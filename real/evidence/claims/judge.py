@@ -25,7 +25,7 @@ from real.evidence.claims.page import page
 from real.evidence.claims.schema import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
 from real.evidence.printed import MEAN, benchmarks, cells, read_benchmarks
 from real.planning.needs import needs
-from real.records.consistent import EVALUATIONS, code_note
+from real.records.consistent import EVALUATIONS, origin_notes
 from real.records.jobs import BASE
 from real.statistics import power
 from real.statistics.intervals import Interval, verdict
@@ -146,7 +146,7 @@ def write_claims(experiment: Experiment, folder: Path) -> list[ClaimRow]:
             "samples": evaluation.samples,
             "benchmarks": evaluation.benchmarks,
         }
-    if code := code_note(experiment, EVALUATIONS):
+    if code := " ".join(filter(None, origin_notes(experiment, EVALUATIONS))):
         heading["code"] = code
     estimates = {facts.label: facts.cost for facts in content.scales.values() if facts.gpu_hours_per_run}
     claims = _plain({**heading, "rows": [asdict(row) for row in rows], "estimates": estimates})

@@ -1,19 +1,20 @@
 """What a report says of its results besides showing them: what the jobs took, and what made them."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pandas as pd
 
 from real.config import Experiment
 from real.evidence.scores import NONE
-from real.records.consistent import EVALUATIONS, code_note, read_record
+from real.records.consistent import EVALUATIONS, code_note, custody_note
 from real.records.jobs import BASE, Job, trained_jobs
-from real.records.provenance import this_process
+from real.records.provenance import Record, read_record, this_process
 from real.system.code import commit_of, git_state
-from real.system.files import file_digest, read_json, read_json_lines
+from real.system.files import file_digest, read_json
 from real.tasks.problems import MATH_BENCHMARKS
 from real.tasks.sources import read_sources
 
@@ -21,15 +22,12 @@ from real.tasks.sources import read_sources
 def stage_times(experiment: Experiment, jobs: Iterable[Job]) -> pd.DataFrame:
     """A row per stage: jobs, wall and CPU seconds summed over them, largest memory, and GPU-hours where GPUs were lent.
 
-    Trained stages are counted by their provenance.json, what is drawn by Snakemake's benchmark files.
-
     Raises:
-        DamagedError: one of these files is damaged.
+        DamagedError: a job's record is damaged.
     """
+    results = Path(experiment.results)
     taken = [
-        {"stage": _stage(experiment, job), **facts}
-        for job in jobs
-        if (facts := _taken(Path(experiment.results), job)) is not None
+        {"stage": _stage(experiment, job), **_taken(path)} for job in jobs if (path := results / job.record).exists()
     ]
     columns = ["stage", "wall", "cpu", "memory", "gpu"]
     stages = pd.DataFrame(taken, columns=columns).groupby("stage", sort=False)
@@ -52,29 +50,13 @@ def _stage(experiment: Experiment, job: Job) -> str:
     return {"base": "base model", "evaluate": "evaluation", "drawn": "tables, claims and figures"}[job.kind]
 
 
-def _taken(results: Path, job: Job) -> dict[str, float] | None:
-    """wall, cpu (seconds), memory (MB) and gpu (GPU-seconds) of a job; None where nothing noted them."""
-    if job.record is not None:
-        if not (path := results / job.record).exists():
-            return None
-        record = read_record(path)
-        wall, command = _float(record.get("wall_seconds")), record.get("command", [])
-        gpus = int(command[command.index("--gpus") + 1]) if "--gpus" in command else 0
-        cpu = _float(record.get("cpu_seconds")) + _float(record.get("cpu_seconds_children"))
-        return {"wall": wall, "cpu": cpu, "memory": _float(record.get("peak_memory_bytes")) / 1e6, "gpu": gpus * wall}
-    path = results / "benchmarks" / f"{job.name}.jsonl"
-    if not path.exists():
-        return None
-    notes = read_json_lines(path, keys=("s", "cpu_time", "max_rss"))[-1]
-    return {"wall": _float(notes["s"]), "cpu": _float(notes["cpu_time"]), "memory": _float(notes["max_rss"]), "gpu": 0}
-
-
-def _float(value: Any) -> float:
-    """A noted number; NaN where none was noted, or Snakemake notes NA of a job too short to be measured."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
+def _taken(path: Path) -> dict[str, float]:
+    """wall, cpu (seconds), memory (MB) and gpu (GPU-seconds) of a job by its record; NaN where it noted none."""
+    record = read_record(path)
+    wall, command = record.get("wall_seconds", math.nan), record.get("command", [])
+    gpus = int(command[command.index("--gpus") + 1]) if "--gpus" in command else 0
+    cpu = record.get("cpu_seconds", math.nan) + record.get("cpu_seconds_children", math.nan)
+    return {"wall": wall, "cpu": cpu, "memory": record.get("peak_memory_bytes", math.nan) / 1e6, "gpu": gpus * wall}
 
 
 def _number(value: float) -> str:
@@ -84,12 +66,14 @@ def _number(value: float) -> str:
 def origins(experiment: Experiment) -> pd.DataFrame:
     """Facts about what made the results, a row each: of runs and evaluations from their records, then of the rest."""
     results, scale = Path(experiment.results), experiment.scale
-    records = [read_record(path) for job in trained_jobs(experiment) if (path := results / str(job.record)).exists()]
+    records = [read_record(path) for job in trained_jobs(experiment) if (path := results / job.record).exists()]
     rows = [("configuration", ", ".join(experiment.files))]
     if scale.trains:
         rows.append(("seeds", ", ".join(map(str, scale.run_seeds))))
     if code := code_note(experiment, EVALUATIONS):
         rows.append(("versions of the code", code))
+    if custody := custody_note(experiment, EVALUATIONS):
+        rows.append(("chain of custody", custody))
     for what, fact in FACTS.items():
         counts = Counter(map(fact, records))
         rows += [
@@ -99,12 +83,12 @@ def origins(experiment: Experiment) -> pd.DataFrame:
             )
             for value, count in counts.items()
         ]
-    report = {"git": git_state(), **this_process()}
+    report = cast(Record, {"git": git_state(), **this_process()})
     rows += [(f"{what} of tables, figures and this page", fact(report)) for what, fact in FACTS.items()]
     return pd.DataFrame(rows, columns=["what", "which"])
 
 
-def _machine(record: Mapping[str, Any]) -> str:
+def _machine(record: Record) -> str:
     if "machine" not in record:
         return "not recorded"
     machine = record["machine"]
@@ -114,12 +98,12 @@ def _machine(record: Mapping[str, Any]) -> str:
     return "; ".join([*facts, *(f"{count} × {name}" for name, count in gpus.items())])
 
 
-def _packages(record: Mapping[str, Any]) -> str:
+def _packages(record: Record) -> str:
     named = [("python", record.get("python", "not recorded")), *record.get("packages", {}).items()]
     return ", ".join(f"{name} {version}" for name, version in named)
 
 
-FACTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+FACTS: Mapping[str, Callable[[Record], str]] = {
     "commit": commit_of,
     "machine": _machine,
     "packages": _packages,
@@ -155,9 +139,8 @@ def job_digests(experiment: Experiment, jobs: Iterable[Job]) -> pd.DataFrame:
     """A row per job: digests of configuration and code, as manifest.json has them, and its commit."""
     rows = []
     for job in jobs:
-        path = Path(experiment.results) / (job.record or job.outputs[0])
-        if not path.exists():
-            continue
-        made = read_record(path) if job.record else {**job.origin(experiment).identity, "git": git_state()}
-        rows.append([job.name, made["config_digest"], made["code_digest"], commit_of(made)])
+        path = Path(experiment.results) / job.record
+        if path.exists():
+            made = read_record(path)
+            rows.append([job.name, made["config_digest"], made["code_digest"], commit_of(made)])
     return pd.DataFrame(rows, columns=["job", "configuration", "code", "made by"])
