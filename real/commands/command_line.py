@@ -25,12 +25,16 @@ from real.planning.plan import plan as make_plan
 from real.planning.preflight import require
 from real.planning.status import status_report
 from real.planning.text import plan_text
+from real.records.custody import in_custody
+from real.records.made_from import Origin
 from real.records.manifest import write_manifest
+from real.records.provenance import DRAWN
 from real.records.verify import verify_report
+from real.system.code import EVIDENCE
 from real.system.errors import ExpectedError, system_sentence
 from real.system.interrupts import Stopped, interruptible
 from real.tasks import datasets
-from real.tasks.sources import fetch, find_source, mirror_folder
+from real.tasks.sources import fetch, find_source, mirror_folder, read_sources
 
 PROG = "python -m real"
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
@@ -100,7 +104,13 @@ def contamination(arguments: argparse.Namespace) -> None:
     """report what the benchmarks share with a training set"""
     from real.evidence.contamination import write_report
 
-    write_report(arguments.train, Path("results/datasets"))
+    folder, name = Path("results/datasets"), f"contamination_{arguments.train}"
+    origin = Origin({"train": arguments.train}, (write_report.__module__,), EVIDENCE)
+    writes = [(folder / name).with_suffix(suffix) for suffix in (".csv", ".html", ".json")]
+    data = [source.name for source in read_sources().values() if source.split == "test"]
+    find_source(arguments.train)  # refuses an unknown name
+    with in_custody(folder / DRAWN / f"{name}.json", folder, origin, (), (), writes, [*data, arguments.train]):
+        write_report(arguments.train, folder)
 
 
 def plan(arguments: argparse.Namespace) -> None:

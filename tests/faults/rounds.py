@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tests.faults import damage, disk, downloads, folders, kills, orphans
+from tests.faults import damage, disk, downloads, folders, kills, laundering, orphans
 from tests.faults.place import Place, last_lines
 from tests.faults.tries import Tried
 
@@ -40,6 +40,9 @@ FAULTS = (
     Fault("preparation killed", downloads.preparation_killed, (1, 4), (0, 0)),
     Fault("mirror vanished", downloads.mirror_vanished, (1, 5), (1, 2)),
     Fault("disk full, dataset", disk.disk_full_for_a_dataset, (1, 2), (0, 0)),
+    Fault("result edited", laundering.results_edited, (2, 40), (1, 8)),
+    Fault("link forged", laundering.links_forged, (1, 32), (1, 3)),
+    Fault("results swapped", laundering.results_swapped, (1, 18), (1, 3)),
     Fault("artefact damaged", damage.artefact_damaged, (1, 60), (1, 40)),
     Fault("damage read", damage.reading_damage, (1, 24), (1, 12)),
 )

@@ -117,7 +117,7 @@ def results(checkout: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.name not in UNSTABLE
-        and path.relative_to(folder).parts[0] not in ("benchmarks", "logs")
+        and path.relative_to(folder).parts[0] not in ("benchmarks", "logs", "provenance", "work")
     }
     manifest = found.get("manifest.json")
     return {**found, "manifest.json": stable_manifest(manifest)} if manifest else found
@@ -126,7 +126,10 @@ def results(checkout: Path) -> dict[str, bytes]:
 def stable_manifest(content: bytes) -> bytes:
     """A manifest without the entries of files that differ from run to run, and without its own hash."""
     manifest = json.loads(content)
-    files = {name: entry for name, entry in manifest["files"].items() if Path(name).name not in UNSTABLE}
+    listed = manifest["files"].items()
+    files = {
+        name: entry for name, entry in listed if Path(name).name not in UNSTABLE and not name.startswith("provenance/")
+    }
     return json.dumps({**manifest, "files": files, "sha256": None}).encode()
 
 

@@ -1,12 +1,15 @@
 # What can't work, said in a sentence before the first job: Snakemake itself would end in a traceback.
 
+import atexit
 import errno
+from contextlib import ExitStack
 
 from snakemake.utils import validate
 
 from real.commands.exhibits import exhibits
 from real.config import read
 from real.records.jobs import in_the_way
+from real.system.locks import HeldError, exclusive
 
 if read(CONFIG_FILES) != dict(config):
     raise WorkflowError(
@@ -29,6 +32,9 @@ for exhibit in exhibits()[:-1]:  # the report comes last and has none
             f"{caption}: no such file; write the caption of the exhibit {exhibit.name} there"
         )
 
+alone = ExitStack()  # held until Snakemake ends
+atexit.register(alone.close)
+
 
 onstart:
     # not before: a dry run may read what it can't write
@@ -39,4 +45,13 @@ onstart:
         reason = os.strerror(errno.EROFS if read_only else errno.EACCES)
         raise WorkflowError(
             f"{folder}: can't be written ({reason}), but results belong there; mend that and run the same command again"
+        )
+    # another checkout may share the folder, which Snakemake's own lock, one of the checkout, doesn't know of
+    (place / "work").mkdir(parents=True, exist_ok=True)
+    try:
+        alone.enter_context(exclusive(place / "work" / "snakemake"))
+    except HeldError as error:
+        raise WorkflowError(
+            f"{RESULTS}: process {error.pid}, a Snakemake of another checkout, is making these results; wait for it "
+            "to end, or end it, and run the same command again"
         )

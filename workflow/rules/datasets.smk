@@ -48,6 +48,7 @@ rule contamination_report:
         train="datasets/prepared/{train}.parquet",
     output:
         multiext("results/datasets/contamination_{train}", ".csv", ".html", ".json"),
+        "results/datasets/provenance/contamination_{train}.json",
     log:
         "results/datasets/logs/contamination_report/{train}.log",
     benchmark:
