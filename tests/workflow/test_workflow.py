@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.support.checkout import (
@@ -117,7 +118,7 @@ def results(checkout: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.name not in UNSTABLE
-        and path.relative_to(folder).parts[0] not in ("benchmarks", "logs", "provenance", "work")
+        and path.relative_to(folder).parts[0] not in ("benchmarks", "logs", "provenance")
     }
     manifest = found.get("manifest.json")
     return {**found, "manifest.json": stable_manifest(manifest)} if manifest else found
@@ -198,6 +199,29 @@ def test_a_finished_scale_verifies_and_what_the_rules_declare_is_what_the_manife
     assert f"{RESULTS}: {len(listed)} files" in done.stdout
     assert len(listed) > 60
     assert set(found_files(finished)) == set(listed)
+
+
+@pytest.mark.slow
+def test_an_evaluation_edited_by_hand_stays_visible_after_snakemake_ran_again(finished, tmp_path):
+    checkout = shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    path = checkout / RESULTS / "evaluations/grpo/seed0/add3.parquet"
+    table, times = (checkout / RESULTS / "tables/benchmarks.csv").read_bytes(), path.stat()
+    pd.read_parquet(path).assign(correct=True).to_parquet(path)
+    name = str(path.relative_to(checkout))
+    again = snakemake(checkout, "--cores", "2", *SMOKE)
+    assert again.returncode != 0
+    assert name in again.stdout
+    # Snakemake goes by times, and has nothing to do
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    listed = snakemake(checkout, "--forcerun", "manifest", "--cores", "2", *SMOKE)
+    assert listed.returncode == 0, listed.stdout
+    command = [sys.executable, "-m", "real", "verify", "--scale", "smoke"]
+    verified = subprocess.run(command, cwd=checkout, text=True, capture_output=True)
+    assert verified.returncode == 1
+    assert "altered     evaluations/grpo/seed0/add3.parquet: " in verified.stdout
+    assert "The chain breaks at evaluations/grpo/seed0; made from it: benchmarks, " in verified.stdout
+    left = checkout / RESULTS / "tables/benchmarks.csv"
+    assert not left.exists() or left.read_bytes() == table
 
 
 def found_files(checkout: Path) -> list[str]:

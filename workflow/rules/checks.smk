@@ -55,3 +55,11 @@ onstart:
             f"{RESULTS}: process {error.pid}, a Snakemake of another checkout, is making these results; wait for it "
             "to end, or end it, and run the same command again"
         )
+
+
+onsuccess:
+    alone.close()
+
+
+onerror:
+    alone.close()
