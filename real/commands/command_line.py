@@ -1,7 +1,6 @@
 """The command line: ``python -m real VERB``. Each verb is a thin call; the rules of the workflow call these."""
 
 import argparse
-import io
 import json
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from real.commands.arguments import (
     whole,
 )
 from real.commands.log import log_to
+from real.commands.streams import prepare_streams
 from real.config import PAPER_EVALUATION, ConfigError, Evaluation, Experiment, changed, json_schema, load, resolve
 from real.planning.plan import plan as make_plan
 from real.planning.preflight import require
@@ -139,13 +139,12 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def schema(arguments: argparse.Namespace) -> None:
     """regenerate the JSON schema of the config"""
-    SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=2) + "\n")
+    SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse and run; expected failures end in one sentence and exit code 1, an interruption in one and 130."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # what a job printed is in its log however it ends
+    prepare_streams()
     with interruptible() as interrupted:
         try:
             parsed = _parser().parse_args(arguments)

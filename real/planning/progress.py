@@ -61,7 +61,7 @@ def saved_by_verl(work: Path, trace: Trace) -> Trace:
     """The trace of a job of the verl engine that nobody runs: what came after its last checkpoint is done again."""
     tracker = work / TRACKER
     try:
-        step = int(tracker.read_text())
+        step = int(tracker.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return replace(trace, done=0)
     except ValueError:

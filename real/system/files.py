@@ -134,7 +134,7 @@ def _damage_named(where: str, remedy: str, *errors: type[Exception]) -> Iterator
 
 def _text(path: Path, remedy: str) -> str:
     with _damage_named(f"{path}:", remedy, UnicodeDecodeError):
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
 
 
 def _mapping(text: str, where: str, keys: Sequence[str], remedy: str) -> dict[str, Any]:

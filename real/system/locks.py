@@ -49,7 +49,7 @@ def exclusive(path: Path) -> Iterator[None]:
         raise HeldError(_holder(name)) from None
     try:
         me = {"pid": os.getpid(), "started": psutil.Process().create_time(), "host": socket.gethostname()}
-        name.write_text(json.dumps(me) + "\n")
+        name.write_text(json.dumps(me) + "\n", encoding="utf-8")
         yield
     finally:
         name.unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def _named(found: dict | None) -> str | None:
 def _read(name: Path) -> dict | None:
     """What the file says; None if there is none, it is being written, or it is damaged."""
     try:
-        found = json.loads(name.read_text())
+        found = json.loads(name.read_text(encoding="utf-8"))
         return {"pid": int(found["pid"]), "started": float(found["started"]), "host": str(found["host"])}
     except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None
