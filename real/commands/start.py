@@ -29,7 +29,7 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment.trained, seed)
     output = results / name
     announce("the base model", output, results / "work" / name, experiment)
-    with recorded(output, base_origin(experiment, seed), experiment.files) as facts:
+    with recorded(output, base_origin(experiment, seed), experiment.read_from) as facts:
         # isinstance: the two kinds of scale share no section that a base model is made from
         if isinstance(scale, ArithmeticScale):
             from real.engines.torch.supervised import train_base
@@ -58,7 +58,7 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
     places = (results / base_of_run(scale, seed) / "model", output, results / job.work)
     announce(f"training of {method}, seed {seed}", *places[1:], experiment)
     origin = run_origin(experiment, method, seed)
-    with recorded(output, origin, experiment.files, method=method, seed=seed) as facts:
+    with recorded(output, origin, experiment.read_from, method=method, seed=seed) as facts:
         if isinstance(run, TorchRun):
             from real.engines.torch.train import train as train_torch
 
@@ -115,7 +115,7 @@ def evaluate_checkpoint(
     origin = evaluation_origin(experiment, **given)
     versions = origin.identity["code_digest"], scale is not None and scale.protected, accepted
     with (
-        recorded(output, origin, experiment.files if experiment else ()) as facts,
+        recorded(output, origin, experiment.read_from if experiment else ()) as facts,
         gpus(device, count),
         open_sampler(library, model, settings, device, count, trusted) as sampler,
     ):

@@ -35,7 +35,7 @@ def recorded(
     """Write ``folder/provenance.json`` when the job in the block has succeeded.
 
     Args:
-        files: the configuration files that were named.
+        files: the configuration files that were read.
         what: further facts, such as ``method`` and ``seed``.
 
     Yields:
