@@ -19,7 +19,7 @@ from real.commands.arguments import (
     whole,
 )
 from real.commands.log import log_to
-from real.commands.streams import prepare_streams
+from real.commands.streams import READER_GONE, flush_streams, prepare_streams, reader_gone
 from real.config import PAPER_EVALUATION, ConfigError, Evaluation, Experiment, changed, json_schema, load, resolve
 from real.planning.plan import plan as make_plan
 from real.planning.preflight import require
@@ -27,7 +27,7 @@ from real.planning.status import status_report
 from real.planning.text import plan_text
 from real.records.manifest import write_manifest
 from real.records.verify import verify_report
-from real.system.errors import ExpectedError, system_sentence
+from real.system.errors import ExpectedError, memory_sentence, system_sentence
 from real.system.interrupts import Stopped, interruptible
 from real.tasks import datasets
 from real.tasks.sources import fetch, find_source, mirror_folder
@@ -143,8 +143,21 @@ def schema(arguments: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse and run; expected failures end in one sentence and exit code 1, an interruption in one and 130."""
+    """Parse and run; expected failures end in one sentence and exit code 1, an interruption in one and 130.
+
+    Where nobody reads what is printed any more, the command ends in silence by :data:`READER_GONE`.
+    """
     prepare_streams()
+    try:
+        code = _code_of(arguments)
+        flush_streams()
+    except BrokenPipeError:  # of a sentence, or of what was left to print; those of a verb have become a sentence
+        reader_gone()
+        return READER_GONE
+    return code
+
+
+def _code_of(arguments: list[str] | None) -> int:
     with interruptible() as interrupted:
         try:
             parsed = _parser().parse_args(arguments)
@@ -152,6 +165,8 @@ def main(arguments: list[str] | None = None) -> int:
                 log_to(parsed.log, keeps_attempts=parsed.verb in (base, train, evaluate))
             return parsed.verb(parsed) or 0
         except (ExpectedError, OSError) as error:
+            if isinstance(error, BrokenPipeError) and reader_gone():
+                return READER_GONE
             print(f"real: {system_sentence(error) if isinstance(error, OSError) else error}", file=sys.stderr)
             return 1
         except Stopped as stopped:
@@ -159,7 +174,10 @@ def main(arguments: list[str] | None = None) -> int:
             return 130
         except BaseException as error:
             if not (interrupted() or isinstance(error, KeyboardInterrupt)):
-                raise
+                if (refused := memory_sentence(error)) is None:
+                    raise
+                print(f"real: {refused}", file=sys.stderr)
+                return 1
             print("real: interrupted; run the same command again to go on from the last saved step", file=sys.stderr)
             return 130
 
