@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ def writing(path: Path, unfinished: Path) -> Iterator[None]:
     except (OSError, SafetensorError) as error:
         # frees the room that the sentence itself needs, where the log is on the same disk
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # also where what stands in the way of the file keeps it from being there
+            unfinished.unlink()
         raise WriteError(
             f"{path}: could not be written ({system_reason(error)}); make room there, or mend what is in the way, and "
             "run the same command again: what is finished is kept"
