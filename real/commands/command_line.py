@@ -26,6 +26,7 @@ from real.planning.preflight import require
 from real.planning.status import status_report
 from real.planning.text import plan_text
 from real.records.manifest import write_manifest
+from real.records.scale_file import require_own_results
 from real.records.verify import verify_report
 from real.system.errors import ExpectedError, memory_sentence, system_sentence
 from real.system.interrupts import Stopped, interruptible
@@ -83,7 +84,9 @@ def make(arguments: argparse.Namespace) -> None:
     # imported here, as below: it brings what draws, which most verbs need not wait for
     from real.commands.exhibits import make as make_exhibit
 
-    make_exhibit(arguments.name, _experiment(arguments))
+    experiment = _experiment(arguments)
+    require_own_results(experiment)
+    make_exhibit(arguments.name, experiment)
 
 
 def download(arguments: argparse.Namespace) -> None:
@@ -118,6 +121,7 @@ def manifest(arguments: argparse.Namespace) -> None:
     from real.commands.exhibits import all_jobs
 
     experiment = _experiment(arguments)
+    require_own_results(experiment)
     for name in write_manifest(experiment, all_jobs(experiment)):
         print(f"not there: {name}")
 

@@ -17,6 +17,7 @@ from real.planning.status import outlook
 from real.records.jobs import base_folder, base_of_run, run_job
 from real.records.made_from import LIBRARIES, base_origin, evaluation_origin, run_origin
 from real.records.provenance import recorded
+from real.records.scale_file import require_own_results
 from real.system.files import write_text
 from real.system.gpus import lease
 
@@ -28,6 +29,7 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
     """Train the base model of one of base.seeds (None: of the first), or link the checkpoint that the scale names."""
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment.trained, seed)
     output = results / name
+    require_own_results(experiment)
     announce("the base model", output, results / "work" / name, experiment)
     with recorded(output, base_origin(experiment, seed), experiment.read_from) as facts:
         # isinstance: the two kinds of scale share no section that a base model is made from
@@ -53,6 +55,7 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
     scale, run = experiment.trained, resolve(experiment, method, seed)
     if problems := grant_problems(scale.gpus, granted_gpus):
         raise PreflightError("\n".join(problems))
+    require_own_results(experiment)
     results, job = Path(experiment.results), run_job(method, seed)
     output = results / job.name
     places = (results / base_of_run(scale, seed) / "model", output, results / job.work)
@@ -102,6 +105,9 @@ def evaluate_checkpoint(
     from real.models.device import default_device
 
     scale = experiment.trained if experiment else None
+    # elsewhere it writes over nobody's
+    if experiment and output.resolve().is_relative_to(Path(experiment.results).resolve()):
+        require_own_results(experiment)
     work = work or output / ".partial"
     problems = problems_of(settings.benchmarks, scale.own_task if scale else None)
     device = device or (scale.device if scale else default_device())
