@@ -75,7 +75,7 @@ def main() -> None:
 
 def accuracy(peer: bool) -> None:
     """A row per category: cases, and false verdicts of this grader and of math-verify alone."""
-    cases = [json.loads(line) for line in (DATA / "grading_cases.jsonl").read_text().splitlines()]
+    cases = [json.loads(line) for line in (DATA / "grading_cases.jsonl").read_text(encoding="utf-8").splitlines()]
     responses = [case.get("response") or f"{THINKING}\\boxed{{{case['answer']}}}" for case in cases]
     table = pd.DataFrame(cases)[["kind", "category", "label"]]
     table["false"] = [g.correct for g in grade_many(responses, [case["gold"] for case in cases])] != table["label"]
@@ -91,7 +91,7 @@ def accuracy(peer: bool) -> None:
 
 def agreement() -> None:
     """Disagreements with the authors' grader, each with its reason."""
-    golden = [json.loads(line) for line in (DATA / "golden_grades.jsonl").read_text().splitlines()]
+    golden = [json.loads(line) for line in (DATA / "golden_grades.jsonl").read_text(encoding="utf-8").splitlines()]
     truths = [g["ground_truth"] for g in golden]
     ours = grade_many([g["response"] for g in golden], truths, strict_format=True)
     differ = [(g, o) for g, o in zip(golden, ours, strict=True) if g["grade"] != o.correct]

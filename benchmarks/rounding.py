@@ -42,7 +42,7 @@ def real(folder: Path, variables: dict[str, str], *command: str) -> None:
 def trained(folder: Path, base: Path, variables: dict[str, str], steps: int) -> tuple[pd.DataFrame, torch.Tensor]:
     """Metrics by step, and all weights, of a run of so many steps."""
     training = {"steps": steps, "validation_every": 1, "gradient_sample_steps": [1]}
-    (folder / "steps.yaml").write_text(yaml.safe_dump({"training": training}))
+    (folder / "steps.yaml").write_text(yaml.safe_dump({"training": training}), encoding="utf-8")
     results = folder / "results" / "smoke+steps"
     results.mkdir(parents=True)
     (folder / "paper_configs").symlink_to(ROOT / "paper_configs")
@@ -50,7 +50,7 @@ def trained(folder: Path, base: Path, variables: dict[str, str], steps: int) -> 
     configured = ["--config", "paper_configs/smoke.yaml", "steps.yaml"]
     real(folder, variables, "train", *configured, "--method", "real", "--seed", "0")
     run = results / "runs" / "real" / "seed0"
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     weights = load_file(run / "model" / "model.safetensors")
     return pd.DataFrame(lines).set_index("step").astype(float), torch.cat([w.flatten() for w in weights.values()])
 

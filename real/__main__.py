@@ -15,7 +15,15 @@ if __name__ == "__main__":
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:  # whoever started this process may have it ignored
         signal.signal(signal.SIGINT, leave)
-    from real.commands.command_line import main
+    from real.system.errors import memory_sentence
+
+    try:
+        from real.commands.command_line import main
+    except Exception as error:
+        if (refused := memory_sentence(error)) is None:
+            raise
+        os.write(2, f"real: {refused}\n".encode(errors="backslashreplace"))
+        os._exit(1)  # a library that is loaded by half may crash at an orderly end
 
     signal.signal(signal.SIGINT, before)
     sys.exit(main())

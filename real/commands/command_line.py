@@ -1,7 +1,6 @@
 """The command line: ``python -m real VERB``. Each verb is a thin call; the rules of the workflow call these."""
 
 import argparse
-import io
 import json
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from real.commands.arguments import (
     whole,
 )
 from real.commands.log import log_to
+from real.commands.streams import READER_GONE, flush_streams, prepare_streams, reader_gone
 from real.config import PAPER_EVALUATION, ConfigError, Evaluation, Experiment, changed, json_schema, load, resolve
 from real.planning.plan import plan as make_plan
 from real.planning.preflight import require
@@ -29,9 +29,10 @@ from real.records.custody import in_custody
 from real.records.made_from import Origin
 from real.records.manifest import write_manifest
 from real.records.provenance import DRAWN
+from real.records.scale_file import require_own_results
 from real.records.verify import verify_report
 from real.system.code import EVIDENCE
-from real.system.errors import ExpectedError, system_sentence
+from real.system.errors import ExpectedError, memory_sentence, system_sentence
 from real.system.interrupts import Stopped, interruptible
 from real.tasks import datasets
 from real.tasks.sources import fetch, find_source, mirror_folder, read_sources
@@ -87,7 +88,9 @@ def make(arguments: argparse.Namespace) -> None:
     # imported here, as below: it brings what draws, which most verbs need not wait for
     from real.commands.exhibits import make as make_exhibit
 
-    make_exhibit(arguments.name, _experiment(arguments))
+    experiment = _experiment(arguments)
+    require_own_results(experiment)
+    make_exhibit(arguments.name, experiment)
 
 
 def download(arguments: argparse.Namespace) -> None:
@@ -128,6 +131,7 @@ def manifest(arguments: argparse.Namespace) -> None:
     from real.commands.exhibits import all_jobs
 
     experiment = _experiment(arguments)
+    require_own_results(experiment)
     for name in write_manifest(experiment, all_jobs(experiment)):
         print(f"not there: {name}")
 
@@ -149,13 +153,25 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def schema(arguments: argparse.Namespace) -> None:
     """regenerate the JSON schema of the config"""
-    SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=2) + "\n")
+    SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse and run; expected failures end in one sentence and exit code 1, an interruption in one and 130."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # what a job printed is in its log however it ends
+    """Parse and run; expected failures end in one sentence and exit code 1, an interruption in one and 130.
+
+    Where nobody reads what is printed any more, the command ends in silence by :data:`READER_GONE`.
+    """
+    prepare_streams()
+    try:
+        code = _code_of(arguments)
+        flush_streams()
+    except BrokenPipeError:  # of a sentence, or of what was left to print; those of a verb have become a sentence
+        reader_gone()
+        return READER_GONE
+    return code
+
+
+def _code_of(arguments: list[str] | None) -> int:
     with interruptible() as interrupted:
         try:
             parsed = _parser().parse_args(arguments)
@@ -163,6 +179,8 @@ def main(arguments: list[str] | None = None) -> int:
                 log_to(parsed.log, keeps_attempts=parsed.verb in (base, train, evaluate))
             return parsed.verb(parsed) or 0
         except (ExpectedError, OSError) as error:
+            if isinstance(error, BrokenPipeError) and reader_gone():
+                return READER_GONE
             print(f"real: {system_sentence(error) if isinstance(error, OSError) else error}", file=sys.stderr)
             return 1
         except Stopped as stopped:
@@ -170,7 +188,10 @@ def main(arguments: list[str] | None = None) -> int:
             return 130
         except BaseException as error:
             if not (interrupted() or isinstance(error, KeyboardInterrupt)):
-                raise
+                if (refused := memory_sentence(error)) is None:
+                    raise
+                print(f"real: {refused}", file=sys.stderr)
+                return 1
             print("real: interrupted; run the same command again to go on from the last saved step", file=sys.stderr)
             return 130
 

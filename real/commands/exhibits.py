@@ -51,7 +51,7 @@ def make(name: str, experiment: Experiment) -> None:
     writes = [results / output for output in exhibit.outputs]
     require_chain(experiment, reads)
     origin = job.origin(experiment)
-    with in_custody(results / job.record, results, origin, experiment.files, [*reads, *printed], writes):
+    with in_custody(results / job.record, results, origin, experiment.read_from, [*reads, *printed], writes):
         exhibit.make(experiment, results)
 
 

@@ -18,6 +18,7 @@ from real.records.custody import in_custody
 from real.records.jobs import base_folder, base_of_run, run_job
 from real.records.made_from import LIBRARIES, base_origin, evaluation_origin, run_origin
 from real.records.provenance import RECORD
+from real.records.scale_file import require_own_results
 from real.system.files import write_text
 from real.system.gpus import lease
 from real.tasks.arithmetic import FAMILIES
@@ -30,9 +31,10 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
     """Train the base model of one of base.seeds (None: of the first), or link the checkpoint that the scale names."""
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment.trained, seed)
     output = results / name
+    require_own_results(experiment)
     announce("the base model", output, results / "work" / name, experiment)
     writes = (output / "model", output / "metrics.jsonl")
-    with in_custody(output / RECORD, results, base_origin(experiment, seed), experiment.files, (), writes) as facts:
+    with in_custody(output / RECORD, results, base_origin(experiment, seed), experiment.read_from, (), writes) as facts:
         # isinstance: the two kinds of scale share no section that a base model is made from
         if isinstance(scale, ArithmeticScale):
             from real.engines.torch.supervised import train_base
@@ -56,6 +58,7 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
     scale, run = experiment.trained, resolve(experiment, method, seed)
     if problems := grant_problems(scale.gpus, granted_gpus):
         raise PreflightError("\n".join(problems))
+    require_own_results(experiment)
     results, job = Path(experiment.results), run_job(method, seed)
     output = results / job.name
     base = results / base_of_run(scale, seed) / "model"
@@ -65,7 +68,7 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
     writes = [results / name for name in job.outputs if name != job.record]
     prepared = (data.train, data.validation) if data else ()
     with in_custody(
-        results / job.record, results, origin, experiment.files, [base], writes, prepared, method=method, seed=seed
+        results / job.record, results, origin, experiment.read_from, [base], writes, prepared, method=method, seed=seed
     ) as facts:
         if isinstance(run, TorchRun):
             from real.engines.torch.train import train as train_torch
@@ -110,6 +113,9 @@ def evaluate_checkpoint(
     from real.models.device import default_device
 
     scale = experiment.trained if experiment else None
+    # elsewhere it writes over nobody's
+    if experiment and output.resolve().is_relative_to(Path(experiment.results).resolve()):
+        require_own_results(experiment)
     work = work or output / ".partial"
     problems = problems_of(settings.benchmarks, scale.own_task if scale else None)
     device = device or (scale.device if scale else default_device())
@@ -128,7 +134,7 @@ def evaluate_checkpoint(
             output / RECORD,
             Path(experiment.results) if experiment else output,
             origin,
-            experiment.files if experiment else (),
+            experiment.read_from if experiment else (),
             [Path(model)],
             writes,
             sorted({problem.benchmark for asked in problems.values() for problem in asked} - FAMILIES.keys()),

@@ -35,8 +35,8 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
     Raises:
         ConfigError: one sentence per problem, naming file and key.
     """
-    paths = [Path(file) for file in files]
-    contents = _contents([*paths, local_file] if local_file.exists() else paths)
+    paths, besides = [Path(file) for file in files], [local_file] if local_file.exists() else []
+    contents = _contents([*paths, *besides])
     scale = _check(SCALE, _merged(contents), partial(_stating, contents), elsewhere=KEYS_OF_SOME)
     shared = _check(TypeAdapter(dict[Name, Method]), read_yaml(methods_file), str(methods_file), if_missing="add it")
     for name in scale.variants.keys() & shared.keys():
@@ -58,6 +58,7 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
     return Experiment(
         name=_name(scale, paths),
         files=[str(path) for path in paths],
+        read_besides=[str(path) for path in besides],
         scale=scale,
         methods={name: one.settings for name, one in named.items()},
         training={name: one.training for name, one in named.items() if one.training},

@@ -22,7 +22,9 @@ class Experiment(Strict):
     name: str
     """scale, or scale+overlay: the results folder"""
     files: list[str]
-    """the YAML files it was read from"""
+    """the YAML files that name it on a command line"""
+    read_besides: list[str]
+    """what was merged after them without being named: this machine's local.yaml, where it is there"""
     scale: AnyScale
     methods: dict[str, Method]
     """resolved methods by name, in the order of tables"""
@@ -35,6 +37,11 @@ class Experiment(Strict):
     def results(self) -> str:
         """Folder of all outputs."""
         return f"results/{self.name}"
+
+    @property
+    def read_from(self) -> list[str]:
+        """All files that it was read from, in the order in which they were merged."""
+        return [*self.files, *self.read_besides]
 
     @property
     def trained(self) -> Trained:

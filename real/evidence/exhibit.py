@@ -59,7 +59,7 @@ class Exhibit:
             ConfigError: a file of this repository that it is made from is gone.
         """
         try:
-            printed = [Path(file).read_text() for file in self.printed(experiment)]
+            printed = [Path(file).read_text(encoding="utf-8") for file in self.printed(experiment)]
         except OSError as error:
             raise ConfigError(f"{error.filename}: {system_reason(error)}; restore it from the repository") from None
         return Origin({"settings": self.settings(experiment), "printed": printed}, (self.make.__module__,), EVIDENCE)

@@ -27,7 +27,7 @@ def read_pins(lock: Path) -> dict[str, set[str]]:
     """Versions by package that a lock file allows; empty where there is no file."""
     pins: dict[str, set[str]] = {}
     if lock.exists():
-        for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\\n]+)", lock.read_text(), re.M):
+        for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\\n]+)", lock.read_text(encoding="utf-8"), re.M):
             pins.setdefault(name.lower(), set()).add(version)
     return pins
 
@@ -45,7 +45,11 @@ def read_imports(module: str) -> str | None:
     """Why a fresh Python can't import a module, in one line; None: it can."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", f"import {module}"], capture_output=True, text=True, timeout=IMPORT_SECONDS
+            [sys.executable, "-c", f"import {module}"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=IMPORT_SECONDS,
         )
     except subprocess.TimeoutExpired:
         return f"no end after {IMPORT_SECONDS} s"

@@ -11,7 +11,7 @@ from statistics import median
 
 from real.engines.verl.journal import TRACKER
 from real.evaluation.chunks import SUFFIX
-from real.planning.taken import steps_taken
+from real.planning.taken import LARGEST, steps_taken
 from real.system.files import DamagedError, read_sealed
 from real.system.work_folder import WorkFolder
 
@@ -61,7 +61,8 @@ def saved_by_verl(work: Path, trace: Trace) -> Trace:
     """The trace of a job of the verl engine that nobody runs: what came after its last checkpoint is done again."""
     tracker = work / TRACKER
     try:
-        step = int(tracker.read_text())
+        if not 0 <= (step := int(tracker.read_text(encoding="utf-8"))) <= LARGEST:
+            raise ValueError
     except FileNotFoundError:
         return replace(trace, done=0)
     except ValueError:

@@ -22,6 +22,8 @@ from real.system.files import MAKE_AGAIN, DamagedError, read_json, read_json_lin
 
 PERCENTILES = (10, 90)
 SECONDS_PER_HOUR = 3600
+# of steps, seconds and tokens; no job reaches it, and sums and products of what lies below stay finite
+LARGEST = 1e15
 Value = TypeVar("Value")
 
 
@@ -95,9 +97,11 @@ def seconds_and_steps(folder: Path) -> tuple[float, int | None]:
     Raises:
         DamagedError: a file that can't be read, or holds other things than numbers.
     """
-    wall = read_json(folder / RECORD, keys=["wall_seconds"])["wall_seconds"]
-    if not isinstance(wall, int | float):
-        raise DamagedError(f"{folder / RECORD}: is damaged (wall_seconds is no number); {MAKE_AGAIN}")
+    record = read_json(folder / RECORD, keys=["wall_seconds"])
+    try:
+        wall = _number(record["wall_seconds"])
+    except ValueError:
+        raise DamagedError(f"{folder / RECORD}: is damaged (wall_seconds is no number); {MAKE_AGAIN}") from None
     steps = steps_taken(folder, finished=True)
     return (max(wall, sum(seconds for _, seconds in steps)), steps[-1][0]) if steps else (wall, None)
 
@@ -113,10 +117,10 @@ def steps_taken(folder: Path, finished: bool) -> list[tuple[int, float]]:
     """
 
     def taken(line: dict[str, Any]) -> tuple[int, float]:
-        parts = [value for key, value in line.items() if key.endswith("_seconds")]
-        if (step := int(line["step"])) < 1:
+        parts = {key: _number(value) for key, value in line.items() if key.endswith("_seconds")}
+        if not isinstance(line["step"], int) or _number(line["step"]) < 1:
             raise ValueError
-        return step, float(line.get("step_seconds", sum(parts)))
+        return line["step"], parts.get("step_seconds", sum(parts.values()))
 
     return _of_lines(folder / "timings.jsonl", ["step"], taken, finished)
 
@@ -137,8 +141,16 @@ def _tokens(results: Path, job: Job, training: Training) -> Amount | None:
     if job.kind == "train":
         return _exactly(sum(_step_tokens(results / job.name, training, finished=True)))
     files = [results / output for output in job.outputs if output.endswith(".parquet")]
-    counts = [float(read_table(file, columns=["tokens"])["tokens"].sum()) for file in files]
-    return _exactly(sum(counts)) if job.kind == "evaluate" else None
+    return _exactly(sum(map(_stored_tokens, files))) if job.kind == "evaluate" else None
+
+
+def _stored_tokens(file: Path) -> float:
+    """Of all responses of a file of an evaluation."""
+    count = read_table(file, columns=["tokens"])["tokens"].sum(skipna=False)
+    try:
+        return _number(count.item())
+    except (AttributeError, ValueError):  # the sum of texts is one
+        raise DamagedError(f"{file}: is damaged (its column tokens holds no numbers); {MAKE_AGAIN}") from None
 
 
 def _step_tokens(folder: Path, training: Training, finished: bool) -> list[float]:
@@ -146,7 +158,7 @@ def _step_tokens(folder: Path, training: Training, finished: bool) -> list[float
 
     def tokens(line: dict[str, Any]) -> float | None:
         length = line["response_length_mean"]
-        return None if length is None else float(length) * line["prompts"] * training.rollouts
+        return None if length is None else _number(length) * _number(line["prompts"]) * training.rollouts
 
     found = _of_lines(folder / "metrics.jsonl", ["response_length_mean", "prompts"], tokens, finished)
     return [count for count in found if count is not None]
@@ -158,9 +170,19 @@ def _of_lines(path: Path, keys: Sequence[str], value: Callable[[dict], Value], f
         return []
     remedy = MAKE_AGAIN if finished else "its steps can't be counted"
     try:
-        return [value(line) for line in read_json_lines(path, remedy, keys, unfinished=not finished)]
-    except (TypeError, ValueError):
+        values = [value(line) for line in read_json_lines(path, remedy, keys, unfinished=not finished)]
+    except ValueError:
         raise DamagedError(f"{path}: is damaged (no numbers of steps and seconds); {remedy}") from None
+    if finished and not values:
+        raise DamagedError(f"{path}: is damaged (it holds no line); {remedy}")
+    return values
+
+
+def _number(value: Any) -> float:
+    """A number that can be one of steps, seconds or tokens; ValueError where a file holds anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
+        raise ValueError
+    return float(value)
 
 
 def _exactly(value: float) -> Amount:

@@ -27,6 +27,6 @@ READERS: dict[str, Callable[[Path], object]] = {
     ".jsonl": partial(read_json_lines, remedy=""),
     ".json": partial(read_json, remedy=""),
     ".csv": partial(read_csv, remedy=""),
-    ".yaml": lambda path: yaml.safe_load(path.read_text()),
+    ".yaml": lambda path: yaml.safe_load(path.read_text(encoding="utf-8")),
     ".safetensors": partial(safe_open, framework="np"),  # compares its header with its size
 }

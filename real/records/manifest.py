@@ -53,7 +53,7 @@ class Manifest(Strict):
     experiment: str
     """scale, or scale+overlay"""
     config_files: list[str]
-    """that it was read from"""
+    """that it was read from, this machine's local.yaml among them"""
     jobs: dict[str, ListedJob]
     """by name"""
     files: dict[str, ListedFile]
@@ -81,7 +81,7 @@ def write_manifest(experiment: Experiment, declared: Sequence[Job]) -> list[str]
         files[job.record] = {"job": job.name, "bytes": about.st_size, "sha256": file_digest(results / job.record)}
         digests = {key: record[key] for key in ("config_digest", "code_digest")}
         listed[job.name] = {"rule": job.rule, **digests, "made_by": commit_of(record)}
-    content = {"experiment": experiment.name, "config_files": experiment.files, "jobs": listed, "files": files}
+    content = {"experiment": experiment.name, "config_files": experiment.read_from, "jobs": listed, "files": files}
     write_json(results / MANIFEST, {**content, "sha256": _digest(content)})
     due = [output for job in declared if not job.optional for output in job.outputs]
     return [output for output in due if not (results / output).exists()]

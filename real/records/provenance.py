@@ -206,6 +206,7 @@ def _processor() -> str | None:
     """Model name of the processor: Linux, then macOS."""
     facts = Path("/proc/cpuinfo")
     if facts.exists():
-        names = [line.partition(":")[2].strip() for line in facts.read_text().splitlines() if "model name" in line]
+        text = facts.read_text(encoding="utf-8", errors="replace")
+        names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
         return names[0] if names else None
     return (output_of("sysctl", "-n", "machdep.cpu.brand_string") or "").strip() or None

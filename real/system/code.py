@@ -57,7 +57,7 @@ def code_digest(*modules: str, wings: Sequence[str] = NUMERIC) -> str:
     trees = {module: _tree(file) for module, file in counted.items()}
     for path in (path for folder in {file.parent for file in counted.values()} for path in folder.iterdir()):
         if path.suffix in DATA_FILES:
-            trees[str(path.relative_to(ROOT))] = path.read_text()
+            trees[str(path.relative_to(ROOT))] = path.read_text(encoding="utf-8")
     return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -122,7 +122,8 @@ def accepting(digests: Iterable[str]) -> str:
 def output_of(*command: str) -> str | None:
     """What a command prints; None where it can't be run or fails."""
     try:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60)
+        return done.stdout.decode("utf-8", errors="replace")
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -146,7 +147,7 @@ def _module_file(module: str) -> Path:
 def _imports(file: Path) -> list[str]:
     """This repository's modules that a file imports, wherever in it."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -176,4 +177,4 @@ class _WithoutWords(ast.NodeTransformer):
 
 @cache
 def _tree(file: Path) -> str:
-    return ast.dump(_WithoutWords().visit(ast.parse(file.read_text())))
+    return ast.dump(_WithoutWords().visit(ast.parse(file.read_text(encoding="utf-8"))))

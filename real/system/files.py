@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def writing(path: Path, unfinished: Path) -> Iterator[None]:
     except (OSError, SafetensorError) as error:
         # frees the room that the sentence itself needs, where the log is on the same disk
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # also where what stands in the way of the file keeps it from being there
+            unfinished.unlink()
         raise WriteError(
             f"{path}: could not be written ({system_reason(error)}); make room there, or mend what is in the way, and "
             "run the same command again: what is finished is kept"
@@ -138,7 +139,7 @@ def _damage_named(where: str, remedy: str, *errors: type[Exception]) -> Iterator
 
 def _text(path: Path, remedy: str) -> str:
     with _damage_named(f"{path}:", remedy, UnicodeDecodeError):
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
 
 
 def _mapping(text: str, where: str, keys: Sequence[str], remedy: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def installed() -> list[Gpu] | None:
         return found
     # in a process of its own, because torch may initialise CUDA to count
     with _environment({VISIBLE: None, **ORDER}):
-        done = subprocess.run([sys.executable, "-c", TORCH_QUERY], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", TORCH_QUERY], capture_output=True, encoding="utf-8", check=True)
     return _parsed(done.stdout) or None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 
 import psutil
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, Field, FiniteFloat
 
 from real.system.files import DamagedError
 
@@ -24,6 +25,14 @@ START_S = 1.0
 CLOCK_S = 2.0
 # how long the file with a holder's name may be half-written
 WRITING_S = 0.05
+
+
+class _Holder(BaseModel, strict=True):
+    """The content of ``<path>.pid``."""
+
+    pid: int = Field(ge=1, lt=2**31)
+    started: FiniteFloat = Field(ge=0)
+    host: str
 
 
 class HeldError(Exception):
@@ -49,7 +58,7 @@ def exclusive(path: Path) -> Iterator[None]:
         raise HeldError(_holder(name)) from None
     try:
         me = {"pid": os.getpid(), "started": psutil.Process().create_time(), "host": socket.gethostname()}
-        name.write_text(json.dumps(me) + "\n")
+        name.write_text(json.dumps(me) + "\n", encoding="utf-8")
         yield
     finally:
         name.unlink(missing_ok=True)
@@ -83,21 +92,20 @@ def _holder(name: Path) -> str:
         time.sleep(0.05)
 
 
-def _named(found: dict | None) -> str | None:
+def _named(found: _Holder | None) -> str | None:
     """The pid, with the name of its machine if that is another one; None where its process has ended."""
     if not found:
         return None
-    if found["host"] != socket.gethostname():
-        return f"{found['pid']} of {found['host']}"
-    return str(found["pid"]) if _runs(found["pid"], found["started"]) else None
+    if found.host != socket.gethostname():
+        return f"{found.pid} of {found.host}"
+    return str(found.pid) if _runs(found.pid, found.started) else None
 
 
-def _read(name: Path) -> dict | None:
+def _read(name: Path) -> _Holder | None:
     """What the file says; None if there is none, it is being written, or it is damaged."""
     try:
-        found = json.loads(name.read_text())
-        return {"pid": int(found["pid"]), "started": float(found["started"]), "host": str(found["host"])}
-    except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        return _Holder.model_validate(json.loads(name.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, RecursionError):  # pydantic's ValidationError is a ValueError
         return None
 
 
@@ -106,7 +114,7 @@ def _runs(pid: int, started: float) -> bool:
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - started) < CLOCK_S and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, OverflowError):  # a damaged file may name a number that no process can have
+    except psutil.NoSuchProcess:
         return False
 
 

@@ -81,7 +81,7 @@ def test_a_mirror_that_is_no_folder_is_named_with_its_variable(workplace, monkey
 
 def test_too_few_gpus_granted_stop_a_run_of_either_engine(workplace):
     """Snakemake lowers resources in silence; the job compares before it takes a GPU."""
-    Path("gpu.yaml").write_text("device: cuda\n")
+    Path("gpu.yaml").write_text("device: cuda\n", encoding="utf-8")
     for files, needed in (([SMOKE, "gpu.yaml"], 1), (["paper_configs/1.5b.yaml"], 8)):
         code, [line] = answer([*TRAIN, "--config", *files, "--gpus", "0"])
         assert code == 1
@@ -104,17 +104,17 @@ def test_a_whole_number_is_read_where_a_fraction_may_stand(workplace):
     """1 is 1.0, the same run; true and "1" are neither."""
     digests = []
     for text in ("1", "1.0"):
-        Path("overlay.yaml").write_text(f"training: {{gradient_clip: {text}}}\n")
+        Path("overlay.yaml").write_text(f"training: {{gradient_clip: {text}}}\n", encoding="utf-8")
         digests.append(resolve(load([SMOKE, "overlay.yaml"]), "real", 0).model_dump_json())
     assert digests[0] == digests[1]
-    Path("overlay.yaml").write_text("training: {gradient_clip: true}\n")
+    Path("overlay.yaml").write_text("training: {gradient_clip: true}\n", encoding="utf-8")
     code, [line] = answer([*TRAIN, "--config", SMOKE, "overlay.yaml"])
     assert code == 1
     assert names(line, "training.gradient_clip ... true ... number", "overlay.yaml: ")
 
 
 def test_yes_and_no_without_quotes_are_true_and_false(workplace):
-    Path("overlay.yaml").write_text("protected: yes\nevaluation: {strict_format: off}\n")
+    Path("overlay.yaml").write_text("protected: yes\nevaluation: {strict_format: off}\n", encoding="utf-8")
     scale = load([SMOKE, "overlay.yaml"]).trained
     assert (scale.protected, scale.evaluation.strict_format) == (True, False)
 

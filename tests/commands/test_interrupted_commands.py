@@ -56,9 +56,9 @@ def start(project: Path, log: str, *before: str) -> subprocess.Popen:
 
 def wait_for(text: str, path: Path, process: subprocess.Popen | None = None) -> None:
     deadline = time.monotonic() + START_S
-    while text not in (path.read_text() if path.exists() else ""):
-        assert process is None or process.poll() is None, path.read_text()
-        assert time.monotonic() < deadline, path.read_text()
+    while text not in (path.read_text(encoding="utf-8") if path.exists() else ""):
+        assert process is None or process.poll() is None, path.read_text(encoding="utf-8")
+        assert time.monotonic() < deadline, path.read_text(encoding="utf-8")
         time.sleep(0.02)
 
 

@@ -190,7 +190,7 @@ def traced(files: set[str | None], seen: set[tuple[str, int]]) -> Iterator[None]
 def refusals(module: types.ModuleType) -> Iterator[tuple[range, str]]:
     """Lines and code of every place at which a module refuses something."""
     assert module.__file__
-    for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):
         called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_refuse"
         if isinstance(node, ast.Raise) or called:
             yield range(node.lineno, (node.end_lineno or node.lineno) + 1), ast.unparse(node)

@@ -100,6 +100,13 @@ def test_local_file_is_the_last_overlay_and_does_not_rename_the_scale(tmp_path):
     assert isinstance(experiment.scale, TorchScale)
     assert experiment.scale.device == "cuda"
     assert experiment.name == "laptop"
+    assert experiment.files == [str(PAPER_CONFIGS / "laptop.yaml")]
+    assert experiment.read_from == [*experiment.files, str(local)]
+
+
+def test_a_local_file_that_is_not_there_is_none_that_was_read(tmp_path):
+    experiment = load([PAPER_CONFIGS / "laptop.yaml"], PAPER_CONFIGS / "methods.yaml", tmp_path / "local.yaml")
+    assert experiment.read_from == experiment.files
 
 
 def test_digest_follows_values_only():

@@ -121,7 +121,7 @@ def test_an_edited_file_is_an_experiment_or_refused_line_by_line(folder):
     @fuzz(file=st.sampled_from(FILES), edit=edits())
     def edited(file, edit):
         path = Path("paper_configs", file)
-        before = path.read_text()
+        before = path.read_text(encoding="utf-8")
         path.write_text(edit(before), encoding="utf-8", errors="surrogatepass")
         scale = Path("paper_configs/smoke.yaml") if file in FILES[-2:] else path
         files = [str(scale), *([str(path)] if "variants" in file else [])]
@@ -129,18 +129,18 @@ def test_an_edited_file_is_an_experiment_or_refused_line_by_line(folder):
             # a method that methods.yaml lacks now is a mistake of the scale that names it
             experiment = refused(lambda: load(files), path, *([scale] if file == "methods.yaml" else []))
             if experiment is not None and "variants" not in file and file != "methods.yaml":
-                path.write_text(yaml.safe_dump(experiment.scale.model_dump(mode="json")))
+                path.write_text(yaml.safe_dump(experiment.scale.model_dump(mode="json")), encoding="utf-8")
                 assert load(files) == experiment
                 assert "/" not in experiment.name
         finally:
-            path.write_text(before)
+            path.write_text(before, encoding="utf-8")
 
     edited()
 
 
 def test_edited_claims_and_sources_are_read_or_refused_line_by_line(folder):
     claims, sources = Path("paper_configs/claims.yaml"), Path("sources.yaml")
-    content = yaml.safe_load(claims.read_text())
+    content = yaml.safe_load(claims.read_text(encoding="utf-8"))
     content["claims"] = dict(list(content["claims"].items())[8:12])
     texts = {claims: yaml.safe_dump(content), sources: (ROOT / "datasets" / "sources.yaml").read_text()[:3000]}
 

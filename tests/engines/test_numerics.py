@@ -106,7 +106,7 @@ def test_a_huge_learning_rate_leaves_the_last_good_state_alone(base, smoke, tmp_
 
 
 def test_the_command_ends_with_one_sentence_and_code_1_and_resumes_from_the_good_state(base_folder, workplace, capsys):
-    Path("fast.yaml").write_text("training: {learning_rate: 1.0e+30, checkpoint_every: 1}\n")
+    Path("fast.yaml").write_text("training: {learning_rate: 1.0e+30, checkpoint_every: 1}\n", encoding="utf-8")
     shutil.copytree(base_folder[1] / "base", "results/smoke+fast/base")
     command = ["train", "--config", "paper_configs/smoke.yaml", "fast.yaml", "--method", "real", "--seed", "0"]
     for resumes in (False, True):

@@ -184,10 +184,12 @@ def test_json_and_page_hold_every_row_and_no_infinity(trained, monkeypatch):
     experiment = trained("laptop", [0])
     monkeypatch.setattr("real.evidence.claims.judge.load_claims", lambda: load_claims(CLAIMS))
     rows = write_claims(experiment, Path("written"))
-    stored = json.loads(Path("written/claims.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    stored = json.loads(
+        Path("written/claims.json").read_text(encoding="utf-8"), parse_constant=lambda name: pytest.fail(name)
+    )
     assert [row["id"] for row in stored["rows"]] == [row.id for row in rows]
     assert stored["seeds"] == [0]
-    page = Path("written/claims.html").read_text()
+    page = Path("written/claims.html").read_text(encoding="utf-8")
     assert page.count("<tr class=") == len(rows) + len({row.backbone for row in rows})
     for row in rows:
         assert row.verdict in page

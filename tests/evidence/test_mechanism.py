@@ -272,11 +272,11 @@ def test_files_hold_what_the_functions_give_and_the_page_says_what_it_shows(nois
         f"[{row['low']:+.3f}, {row['high']:+.3f}]",
         row["verdict"],
     ]
-    text = Path("tables/mechanism.md").read_text()
+    text = Path("tables/mechanism.md").read_text(encoding="utf-8")
     escaped = [cell.replace("|", r"\|") for cell in cells]
     assert re.search(r"\| *" + r" *\| *".join(map(re.escape, escaped)) + r" *\|\n", text), text
     for kind in ("html", "md", "tex"):
-        text = Path(f"tables/mechanism.{kind}").read_text()
+        text = Path(f"tables/mechanism.{kind}").read_text(encoding="utf-8")
         for part in (
             "Staleness 8",
             experiment.scale.evidence,
@@ -293,7 +293,7 @@ def test_files_hold_what_the_functions_give_and_the_page_says_what_it_shows(nois
 
 def test_one_seed_and_one_base_model_are_named_as_such(finished, tmp_path):
     write_mechanism(experiment_of(tmp_path, seeds=[1]), Path())
-    text = Path("tables/mechanism.md").read_text()
+    text = Path("tables/mechanism.md").read_text(encoding="utf-8")
     assert "seeds 1, which start from 1 base model (of seed 7)" in text
     assert "Intervals cover problems only" in text
 

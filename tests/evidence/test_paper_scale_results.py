@@ -64,7 +64,7 @@ def test_benchmark_table_has_the_six_printed_columns_and_their_means(finished):
     write_benchmarks(experiment, Path())
     header, _, *rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in Path("tables/benchmarks.md").read_text().splitlines()
+        for line in Path("tables/benchmarks.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("|")
     ]
     assert header == ["method", *LABELS, "mean"]
@@ -110,7 +110,7 @@ def test_claims_are_judged_at_their_own_scale_and_have_analogues_on_one_gpu(fini
 
     experiment, _ = finished("single_gpu")
     write_claims(experiment, Path("written"))
-    stored = {row["id"]: row for row in json.loads(Path("written/claims.json").read_text())["rows"]}
+    stored = {row["id"]: row for row in json.loads(Path("written/claims.json").read_text(encoding="utf-8"))["rows"]}
     assert stored["real_over_dapo_1_5b"]["verdict"] == "not run"
     analogue = stored["real_over_dapo_1_5b@single_gpu"]
     assert analogue["verdict"] == "reproduced"
@@ -118,13 +118,14 @@ def test_claims_are_judged_at_their_own_scale_and_have_analogues_on_one_gpu(fini
         f"snakemake benchmarks claims --cores all --resources gpu=1 --configfile {experiment.files[0]}"
     )
     assert analogue["cost"] == "estimate: 7 to 13 GPU-hours per seed, 2 runs"
-    assert "None" not in Path("written/claims.html").read_text()
+    assert "None" not in Path("written/claims.html").read_text(encoding="utf-8")
 
 
 def test_an_overlay_that_trains_otherwise_judges_no_claim_of_its_scale_and_fills_analogues(finished):
     other = Path("other_model.yaml")
     other.write_text(
-        "model: {name: other/model, revision: null}\ntraining: {learning_rate: 1.0e-6, checkpoint_every: 10}\n"
+        "model: {name: other/model, revision: null}\ntraining: {learning_rate: 1.0e-6, checkpoint_every: 10}\n",
+        encoding="utf-8",
     )
     for overlay, keys in (
         ("variants/dapo17k", "data.train"),
@@ -142,7 +143,7 @@ def test_an_overlay_that_trains_otherwise_judges_no_claim_of_its_scale_and_fills
 @pytest.mark.parametrize("overlay", ["ablations", "full_dapo", "one_sided_train"])
 def test_further_methods_and_finer_validation_leave_the_claims_to_their_scale(finished, overlay):
     often = Path("often.yaml")
-    often.write_text("training: {validation_every: 5}\n")
+    often.write_text("training: {validation_every: 5}\n", encoding="utf-8")
     experiment, _ = finished("1.5b", f"variants/{overlay}", often, steps=1400)
     rows = judge(experiment, load_claims())
     reasons = {row.reason for row in rows if row.kind == "claim" and row.backbone.endswith("1.5B")}
@@ -173,7 +174,7 @@ def test_curves_and_their_figures_say_what_was_validated_on(finished):
 def test_the_sweep_is_judged_on_the_named_validation_set(finished):
     experiment, _ = finished("1.5b", "variants/learning_rate_sweep_paper")
     write_learning_rate_sweep(experiment, Path())
-    text = Path("tables/learning_rate_sweep.md").read_text()
+    text = Path("tables/learning_rate_sweep.md").read_text(encoding="utf-8")
     assert "| method   | 5.0e-07   | 1.0e-06   | 2.0e-06   | 4.0e-06   |" in text
     assert "step 2, seeds 0; 8 samples of each of 30 problems of AIME24" in text
     scores = pd.read_csv("tables/learning_rate_sweep.csv")

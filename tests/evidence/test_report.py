@@ -48,7 +48,7 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[list[str]] = []
         self._open: list[int] = []
-        self.feed(path.read_text())
+        self.feed(path.read_text(encoding="utf-8"))
         self.close()
         assert not self._open, "every element is closed"
 

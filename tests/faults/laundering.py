@@ -41,9 +41,9 @@ def rows_edited(path: Path, rng: Random) -> None:
 
 def number_edited(path: Path, rng: Random) -> None:
     """One digit of a number becomes another."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     at, digit = rng.choice([(found.start(), found[0]) for found in re.finditer(r"(?<=\.)\d", text)])
-    path.write_text(f"{text[:at]}{(int(digit) + rng.randrange(1, 10)) % 10}{text[at + 1 :]}")
+    path.write_text(f"{text[:at]}{(int(digit) + rng.randrange(1, 10)) % 10}{text[at + 1 :]}", encoding="utf-8")
 
 
 def pixel_edited(path: Path, rng: Random) -> None:

@@ -142,7 +142,7 @@ def test_leaving_a_program_ends_what_it_started(tmp_path):
         os.kill(pid, 0)
     for _ in range(100):
         with suppress(FileNotFoundError):
-            if Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+            if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] != "Z":
                 time.sleep(0.05)
                 continue
         break

@@ -137,7 +137,7 @@ def test_the_laptops_runs_scale_with_their_rollouts(tmp_path):
 
 def write_lines(path: Path, lines: list[dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def metrics(steps: int, length: float) -> list[dict]:

@@ -261,7 +261,9 @@ def test_a_variant_has_steps_of_its_own(tmp_path, monkeypatch):
     tiny.enter(tmp_path)
     monkeypatch.chdir(tmp_path)
     short = {"method": "real", "training": {"steps": 3}}
-    Path("short.yaml").write_text(yaml.safe_dump({"methods": ["real", "short"], "variants": {"short": short}}))
+    Path("short.yaml").write_text(
+        yaml.safe_dump({"methods": ["real", "short"], "variants": {"short": short}}), encoding="utf-8"
+    )
     totals = {one.job.name: one.total for one in status(load([*tiny.CONFIG[1:], "short.yaml"]), "train")}
     assert totals == {"runs/real/seed0": 2, "runs/short/seed0": 3}
 

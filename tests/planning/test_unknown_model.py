@@ -62,8 +62,10 @@ def ready(monkeypatch):
 
 def damage_costs() -> str:
     """Spoil one key of costs.yaml; the sentence about it."""
-    text = Path(COSTS).read_text()
-    Path(COSTS).write_text(text.replace("dynamic_sampling:\n  low: 1.3", "dynamic_sampling:\n  low: much"))
+    text = Path(COSTS).read_text(encoding="utf-8")
+    Path(COSTS).write_text(
+        text.replace("dynamic_sampling:\n  low: 1.3", "dynamic_sampling:\n  low: much"), encoding="utf-8"
+    )
     return f"{COSTS}: dynamic_sampling.low is 'much'; must be a number: write it in digits, without quotes"
 
 

@@ -52,7 +52,7 @@ def test_links_lead_to_files_and_headings(page):
 
 def anchors(page: Path) -> set[str]:
     """The fragments by which GitHub links to a page's headings."""
-    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     headings = re.findall(r"^#+ (.*)$", prose, re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -83,7 +83,7 @@ def module_file(parts: list[str]) -> Path | None:
 def definitions(file: Path) -> set[str]:
     """Names that a module defines or imports, methods as Class.method."""
     names: set[str] = set()
-    for node in ast.parse(file.read_text()).body:
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom):
             names |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Assign | ast.AnnAssign):

@@ -50,7 +50,7 @@ SPEC = re.compile(r"^(?P<name>[a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9-]+\])?(?: (?P<ve
 def conda_specs(path: Path) -> dict[str, str]:
     """PyPI name -> version specifier of a conda file's dependencies."""
     specs = {}
-    lines = yaml.safe_load(path.read_text())["dependencies"]
+    lines = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
     from_pip = [line for part in lines if isinstance(part, dict) for line in part["pip"]]
     for line in [*(line for line in lines if line != "pip" and isinstance(line, str)), *from_pip]:
         match = SPEC.match(line)

@@ -35,7 +35,7 @@ def wing_of(module: str) -> str:
 def imports(path: Path) -> list[tuple[int, str]]:
     """(line, module) of every import of this repository's modules, wherever it stands in the file."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -50,7 +50,7 @@ def accept_in_local(*digests: str) -> None:
     """Write a local.yaml, into a paper_configs of this folder's own."""
     Path("paper_configs").unlink()
     copy_configs(Path())
-    Path("paper_configs/local.yaml").write_text(yaml.safe_dump({"accept_code": list(digests)}))
+    Path("paper_configs/local.yaml").write_text(yaml.safe_dump({"accept_code": list(digests)}), encoding="utf-8")
 
 
 def change(name: str, **changes) -> None:

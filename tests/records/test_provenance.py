@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import yaml
 from real.commands.command_line import main
 from real.commands.start import evaluate_checkpoint
 from real.config import PAPER_EVALUATION, digest
+from real.evidence.report.facts import origins
 from real.records.made_from import Origin, evaluation_origin, run_origin
+from real.records.manifest import MANIFEST, read_manifest
 from real.records.provenance import RECORD, recorded, this_process
 from real.system.files import read_json, write_json
 from real.tasks.arithmetic import held_out_problems
@@ -21,6 +24,7 @@ from tests.support import tiny_scale as tiny
 from tests.support.gpus import list_gpus
 from tests.support.relink import relink
 from tests.support.tiny_scale import CONFIG, RESULTS
+from tests.support.workplaces import copy_configs
 
 READ_EVALUATIONS = ("benchmarks", "differences", "pass_at_k", "claims")
 READERS = (*READ_EVALUATIONS, "training_curves", "gradient_measured")
@@ -51,6 +55,21 @@ def test_every_job_records_code_configuration_machine_and_what_it_took(tiny_copy
     assert record["peak_memory_bytes"] > 2**27
     assert record["cpu_seconds_children"] >= 0
     assert record["peak_memory_bytes_largest_child"] >= 0
+
+
+def test_provenance_manifest_and_report_name_the_local_file_that_was_read(tiny_copy):
+    Path("paper_configs").unlink()
+    copy_configs(Path())
+    Path("paper_configs/local.yaml").write_text("evaluation: {temperature: 0.9}\n", encoding="utf-8")
+    files = [*CONFIG[1:], "paper_configs/local.yaml"]
+    shutil.rmtree(RESULTS / "evaluations/base")
+    output = ["--output", str(RESULTS / "evaluations/base"), "--processes", "1"]
+    assert main(["evaluate", *CONFIG, "--model", str(RESULTS / "base/model"), *output]) == 0
+    assert read_json(RESULTS / "evaluations/base" / RECORD)["config_files"] == files
+    assert main(["manifest", *CONFIG]) == 0
+    assert read_manifest(RESULTS / MANIFEST).config_files == files
+    facts = origins(tiny.experiment()).set_index("what")["which"]
+    assert facts["configuration"] == ", ".join(files)
 
 
 def test_the_record_holds_the_resolved_configuration_of_the_one_run(tiny_copy):

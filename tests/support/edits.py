@@ -33,7 +33,7 @@ def changed_text(text: str, change: Change) -> str:
 @contextmanager
 def edited(path: Path, change: Change) -> Iterator[None]:
     """A file with a change, which is undone at the end; an absent file counts as empty."""
-    before = path.read_text() if path.exists() else None
+    before = path.read_text(encoding="utf-8") if path.exists() else None
     path.write_text(changed_text(before or "{}", change), encoding="utf-8", errors="surrogateescape")
     try:
         yield
@@ -41,4 +41,4 @@ def edited(path: Path, change: Change) -> Iterator[None]:
         if before is None:
             path.unlink()
         else:
-            path.write_text(before)
+            path.write_text(before, encoding="utf-8")

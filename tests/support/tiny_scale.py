@@ -47,7 +47,7 @@ def write_overlay(folder: Path, methods: Sequence[str] = METHODS) -> None:
 
 def change(values: dict[str, Any]) -> None:
     """Change the overlay in the current folder, by dotted keys."""
-    Path(OVERLAY).write_text(changed_text(Path(OVERLAY).read_text(), values))
+    Path(OVERLAY).write_text(changed_text(Path(OVERLAY).read_text(encoding="utf-8"), values), encoding="utf-8")
 
 
 def finish() -> None:
@@ -62,6 +62,6 @@ def finish() -> None:
     names = [exhibit.name for exhibit in exhibits() if not exhibit.absent(experiment())]
     first = [name for name in names if name not in AFTER_OTHERS]
     commands += [*(["make", name] for name in (*first, *AFTER_OTHERS)), ["manifest"]]
-    with open(PRINTED, "w") as printed, redirect_stdout(printed), redirect_stderr(printed):
+    with open(PRINTED, "w", encoding="utf-8") as printed, redirect_stdout(printed), redirect_stderr(printed):
         for verb, *options in commands:
-            assert main([verb, *options, *CONFIG]) == 0, f"{verb}: {Path(PRINTED).read_text()}"
+            assert main([verb, *options, *CONFIG]) == 0, f"{verb}: {Path(PRINTED).read_text(encoding='utf-8')}"

@@ -30,7 +30,7 @@ class Project:
 
     def start(self, *command: str, log: Path) -> subprocess.Popen:
         """Begin `python COMMAND` in a session of its own, so that all of its processes can be found."""
-        with log.open("a") as file:
+        with log.open("a", encoding="utf-8") as file:
             return subprocess.Popen(
                 [sys.executable, *command],
                 cwd=self.folder,

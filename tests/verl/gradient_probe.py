@@ -257,7 +257,7 @@ def main(checkpoint: str, report: str) -> None:
             continue
         errors[f"{method}/objective per micro-batch"] = naive_error(checkpoint, batch, method)
     if torch.distributed.get_rank() == 0:
-        Path(report).write_text(json.dumps(errors, indent=2))
+        Path(report).write_text(json.dumps(errors, indent=2), encoding="utf-8")
     torch.distributed.destroy_process_group()
 
 

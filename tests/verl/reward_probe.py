@@ -57,7 +57,7 @@ def main(report: str) -> None:
         "processes": [process.info["name"] for process in ours],
     }
     ray.shutdown()
-    Path(report).write_text(json.dumps(content))
+    Path(report).write_text(json.dumps(content), encoding="utf-8")
 
 
 if __name__ == "__main__":

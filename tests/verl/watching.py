@@ -19,7 +19,7 @@ def watch(started: subprocess.Popen, log: Path, timeout: int = LAUNCH_SECONDS) -
     deadline = time.monotonic() + timeout
     try:
         while started.poll() is None:
-            assert time.monotonic() < deadline, log.read_text()[-4000:]
+            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")[-4000:]
             for process in of_session(started.pid):
                 for socket in listeners(process):
                     if socket not in seen:
@@ -28,7 +28,7 @@ def watch(started: subprocess.Popen, log: Path, timeout: int = LAUNCH_SECONDS) -
         assert left_behind(started) == []
     finally:
         end(started)
-    assert started.returncode == 0, log.read_text()[-4000:]
+    assert started.returncode == 0, log.read_text(encoding="utf-8")[-4000:]
     return seen
 
 

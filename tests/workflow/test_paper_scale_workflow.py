@@ -145,9 +145,9 @@ def finish(checkout: Path, *arguments: str) -> None:
 
 
 def replace(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 PROTECTED = config("single_gpu")

@@ -9,6 +9,7 @@ from snakemake.utils import validate
 from real.commands.exhibits import exhibits
 from real.config import read
 from real.records.jobs import in_the_way
+from real.records.scale_file import OtherScaleError, require_own_results
 from real.system.locks import HeldError, exclusive
 
 if read(CONFIG_FILES) != dict(config):
@@ -25,6 +26,10 @@ if obstacle := in_the_way(Path(RESULTS), declared):
     raise WorkflowError(
         f"{obstacle}: is no folder, but results belong below it; move it away and run the same command again"
     )
+try:
+    require_own_results(experiment)
+except OtherScaleError as error:
+    raise WorkflowError(str(error))
 for exhibit in exhibits()[:-1]:  # the report comes last and has none
     caption = Path(f"workflow/report/{exhibit.name}.rst")
     if not caption.exists():

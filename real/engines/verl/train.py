@@ -77,7 +77,7 @@ def last_checkpoint(work_folder: Path) -> int:
     if not tracker.exists():
         return 0
     try:
-        step = int(tracker.read_text())
+        step = int(tracker.read_text(encoding="utf-8"))
     except ValueError:
         raise VerlError(
             f"{tracker}: is damaged, it holds no step; write the number of the last folder global_step_… into it"
@@ -200,7 +200,11 @@ def merge_checkpoint(actor: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     command = [sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp"]
     done = subprocess.run(
-        [*command, "--local_dir", str(actor), "--target_dir", str(target)], capture_output=True, text=True, check=False
+        [*command, "--local_dir", str(actor), "--target_dir", str(target)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if done.returncode != 0 or not (target / "config.json").exists():
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -67,7 +67,7 @@ def origins(experiment: Experiment) -> pd.DataFrame:
     """Facts about what made the results, a row each: of runs and evaluations from their records, then of the rest."""
     results, scale = Path(experiment.results), experiment.scale
     records = [read_record(path) for job in trained_jobs(experiment) if (path := results / job.record).exists()]
-    rows = [("configuration", ", ".join(experiment.files))]
+    rows = [("configuration", ", ".join(experiment.read_from))]
     if scale.trains:
         rows.append(("seeds", ", ".join(map(str, scale.run_seeds))))
     if code := code_note(experiment, EVALUATIONS):

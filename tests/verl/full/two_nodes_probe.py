@@ -43,7 +43,7 @@ def main(checkpoint: str, report: str) -> None:
         pool = RayResourcePool(process_on_nodes=[1, 1], use_gpu=True)
         ranks = RayWorkerGroup(pool, RayClassWithInitArgs(ray.remote(Rank)))
         nodes, errors = zip(*ranks.errors(checkpoint), strict=True)
-        Path(report).write_text(json.dumps({"nodes": nodes, "errors": errors}, indent=2))
+        Path(report).write_text(json.dumps({"nodes": nodes, "errors": errors}, indent=2), encoding="utf-8")
     finally:
         ray.shutdown()
         cluster.shutdown()
