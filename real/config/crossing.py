@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from real.config.labels import with_changes
 from real.config.sections import Strict, Training, Variant
 from real.system.names import EACH_ONCE, Line, Name
 
@@ -74,7 +75,10 @@ def crossed(grid: list[Cross], variants: dict[str, Variant]) -> dict[str, tuple[
             if staleness is not None:
                 changes["staleness"] = staleness
             parent = variants.get(method, Variant(method=method))
-            found[name] = method, parent.model_copy(update={"training": {**parent.training, **changes}})
+            # of a parent without a label all changed keys stand together, in the label of the method that it changes
+            label = parent.label and with_changes(parent.label, changes)
+            update = {"training": {**parent.training, **changes}, "label": label}
+            found[name] = method, parent.model_copy(update=update)
     return found
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from real.config.labels import Label
 from real.hyperparameters import RELEASED, complete
 from real.system.names import EACH_ONCE, Line, Name, Seed
 from real.system.sentences import unknown
@@ -27,8 +28,8 @@ class Strict(BaseModel):
 class Method(Strict):
     """One row of methods.yaml: an objective with its hyper-parameters."""
 
-    label: Line
-    """name in tables and figures"""
+    label: Label
+    """name in tables and figures; it can be mended after the runs, which don't depend on it"""
     objective: str
     """one of real.objectives.OBJECTIVES, or counterfactual (real/counterfactual.py)"""
     hyperparameters: dict[str, float | str]
@@ -70,8 +71,8 @@ class Variant(Strict):
     """hyper-parameters to change"""
     training: dict[str, bool | float | int] = {}
     """keys of the section `training` to change"""
-    label: Line | None = None
-    """name in tables and figures; none: the method's"""
+    label: Label | None = None
+    """name in tables and figures; none: the method's, with the changed keys"""
 
 
 class Task(Strict):

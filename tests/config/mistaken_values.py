@@ -183,6 +183,11 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
     ],
     METHODS: [
         ("real.label", "", "line"),
+        ("real.label", "Base model", "base model ... another"),
+        ("real.label", "_hidden", "legends ... begin"),
+        ("real.label", r"$\frac{$", "formula ... words"),
+        ("real.label", "5 $", r"end ... \$"),
+        ({"grpo.label": "REAL"}, "grpo.label ... real ... paper_configs/methods.yaml ... 'REAL' ... of its own"),
         ("real.hyperparameters", 0.5, "section"),
         ("real.kl_coefficient", -0.1, "0.0"),
         ("real.source", REMOVED, "missing"),
@@ -197,6 +202,16 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
     ],
     OVERLAY: [
         (f"{MINE}.label", "", "line"),
+        (f"{MINE}.label", "Base model", "base model ... another"),
+        ({f"{MINE}.label": "GRPO", "methods": ["mine", "grpo"]}, f"{MINE}.label ... mine and grpo ... 'GRPO' ... own"),
+        (
+            {"methods": ["real", "mine"]},
+            f"{MINE}.label ... mine and real ... paper_configs/methods.yaml ... 'REAL' ... own",
+        ),
+        (
+            {f"{MINE}.label": "REAL", "grid": [{"methods": ["real", "mine"], "learning_rate": [1.0e-3]}]},
+            f"{MINE}.label ... real ... 'REAL' ... own",
+        ),
         ({f"{MINE}.method": "rael"}, f"{MINE} ... 'rael' ... grpo ... 'real'"),
         ({f"{MINE}.hyperparameters": {"tau": [1]}}, f"{MINE}.hyperparameters.tau ... [1] ... single"),
         ({f"{MINE}.hyperparameters": {"taus": 0.1}}, f"{MINE}: hyperparameters.taus ... 'real' ... tau, one_sided"),

@@ -178,6 +178,14 @@ def test_text_in_a_table_page_stays_text(tmp_path, text):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
+def test_text_in_a_markdown_table_begins_no_tag(tmp_path, text):
+    write_readable(tmp_path / "table", text, {text: pd.DataFrame({"method": [text], text: ["1"]})}, text)
+    markdown = (tmp_path / "table.md").read_text()
+    assert "<" not in markdown
+    assert markdown.count(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")) == 5
+
+
+@pytest.mark.parametrize("text", HOSTILE)
 def test_text_in_the_claims_page_stays_text(text):
     row = ClaimRow(
         id="x",
