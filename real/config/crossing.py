@@ -8,16 +8,15 @@ from pydantic import Field, model_validator
 
 from real.config.labels import with_changes
 from real.config.sections import Strict, Training, Variant
-from real.system.names import EACH_ONCE, Line, Name
+from real.system.names import EACH_ONCE, NOT_MANY, CountOrNone, Line, Name
 
 Rate = Annotated[float, Field(gt=0)]
-Steps = Annotated[int, Field(ge=0)]
 
 
 class TorchTraining(Training):
     """One RL run of the torch engine: what every engine takes, and rollouts that lag behind."""
 
-    staleness: Steps
+    staleness: CountOrNone
     """outer steps by which the policy that samples is behind the one that learns; 0: on-policy, as in the paper"""
 
 
@@ -26,9 +25,9 @@ class Cross(Strict):
 
     methods: Annotated[list[Name], Field(min_length=1), EACH_ONCE]
     """methods of methods.yaml or of `variants`"""
-    learning_rate: Annotated[list[Rate], Field(min_length=1), EACH_ONCE]
+    learning_rate: Annotated[list[Rate], Field(min_length=1), NOT_MANY, EACH_ONCE]
     """values of training.learning_rate"""
-    staleness: Annotated[list[Steps], Field(min_length=1), EACH_ONCE] | None = None
+    staleness: Annotated[list[CountOrNone], Field(min_length=1), NOT_MANY, EACH_ONCE] | None = None
     """values of training.staleness; none: the scale's"""
 
 

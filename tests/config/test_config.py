@@ -16,7 +16,7 @@ from tests.support.scales import shipped
 SCALES = sorted(
     path for path in PAPER_CONFIGS.glob("*.yaml") if path.name not in ("methods.yaml", "claims.yaml", "local.yaml")
 )
-OF_OVERLAYS = {"accept_code", "grid", "mechanism", "base.further_seeds"}
+OF_OVERLAYS = {"accept_code", "meant_for", "grid", "mechanism", "base.further_seeds"}
 STALE = ("variants/stale_rollouts", "variants/stale_rollouts_full")
 
 
