@@ -297,6 +297,7 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ({f"{CLAIM}.analogue.region": {"abov": 1.0}}, f"{CLAIM}.analogue.region.abov ... 'above'"),
         ({f"{CLAIM}.region": {}}, f"{CLAIM}.region ... above, below"),
         ({f"{CLAIM}.regoin": {"above": 0.0}}, f"{CLAIM}.regoin ... 'region'"),
+        ({f"{CLAIM}.parameters.method": "rael"}, f"{CLAIM}.parameters ... 'rael' ... grpo ... 'real'"),
         ({f"{CLAIM}.parameters.methd": "real"}, f"{CLAIM}: parameters.methd ... 'method'"),
         ({f"{CLAIM}.parameters.start": REMOVED}, f"{CLAIM}: parameters.start ... missing"),
     ],
