@@ -24,6 +24,7 @@ from real.system.gpus import Gpu, GpuError, claim
 from real.system.yaml_files import StrictLoader
 from tests.conftest import SECRETS
 from tests.support import tiny_scale as tiny
+from tests.support.finished import PRINTED
 from tests.support.paths import ROOT
 
 CODE = [*sorted(path for room in ("real", "figures", "workflow", "benchmarks") for path in (ROOT / room).rglob("*.py"))]
@@ -136,8 +137,8 @@ def test_the_configuration_has_no_place_for_a_secret():
 def test_no_secret_of_the_environment_is_written_or_printed(tiny_scale):
     written = [path for path in tiny_scale.rglob("*") if path.is_file() and not path.is_symlink()]
     names = {path.name for path in written}
-    assert {"provenance.json", "config.yaml", "evaluation.json", "metrics.jsonl", "report.html", tiny.PRINTED} <= names
-    assert "pass@1" in (tiny_scale / tiny.PRINTED).read_text()
+    assert {"provenance.json", "config.yaml", "evaluation.json", "metrics.jsonl", "report.html", PRINTED} <= names
+    assert "pass@1" in (tiny_scale / PRINTED).read_text()
     for path in written:
         content = path.read_bytes()
         for name, secret in SECRETS.items():
