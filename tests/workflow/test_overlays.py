@@ -12,6 +12,7 @@ import yaml
 
 from real.config import Experiment, load, read
 from real.evidence.layout import read_page
+from real.evidence.results import run_metrics
 from real.records.jobs import trained_jobs
 from tests.support.cut import SEEDS, STEPS, VALUES, cut
 from tests.support.finished import show, train_and_evaluate
@@ -80,6 +81,8 @@ def test_an_overlay_runs_from_training_to_the_report(overlay, name, tmp_path, mo
     experiment = load(cut(files_of(overlay, name), Path()))
     if experiment.scale.engine == "torch":
         train_and_evaluate(experiment)
+        runs = run_metrics(experiment, list(experiment.methods)).values()
+        assert max(run["grad_norm"].max() for run in runs) > 0, "something was learnt"
     else:
         write_results(experiment)
     show(experiment)
