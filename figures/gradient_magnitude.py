@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from figures.style import colour, line_style, print_evidence, save, use_style
 from real.config import Experiment
-from real.evidence.exhibit import Exhibit, figure_files, methods_shown
+from real.evidence.exhibit import Exhibit, curves_shown, figure_files
 
 PER_ADVANTAGE = ("grpo", "dapo", "gspo")
 STRONG = ("real", "grpo")
@@ -104,10 +104,10 @@ def annotate(axes: np.ndarray) -> None:
 def describe(experiment: Experiment, _: Path) -> str:
     """The figure in words."""
     labels: dict[str, list[str]] = {}
-    for method in experiment.methods.values():
-        shape = SHAPES.get(method.objective, "as its rule says")
-        bound = 1 / float(method.hyperparameters.get("tau", 1))
-        labels.setdefault(shape.format(bound=bound), []).append(method.label)
+    for method in curves_shown(experiment).values():
+        shape = SHAPES.get(method["objective"], "as its rule says")
+        bound = 1 / float(method["hyperparameters"].get("tau", 1))
+        labels.setdefault(shape.format(bound=bound), []).append(method["label"])
     lines = [f"{', '.join(those)}: {shape}" for shape, those in labels.items()]
     return (
         "Two panels of gradient magnitude against the score, which runs from −2.5 to 2.5. For a correct response with "
@@ -117,7 +117,7 @@ def describe(experiment: Experiment, _: Path) -> str:
 
 def make(experiment: Experiment, results: Path) -> None:
     """Draw the scale's methods."""
-    save(draw(methods_shown(experiment)), results, EXHIBIT)
+    save(draw(curves_shown(experiment)), results, EXHIBIT)
 
 
 EXHIBIT = Exhibit(
@@ -126,6 +126,6 @@ EXHIBIT = Exhibit(
     doing="drawing the gradient magnitudes (the paper's gradient figure)",
     outputs=figure_files("gradient_magnitude"),
     make=make,
-    settings=methods_shown,
+    settings=curves_shown,
     alt_text=describe,
 )

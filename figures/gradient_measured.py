@@ -13,10 +13,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.gradient_magnitude import draw_curves
-from figures.style import colour, line_style, print_evidence, save, use_style
+from figures.style import colour, legend_above, line_style, print_evidence, save, use_style
 from real.config import Experiment
 from real.engines.run_files import SAMPLES
-from real.evidence.exhibit import Exhibit, figure_files, gradient_samples, methods_shown, nothing_is_trained
+from real.evidence.exhibit import (
+    Exhibit,
+    curves_shown,
+    figure_files,
+    gradient_samples,
+    methods_shown,
+    nothing_is_trained,
+)
 from real.evidence.printed import evidence_line
 from real.records.consistent import RUNS, require_one_origin
 from real.system.files import read_table
@@ -39,7 +46,7 @@ def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: st
 
     Args:
         samples: columns step, method, score, reward, weight of one-sided and two-sided groups alike.
-        methods: rows of methods.yaml by name.
+        methods: rows of methods.yaml by name, one for each curve.
         evidence: printed below.
     """
     # imported here, as in figures/style.py
@@ -55,7 +62,7 @@ def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: st
         draw_curves(upper, methods, np.linspace(-limit, limit, 401), positive)
         upper.set_title("(a) Positive samples" if positive else "(b) Negative samples")
         upper.set_ylim(-0.05, 1.55)
-        for name in methods:
+        for name in dict.fromkeys(samples["method"]):
             rows = moved[(moved["method"] == name) & (moved["reward"] == int(positive))]
             # few responses may all lie beyond the axis, where there is no density to draw
             rows = rows[rows["score"].abs() <= limit]
@@ -77,7 +84,7 @@ def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: st
     axes[0, 0].set_ylabel("gradient magnitude |∂J/∂s̄|")
     axes[1, 0].set_ylabel("density of visited scores")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    legend_above(figure, handles, labels)
     print_evidence(figure, small_print(samples, moved, evidence, limit))
     return figure
 
@@ -116,7 +123,7 @@ def make(experiment: Experiment, results: Path) -> None:
     """Draw the samples of all runs, which must be of one origin."""
     require_one_origin(experiment, RUNS)
     samples = read_samples(experiment, results)
-    save(draw(samples, methods_shown(experiment), evidence_line(experiment.scale)), results, EXHIBIT)
+    save(draw(samples, curves_shown(experiment), evidence_line(experiment.scale)), results, EXHIBIT)
 
 
 EXHIBIT = Exhibit(

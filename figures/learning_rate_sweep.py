@@ -19,12 +19,12 @@ def draw(scores: pd.DataFrame, evidence: str) -> Figure:
     """The figure from learning_rate_sweep.csv; one dot per seed, a line through their means."""
     use_style()
     figure, axis = plt.subplots(figsize=(6, 3.8), layout="constrained")
-    groups = list(scores.groupby("method", sort=False))
-    for place, (method, rows) in enumerate(groups):
+    groups = list(scores.groupby(["method", "label"], sort=False))
+    for place, ((method, label), rows) in enumerate(groups):
         rows = rows.sort_values("learning_rate")
         aside = 1.03 ** (place - (len(groups) - 1) / 2)  # so that equal values of two methods stay visible
         hue = colour(str(method))
-        axis.plot(rows["learning_rate"] * aside, rows["val_pass_at_1"], color=hue, label=rows["label"].iloc[0])
+        axis.plot(rows["learning_rate"] * aside, rows["val_pass_at_1"], color=hue, label=label)
         for rate, values in zip(rows["learning_rate"], rows["values"], strict=True):
             for value in str(values).split():
                 axis.plot(rate * aside, float(value), "o", color=hue, markersize=4)
@@ -64,8 +64,8 @@ def command(experiment: Experiment) -> str:
 
 
 def _absent(experiment: Experiment) -> str:
-    varied = any(parent != name for name, parent in experiment.parents.items())
-    return "" if experiment.scale.trains and varied else f"needs its overlay: {command(experiment)}"
+    rates = {training.learning_rate for training in experiment.training.values()}
+    return "" if len(rates) > 1 else f"needs its overlay: {command(experiment)}"
 
 
 EXHIBIT = Exhibit(

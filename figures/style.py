@@ -1,6 +1,7 @@
 """What all figures share: colours, the paper's emphasis, the evidence line, byte-identical saving."""
 
 import textwrap
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from real.evidence.exhibit import Exhibit
@@ -17,6 +19,9 @@ from real.system.files import write_atomically
 # colour-blind safe; REAL and GRPO keep the hues that carry the paper's argument
 _HUES = dict(zip(("real", "grpo", "dapo", "gspo", "real_bce", "real_product"), (3, 0, 1, 2, 4, 5), strict=True))
 ABLATIONS = ("real_bce", "real_product")
+
+# of a legend's labels: per inch, what a line's sample takes beside each, and how high a row is
+LABEL_CHARACTERS, HANDLE_CHARACTERS, ROW_INCHES = 12, 6, 0.2
 
 # no date, no version, a fixed salt of ids: two runs write the same bytes
 _METADATA = {
@@ -64,6 +69,15 @@ def colour(method: str) -> tuple[float, float, float]:
 def line_style(method: str) -> str:
     """Ablations are dashed."""
     return "--" if method in ABLATIONS else "-"
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """Name all lines above the panels, in the rows that their labels need; further rows make the figure taller."""
+    width, height = figure.get_size_inches()
+    columns = int(LABEL_CHARACTERS * width) // (max(map(len, labels), default=0) + HANDLE_CHARACTERS)
+    columns = max(1, min(columns, len(labels)))
+    figure.set_size_inches(width, height + ROW_INCHES * (-(-len(labels) // columns) - 1))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
 
 
 def print_evidence(figure: Figure, text: str) -> None:

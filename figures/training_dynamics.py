@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.style import ABLATIONS, colour, line_style, print_evidence, save, use_style
+from figures.style import ABLATIONS, colour, legend_above, line_style, print_evidence, save, use_style
 from real.config import Experiment
 from real.evidence.exhibit import Exhibit, figure_files
 from real.evidence.printed import evidence_line
@@ -52,7 +52,7 @@ def draw(curves: pd.DataFrame, smoothing_steps: int, prompts: int, evidence: str
         if metric == "entropy" and digitised:
             axis.set_ylim(0, PAPER_ENTROPY_LIMIT)
     handles, labels = axes[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    legend_above(figure, handles, labels)
     print_evidence(figure, small_print(curves, smoothing_steps, evidence))
     return figure
 

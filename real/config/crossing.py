@@ -6,17 +6,17 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from real.config.labels import with_changes
 from real.config.sections import Strict, Training, Variant
-from real.system.names import EACH_ONCE, Line, Name
+from real.system.names import EACH_ONCE, NOT_MANY, CountOrNone, Line, Name
 
 Rate = Annotated[float, Field(gt=0)]
-Steps = Annotated[int, Field(ge=0)]
 
 
 class TorchTraining(Training):
     """One RL run of the torch engine: what every engine takes, and rollouts that lag behind."""
 
-    staleness: Steps
+    staleness: CountOrNone
     """outer steps by which the policy that samples is behind the one that learns; 0: on-policy, as in the paper"""
 
 
@@ -25,9 +25,9 @@ class Cross(Strict):
 
     methods: Annotated[list[Name], Field(min_length=1), EACH_ONCE]
     """methods of methods.yaml or of `variants`"""
-    learning_rate: Annotated[list[Rate], Field(min_length=1), EACH_ONCE]
+    learning_rate: Annotated[list[Rate], Field(min_length=1), NOT_MANY, EACH_ONCE]
     """values of training.learning_rate"""
-    staleness: Annotated[list[Steps], Field(min_length=1), EACH_ONCE] | None = None
+    staleness: Annotated[list[CountOrNone], Field(min_length=1), NOT_MANY, EACH_ONCE] | None = None
     """values of training.staleness; none: the scale's"""
 
 
@@ -74,7 +74,10 @@ def crossed(grid: list[Cross], variants: dict[str, Variant]) -> dict[str, tuple[
             if staleness is not None:
                 changes["staleness"] = staleness
             parent = variants.get(method, Variant(method=method))
-            found[name] = method, parent.model_copy(update={"training": {**parent.training, **changes}})
+            # of a parent without a label all changed keys stand together, in the label of the method that it changes
+            label = parent.label and with_changes(parent.label, changes)
+            update = {"training": {**parent.training, **changes}, "label": label}
+            found[name] = method, parent.model_copy(update=update)
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from real.config.crossing import TorchTraining, crossed
+from real.config.labels import with_changes
 from real.config.paper_scale import VERL_OBJECTIVES, VerlTraining
 from real.config.runs import Experiment, TorchRun, VerlRun
 from real.config.schema import FORMAT_VERSION, KEYS_OF_SOME, SCALE, Scale, known_keys
@@ -43,7 +44,7 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
         source = _stating(contents, ("variants", name))
         raise ConfigError(f"{source}: variants.{name} has the name of a method of {methods_file}; choose another name")
     training, grid = (scale.training, crossed(scale.grid, scale.variants)) if scale.trains else (None, {})
-    known = {name: _Declared(method, training, name) for name, method in shared.items()}
+    known = {name: _Declared(method, training, name, f"{methods_file}: {name}") for name, method in shared.items()}
     variants = {name: (variant.method, variant) for name, variant in scale.variants.items()}
     # those that no method list names are checked too, so that a mistake in them is found now
     declared = known | {name: _variant(name, *parts, known, contents) for name, parts in variants.items()}
@@ -53,6 +54,8 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
             raise ConfigError(f"{_stating(contents, (key,))}: {key}: {unknown('method', name, declared)}")
     declared |= {name: _variant(name, *parts, known, contents) for name, parts in grid.items()}
     named = {name: declared[name] for name in grid or scale.methods}
+    for called in ({name: declared[name] for name in dict.fromkeys(asked)}, named):
+        _refuse_equal_labels(called)
     if scale.verl_cluster:
         _refuse_untrainable(named, contents)
     return Experiment(
@@ -63,16 +66,18 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
         methods={name: one.settings for name, one in named.items()},
         training={name: one.training for name, one in named.items() if one.training},
         parents={name: one.parent for name, one in named.items()},
+        rule_labels={name: declared[one.parent if grid else name].settings.label for name, one in named.items()},
     )
 
 
 @dataclass(frozen=True)
 class _Declared:
-    """A method as its file declares it: its settings, its section `training`, and what it is a variant of."""
+    """A method as its file declares it: its settings, its section `training`, what it is a variant of, file and key."""
 
     settings: Method
     training: TorchTraining | VerlTraining | None
     parent: str
+    source: str
 
 
 def read(files: Sequence[str | Path]) -> dict[str, Any]:
@@ -218,6 +223,20 @@ def trained_by_verl(method: Method) -> bool:
     return of_scores(make_objective(method.objective, **method.hyperparameters))
 
 
+def _refuse_equal_labels(methods: Mapping[str, _Declared]) -> None:
+    """Tables and figures tell methods apart by their labels alone."""
+    by_label: dict[str, str] = {}
+    for name, method in methods.items():
+        other = by_label.setdefault(method.settings.label, name)
+        if other != name:
+            # a variant first, which is the user's own
+            one, two = sorted((name, other), key=lambda each: methods[each].parent == each)
+            raise ConfigError(
+                f"{methods[one].source}.label: {one} and {two} ({methods[two].source}) would both be called "
+                f"{shown(method.settings.label)} in tables and figures; give one of them a label of its own"
+            )
+
+
 def _variant(name: str, parent: str, variant: Variant, known: Mapping[str, _Declared], contents: Contents) -> _Declared:
     """The method that a variant declares, with its keys of ``training`` checked too."""
     source = f"{_stating(contents, ('variants', name))}: variants.{name}"
@@ -226,9 +245,10 @@ def _variant(name: str, parent: str, variant: Variant, known: Mapping[str, _Decl
     base = known[variant.method]
     settings = base.settings.model_dump()
     settings["hyperparameters"] |= variant.hyperparameters
-    settings["label"] = variant.label or settings["label"]
+    changes = {**variant.hyperparameters, **variant.training}
+    settings["label"] = variant.label or with_changes(settings["label"], changes)
     training = base.training and _merged_training(base.training, variant, source)
-    return _Declared(_check(TypeAdapter(Method), settings, source), training, parent)
+    return _Declared(_check(TypeAdapter(Method), settings, source), training, parent, source)
 
 
 def _merged_training(training: Training, variant: Variant, source: str) -> Any:

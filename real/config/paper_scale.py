@@ -1,11 +1,11 @@
 """The sections that only scales of the verl engine have."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from real.config.sections import Strict, Training, check_benchmark, divisors
-from real.system.names import Line
+from real.system.names import Count, CountOrNone, Few, Line
 
 # objectives that verl has itself (real/engines/verl/coverage.py says as which losses)
 VERL_OBJECTIVES = ("grpo", "dapo", "gspo")
@@ -27,7 +27,7 @@ class Data(Strict):
     """training set"""
     validation: str
     """a test set of datasets/sources.yaml; validation while training chooses nothing, the last step is evaluated"""
-    max_prompt_tokens: Annotated[int, Field(ge=1)]
+    max_prompt_tokens: Count
     """longer training prompts are left out"""
 
     @model_validator(mode="after")
@@ -41,7 +41,7 @@ class VerlTraining(Training):
 
     dynamic_sampling: bool
     """true: one-sided groups are replaced by fresh prompts before the update (full DAPO)"""
-    overlong_buffer_tokens: int = Field(ge=0)
+    overlong_buffer_tokens: CountOrNone
     """last tokens before the limit over which the reward falls linearly by 1 (full DAPO's shaping); 0: no shaping"""
 
     @model_validator(mode="after")
@@ -59,37 +59,37 @@ class Cluster(Strict):
 
     device: Literal["cuda", "cpu"]
     """cpu: only under the platform of the tests (make test-verl)"""
-    nodes: int = Field(ge=1)
+    nodes: Few
     """machines"""
-    gpus_per_node: int = Field(ge=1)
+    gpus_per_node: Few
     """GPUs (on a CPU: processes) of each, all of them data-parallel ranks"""
     ray_address: Line | None
     """an existing Ray cluster; null: a private one on this machine, ended with the job"""
-    ray_cpus: int | None = Field(ge=1)
+    ray_cpus: Count | None
     """CPUs that a private Ray schedules; null: those of the machine"""
     precision: Literal["bfloat16", "float32"]
     """of forward and backward passes and of vLLM; master weights and reductions are float32"""
     attention: Literal["flash_attention_2", "sdpa"]
     """of the trainer; flash_attention_2 needs the package flash-attn, sdpa needs more memory"""
-    micro_batch_tokens: int | None = Field(ge=1)
+    micro_batch_tokens: Count | None
     """tokens per GPU back-propagated at once, in whole rows; null: training.micro_batch_rows rows"""
     gradient_checkpointing: bool
     """recompute activations in the backward pass"""
     offload: bool
     """keep weights and optimizer state in host memory while vLLM samples"""
-    tensor_parallel: int = Field(ge=1)
+    tensor_parallel: Few
     """GPUs of one vLLM replica"""
     vllm_memory: float = Field(gt=0, lt=1)
     """share of a GPU's memory given to vLLM"""
-    vllm_batched_tokens: int = Field(ge=1)
+    vllm_batched_tokens: Count
     """tokens that vLLM runs through the model at once"""
-    vllm_sequences: int = Field(ge=1)
+    vllm_sequences: Count
     """responses that vLLM samples at once"""
     vllm_eager: bool
     """true: no CUDA graphs (slower, less memory)"""
-    reward_workers: int = Field(ge=1)
+    reward_workers: Few
     """processes that grade rollouts while others are sampled"""
-    keep_checkpoints: int = Field(ge=1)
+    keep_checkpoints: Few
     """states to resume from that are kept"""
     wandb: Literal["off", "offline", "online"]
     """Weights & Biases; its key comes from the environment alone"""

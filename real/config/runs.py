@@ -1,6 +1,6 @@
 """What is resolved from a scale file with its overlays: the experiment, and one run of it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from real.config.crossing import TorchTraining
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
@@ -32,6 +32,8 @@ class Experiment(Strict):
     """the section `training` of each method; empty where nothing is trained"""
     parents: dict[str, str]
     """the method that each is a variant of, or was crossed from; of others their own name"""
+    rule_labels: dict[str, str]
+    """labels by name without the learning rate and the staleness that `grid` crossed, for what shows those apart"""
 
     @property
     def results(self) -> str:
@@ -62,6 +64,10 @@ class Run(Strict):
     method: str
     seed: int
     settings: Method
+
+    def learnt_from(self) -> dict[str, Any]:
+        """What the results depend on, for digests: all but the label, which can be mended without a new run."""
+        return self.model_dump(mode="json", exclude={"settings": {"label"}})
 
 
 class TorchRun(Run):

@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
 from real.config.crossing import Cross, Hypothesis, Mechanism, TorchTraining, crossed
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
 from real.config.sections import Base, Datasets, Evaluation, Figures, Policy, Reported, Strict, Task, Training, Variant
-from real.system.names import EACH_ONCE, CodeDigest, Line, Name, Seed
+from real.system.names import EACH_ONCE, NOT_MANY, CodeDigest, ExperimentName, Line, Name, Seed
 from real.system.sentences import unknown
 from real.tasks.arithmetic import FAMILIES, LONGEST_PROMPT, longest_solution
 from real.tasks.problems import MATH_BENCHMARKS
@@ -38,6 +38,9 @@ class Scale(Strict):
     figures: Figures
     accept_code: Annotated[list[CodeDigest], EACH_ONCE] = Field(default=[])
     """of local.yaml: digests of other code; its unfinished work is continued, and its results are tabulated"""
+
+    meant_for: Annotated[list[ExperimentName], EACH_ONCE] = Field(default=[])
+    """of overlays: the experiments that it is laid on, which the tests run it with; others may take it too"""
 
     # sections that only some kinds of scale have, for readers that serve all kinds: None where there is none
     @property
@@ -120,7 +123,7 @@ class ReportedScale(Scale):
 class TrainedScale(Scale):
     """A scale that trains and evaluates; what is common to the engines."""
 
-    seeds: Annotated[list[Seed], Field(min_length=1), EACH_ONCE]
+    seeds: Annotated[list[Seed], Field(min_length=1), NOT_MANY, EACH_ONCE]
     """one run per method and seed"""
     training: Training
     evaluation: Evaluation

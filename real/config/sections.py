@@ -5,8 +5,19 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from real.config.labels import Label
 from real.hyperparameters import RELEASED, complete
-from real.system.names import EACH_ONCE, Line, Name, Seed
+from real.system.names import (
+    EACH_ONCE,
+    LARGEST_COUNT,
+    NOT_MANY,
+    Count,
+    CountOrNone,
+    Few,
+    Line,
+    Name,
+    Seed,
+)
 from real.system.sentences import unknown
 from real.tasks.arithmetic import BENCHMARKS, FAMILIES
 from real.tasks.problems import MATH_BENCHMARKS
@@ -14,6 +25,9 @@ from real.tasks.sources import SOURCES_FILE, benchmark_sources
 
 # vLLM samples at this one where a lower is asked for, because logits divided by less overflow
 LOWEST_TEMPERATURE = 0.01
+# of a policy that is trained from nothing on one processor
+MOST_PARAMETERS = 1_000_000_000
+Width = Annotated[int, Field(ge=8, le=65_536)]
 
 
 class Strict(BaseModel):
@@ -27,8 +41,8 @@ class Strict(BaseModel):
 class Method(Strict):
     """One row of methods.yaml: an objective with its hyper-parameters."""
 
-    label: Line
-    """name in tables and figures"""
+    label: Label
+    """name in tables and figures; it can be mended after the runs, which don't depend on it"""
     objective: str
     """one of real.objectives.OBJECTIVES, or counterfactual (real/counterfactual.py)"""
     hyperparameters: dict[str, float | str]
@@ -70,8 +84,8 @@ class Variant(Strict):
     """hyper-parameters to change"""
     training: dict[str, bool | float | int] = {}
     """keys of the section `training` to change"""
-    label: Line | None = None
-    """name in tables and figures; none: the method's"""
+    label: Label | None = None
+    """name in tables and figures; none: the method's, with the changed keys"""
 
 
 class Task(Strict):
@@ -97,14 +111,26 @@ class Task(Strict):
 class Policy(Strict):
     """Shape of the Qwen2 policy."""
 
-    hidden_size: int = Field(ge=8)
+    hidden_size: Width
     """width of the residual stream"""
-    layers: int = Field(ge=1)
+    layers: Few
     """transformer blocks"""
-    attention_heads: int = Field(ge=1)
+    attention_heads: Few
     """heads; must divide hidden_size"""
-    feed_forward_size: int = Field(ge=8)
+    feed_forward_size: Width
     """width of the gated MLP"""
+
+    @model_validator(mode="after")
+    def _is_not_too_large(self) -> Self:
+        # of each block: four projections of attention (at most), three of the gated MLP
+        parameters = self.layers * self.hidden_size * (4 * self.hidden_size + 3 * self.feed_forward_size)
+        if parameters > MOST_PARAMETERS:
+            raise ValueError(
+                f"policy.layers {self.layers} of policy.hidden_size {self.hidden_size} and policy.feed_forward_size "
+                f"{self.feed_forward_size} have about {parameters:,} parameters, more than {MOST_PARAMETERS:,}; lower "
+                "one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
@@ -121,11 +147,11 @@ class Policy(Strict):
 class Phase(Strict):
     """One phase of supervised training on worked solutions."""
 
-    steps: int = Field(ge=1)
+    steps: Count
     """optimizer steps"""
     learning_rate: float = Field(gt=0)
     """peak learning rate"""
-    warmup_steps: int = Field(ge=0)
+    warmup_steps: CountOrNone
     """linear warm-up"""
     final_fraction: float = Field(ge=0, le=1)
     """cosine decay ends at this fraction of the peak"""
@@ -151,11 +177,11 @@ class Base(Strict):
 
     seed: Seed
     """initialisation and data order"""
-    further_seeds: Annotated[list[Seed], EACH_ONCE] = []
+    further_seeds: Annotated[list[Seed], NOT_MANY, EACH_ONCE] = []
     """of overlays: further base models; RL seed k starts from number k modulo their count, `seed` being number 0"""
-    batch_rows: int = Field(ge=1)
+    batch_rows: Count
     """solutions per step"""
-    phases: list[Phase] = Field(min_length=1)
+    phases: Annotated[list[Phase], Field(min_length=1), NOT_MANY]
     """run one after the other, each with a fresh optimizer"""
 
     @property
@@ -181,35 +207,35 @@ class Base(Strict):
 class Training(Strict):
     """One RL run; P prompts x G rollouts a step, cut into optimizer mini-batches of whole groups."""
 
-    steps: int = Field(ge=1)
+    steps: Count
     """outer steps"""
-    prompts: int = Field(ge=1)
+    prompts: Count
     """P, prompts per step"""
-    rollouts: int = Field(ge=1)
+    rollouts: Count
     """G, rollouts per prompt"""
-    mini_batch_prompts: int = Field(ge=1)
+    mini_batch_prompts: Count
     """prompts per optimizer update; divides P"""
-    micro_batch_rows: int = Field(ge=1)
+    micro_batch_rows: Count
     """rows back-propagated at once; any value gives the same gradient (real.exact)"""
     temperature: float = Field(ge=LOWEST_TEMPERATURE)
     """of sampling, log-probs and entropy"""
-    max_response_tokens: int = Field(ge=1)
+    max_response_tokens: Count
     """response limit T"""
     learning_rate: float = Field(gt=0)
     """AdamW, constant after warm-up"""
-    warmup_steps: int = Field(ge=0)
+    warmup_steps: CountOrNone
     """linear from 0 in the first outer step"""
     weight_decay: float = Field(ge=0)
     """AdamW"""
     gradient_clip: float = Field(gt=0)
     """global norm"""
-    checkpoint_every: int = Field(ge=1)
+    checkpoint_every: Count
     """outer steps between saved states to resume from"""
-    validation_every: int = Field(ge=1)
+    validation_every: Count
     """outer steps between validations; step 0 and the last step are always validated"""
-    validation_samples: int = Field(ge=1)
+    validation_samples: Count
     """samples per validation problem"""
-    gradient_sample_steps: Annotated[list[int], EACH_ONCE]
+    gradient_sample_steps: Annotated[list[int], NOT_MANY, EACH_ONCE]
     """outer steps whose rollouts go to gradient_samples.parquet"""
 
     @model_validator(mode="after")
@@ -218,6 +244,11 @@ class Training(Strict):
             raise ValueError(
                 f"training.mini_batch_prompts {self.mini_batch_prompts} must divide training.prompts {self.prompts}; "
                 f"choose one of {divisors(self.prompts)}"
+            )
+        if self.prompts * self.rollouts > LARGEST_COUNT:
+            raise ValueError(
+                f"training.prompts {self.prompts} times training.rollouts {self.rollouts} are more than "
+                f"{LARGEST_COUNT:,} responses a step; lower one of them"
             )
         for step in self.gradient_sample_steps:
             if not 1 <= step <= self.steps:
@@ -248,15 +279,15 @@ class Evaluation(Strict):
 
     benchmarks: Annotated[list[str], Field(min_length=1), EACH_ONCE]
     """columns of the table, in order: families of the task, or test sets of datasets/sources.yaml"""
-    samples: int = Field(ge=1)
+    samples: Count
     """samples per problem"""
     temperature: float = Field(ge=LOWEST_TEMPERATURE)
     """of sampling"""
     top_p: float = Field(gt=0, le=1)
     """nucleus of sampling"""
-    max_response_tokens: int = Field(ge=1)
+    max_response_tokens: Count
     """response limit"""
-    chunk_problems: int = Field(ge=1)
+    chunk_problems: Count
     """problems sampled at once, all samples of each; what is saved and resumed (batch shapes change rounding)"""
     seed: Seed
     """of sampling; each (problem, sample) has a seed of its own derived from it"""
@@ -307,7 +338,7 @@ class Datasets(Strict):
 class Figures(Strict):
     """How the curves are drawn; nothing here changes a number in a table."""
 
-    smoothing_steps: int = Field(ge=1)
+    smoothing_steps: Count
     """window, in steps, of the centred moving average drawn strong"""
 
 
@@ -318,5 +349,5 @@ class Reported(Strict):
     """CSVs of printed tables, the paper's first"""
     training_dynamics: Line
     """CSV of the digitised curves"""
-    prompts: int = Field(ge=1)
+    prompts: Count
     """prompts per step, of which solve_all counts"""

@@ -32,7 +32,7 @@ SAMPLES = {"step": "int64", "method": "str", "score": "float64", "reward": "int6
 
 def made_by(run: Run, base: Path, module: str) -> dict[str, Any]:
     """What the state of a run depends on, as :func:`open_work_folder` takes it: also its engine and its base model."""
-    return {"config": run.model_dump(mode="json"), "code": code_digest(module), "base model": content_digest(base)}
+    return {"config": run.learnt_from(), "code": code_digest(module), "base model": content_digest(base)}
 
 
 def metrics_line(**values: Any) -> dict[str, Any]:

@@ -101,6 +101,16 @@ def methods_shown(experiment: Experiment) -> dict[str, Any]:
     return {name: method.model_dump() for name, method in experiment.methods.items()}
 
 
+def curves_shown(experiment: Experiment) -> dict[str, Any]:
+    """The first method of each gradient curve, which methods that are only trained otherwise share, and its label."""
+    curves: dict[str, dict[str, Any]] = {}
+    for name, method in methods_shown(experiment).items():
+        drawn = [(curve["objective"], curve["hyperparameters"]) for curve in curves.values()]
+        if (method["objective"], method["hyperparameters"]) not in drawn:
+            curves[name] = {**method, "label": experiment.rule_labels[name]}
+    return curves
+
+
 def runs_shown(experiment: Experiment) -> list[Any]:
     """Which runs are shown, and how they are called."""
     labels = {name: method.label for name, method in experiment.methods.items()}

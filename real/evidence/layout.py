@@ -28,16 +28,21 @@ def write_tables(results: Path, name: str, title: str, numbers: pd.DataFrame, se
 def write_readable(stem: Path, title: str, sections: Sections, *notes: str) -> None:
     """Write one table of several sections as ``stem``.html, .json, .md and .tex; empty notes are left out."""
     notes = tuple(filter(None, notes))
-    markdown, latex = [f"# {title}\n"], [f"% {title}. {' '.join(notes)}\n"]
+    markdown, latex = [f"# {_plain(title)}\n"], [f"% {title}. {' '.join(notes)}\n"]
     for heading, table in sections.items():
-        escaped = table.map(lambda cell: str(cell).replace("|", r"\|"))
-        markdown += [f"## {heading}\n", escaped.to_markdown(index=False, disable_numparse=True), ""]
+        escaped = table.map(lambda cell: _plain(str(cell)).replace("|", r"\|")).rename(columns=_plain)
+        markdown += [f"## {_plain(heading)}\n", escaped.to_markdown(index=False, disable_numparse=True), ""]
         styled = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
         latex += [f"% {heading}", styled.to_latex(hrules=True)]
-    markdown += [f"{note}\n" for note in notes]
+    markdown += [f"{_plain(note)}\n" for note in notes]
     write_page(stem, title, sections, *notes)
     write_text(stem.with_suffix(".md"), "\n".join(markdown))
     write_text(stem.with_suffix(".tex"), "\n".join(latex))
+
+
+def _plain(text: str) -> str:
+    """Text that no reader of Markdown takes for HTML."""
+    return escape(text, quote=False)
 
 
 def write_page(stem: Path, title: str, sections: Sections, *notes: str) -> None:

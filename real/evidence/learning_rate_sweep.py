@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from real.config import Experiment
+from real.config.labels import with_changes
 from real.evidence.layout import write_tables
 from real.evidence.printed import validation_problems
 from real.evidence.results import run_metrics
@@ -21,13 +22,16 @@ def learning_rate_scores(experiment: Experiment) -> pd.DataFrame:
     """
     scale = experiment.trained
     measured = run_metrics(experiment, list(experiment.methods))
+    # a label for each row of the table: the rule's, with the staleness where that varies too
+    lags = {method: getattr(training, "staleness", 0) for method, training in experiment.training.items()}
+    varied = len(set(lags.values())) > 1
     rows = []
-    for method, settings in experiment.methods.items():
+    for method in experiment.methods:
         finals = [measured[method, seed]["val_pass_at_1"].iloc[-1] for seed in scale.seeds]
         rows.append(
             {
                 "method": experiment.parents[method],
-                "label": settings.label,
+                "label": with_changes(experiment.rule_labels[method], {"staleness": lags[method]} if varied else {}),
                 "learning_rate": experiment.training[method].learning_rate,
                 "val_pass_at_1": float(np.mean(finals)),
                 "half_width": mean_half_width(np.array(finals)) if len(finals) > 1 else float("nan"),

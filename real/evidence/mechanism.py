@@ -99,7 +99,7 @@ def _runs(experiment: Experiment, rates: Rates) -> pd.DataFrame:
                 {
                     "method": method,
                     "rule": experiment.parents[method],
-                    "label": settings.label,
+                    "label": experiment.rule_labels[method],
                     "objective": settings.objective,
                     "positives": weights.get("positives", settings.objective),
                     "negatives": weights.get("negatives", settings.objective),

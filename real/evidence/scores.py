@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from real.config import Experiment
+from real.config.labels import BASE_LABEL
 from real.evidence.printed import MEAN, benchmark_label
 from real.records.jobs import BASE
 from real.statistics.intervals import Interval
 
-BASE_LABEL = "Base model"
 OWN_PROBLEMS = "the base model's cover problems only"
 NONE = "–"
 

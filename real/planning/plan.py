@@ -7,7 +7,7 @@ advise, and nothing waits for them.
     plan(load(["paper_configs/1.5b.yaml"]))        # rows; text.py prints them
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -87,6 +87,12 @@ class Plan:
             return None
         kept = sum(row.kept.high for row in rows if row.kept)
         return max(0.0, kept + _spare(rows).high - sum(row.held for row in rows))
+
+    def fewest_bytes(self, folders: Collection[str]) -> float:
+        """Low end of the disk that some unfinished jobs still need, one at a time; unknown amounts are left out."""
+        rows = [row for row in self.rows if row.folder in folders and not row.finished]
+        kept = sum(row.kept.low for row in rows if row.kept)
+        return max(0.0, kept + _spare(rows).low - sum(row.held for row in rows))
 
 
 def plan(experiment: Experiment, costs: Costs | None = None, results: Path | None = None) -> Plan:

@@ -6,7 +6,7 @@ Nothing here imports verl, vLLM or Ray or initialises CUDA.
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,25 @@ def disk_findings(experiment: Experiment) -> tuple[list[str], list[str]]:
         "free; make room, or link results/ to a larger disk"
     )
     return [problem] if free < needed else [], [unknown] if unknown else []
+
+
+def disk_is_too_small(experiment: Experiment, folders: Collection[str]) -> str:
+    """Why the disk can't hold what some jobs leave, even by the low end of the estimates; empty where it may.
+
+    Args:
+        folders: of the jobs' results, below the scale's.
+    """
+    try:
+        needed = plan(experiment).fewest_bytes(folders)
+    except (ExpectedError, OSError):
+        return ""
+    free = read_free_bytes(Path(experiment.results))
+    if free >= needed:
+        return ""
+    return (
+        f"{experiment.results}: {needed / 1e9:.0f} GB are needed at least for what is to be trained and evaluated, and "
+        f"{free / 1e9:.0f} GB are free; make room, or link results/ to a larger disk"
+    )
 
 
 def _problems(experiment: Experiment, granted_gpus: int | None, inputs: bool) -> Iterator[str]:

@@ -41,6 +41,7 @@ class PlannedJob:
         peak: bytes on disk while it runs.
         kept: bytes that stay.
         held: bytes on disk now, of a run in progress.
+        folder: of its results, below the scale's.
     """
 
     name: str
@@ -52,6 +53,7 @@ class PlannedJob:
     peak: Amount | None = None
     kept: Amount | None = None
     held: int = 0
+    folder: str = ""
 
     @property
     def device_hours(self) -> Amount | None:
@@ -74,6 +76,7 @@ def measured(row: PlannedJob, results: Path, job: Job, training: Training) -> Pl
         DamagedError: a file of the job can't be read, or holds other things than numbers.
     """
     folder, work = results / job.name, results / job.work
+    row = replace(row, folder=job.name)
     if all((results / output).exists() for output in job.outputs):
         seconds, size = seconds_and_steps(folder)[0], folder_bytes(folder)
         tokens = _tokens(results, job, training) or row.tokens

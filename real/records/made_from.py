@@ -53,7 +53,7 @@ def base_origin(experiment: Experiment, seed: int | None = None) -> Origin:
 
 def run_origin(experiment: Experiment, method: str, seed: int) -> Origin:
     """Of the one resolved run, so that an edit concerns only the runs it changes; raises as :func:`resolve`."""
-    settings = resolve(experiment, method, seed).model_dump(mode="json")
+    settings = resolve(experiment, method, seed).learnt_from()
     return Origin(settings, (TRAINERS[experiment.trained.engine],))
 
 

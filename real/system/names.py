@@ -14,6 +14,9 @@ NAME_REMEDY = (
 CODE_DIGEST = re.compile("[0-9a-f]{16}")
 # numpy's and vLLM's generators take no larger seed
 LARGEST_SEED = 2**32 - 1
+# far above what a run of this package can take, and far below where numbers overflow
+LARGEST_COUNT = 1_000_000
+MOST_OF_FEW = 1_000
 Value = TypeVar("Value")
 
 
@@ -42,7 +45,17 @@ Line = Annotated[str, AfterValidator(_is_line), WithJsonSchema({"type": "string"
 """One line of text, not empty."""
 CodeDigest = Annotated[str, Field(pattern=f"^{CODE_DIGEST.pattern}$")]
 """The name of a version of the code."""
+ExperimentName = Annotated[str, Field(pattern=f"^{NAME.pattern}(\\+{NAME.pattern})*$")]
+"""A scale with its overlays, as its results folder is called."""
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 """A seed that every generator takes."""
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+"""Steps, rows, tokens, samples."""
+CountOrNone = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
+"""The same, where 0 switches something off."""
+Few = Annotated[int, Field(ge=1, le=MOST_OF_FEW)]
+"""Layers, machines, GPUs, processes."""
+NOT_MANY = Field(max_length=MOST_OF_FEW)
+"""Annotation of a list whose items each cost something."""
 EACH_ONCE = AfterValidator(_each_once)
 """Annotation of a list that repeats nothing."""

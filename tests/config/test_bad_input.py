@@ -21,6 +21,7 @@ import yaml
 from pydantic import BaseModel
 
 import real.config.crossing
+import real.config.labels
 import real.config.loading
 import real.config.paper_scale
 import real.config.runs
@@ -58,6 +59,7 @@ CHANGES: list[tuple[str, Change]] = [*((one.file, one.change) for one in MISTAKE
 READERS = [
     real.system.yaml_files,
     real.system.names,
+    real.config.labels,
     real.config.sections,
     real.config.paper_scale,
     real.config.crossing,

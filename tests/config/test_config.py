@@ -16,7 +16,7 @@ from tests.support.scales import shipped
 SCALES = sorted(
     path for path in PAPER_CONFIGS.glob("*.yaml") if path.name not in ("methods.yaml", "claims.yaml", "local.yaml")
 )
-OF_OVERLAYS = {"accept_code", "grid", "mechanism", "base.further_seeds"}
+OF_OVERLAYS = {"accept_code", "meant_for", "grid", "mechanism", "base.further_seeds"}
 STALE = ("variants/stale_rollouts", "variants/stale_rollouts_full")
 
 
@@ -148,13 +148,48 @@ def test_a_grid_crosses_its_methods_with_every_learning_rate_and_staleness(tmp_p
     assert list(experiment.parents.values()) == [*["real", "slow"] * 4, "grpo"]
     run = resolve(experiment, "slow_lr3.0e-4_k8", 0)
     assert (run.training.learning_rate, run.training.staleness, run.training.warmup_steps) == (3.0e-4, 8, 9)
-    assert (run.settings.label, run.settings.hyperparameters["tau"]) == ("slow REAL", 2.0)
+    label = "slow REAL (learning_rate 3e-4, staleness 8)"
+    assert (run.settings.label, run.settings.hyperparameters["tau"]) == (label, 2.0)
+    assert set(experiment.rule_labels.values()) == {"REAL", "slow REAL", "GRPO"}
     assert resolve(experiment, "grpo_lr1.0e-3", 0).training == experiment.scale.training.model_copy(
         update={"learning_rate": 1.0e-3}
     )
-    assert experiment.methods["grpo_lr1.0e-3"] == shipped("laptop").methods["grpo"]
+    grpo = shipped("laptop").methods["grpo"].model_copy(update={"label": "GRPO (learning_rate 1e-3)"})
+    assert experiment.methods["grpo_lr1.0e-3"] == grpo
     with pytest.raises(ConfigError, match="unknown method 'slow'"):
         resolve(experiment, "slow", 0)
+
+
+def test_a_variant_without_a_label_is_called_by_its_method_and_the_changed_keys(tmp_path):
+    overlay = tmp_path / "called.yaml"
+    variants = {
+        "tau": {"method": "real", "hyperparameters": {"tau": 0.1}},
+        "same": {"method": "gspo"},
+        "own": {"method": "real", "hyperparameters": {"tau": 0.1}, "label": "τ small"},
+        "both": {
+            "method": "real",
+            "hyperparameters": {"tau": 0.1},
+            "training": {"learning_rate": 2.5e-6, "steps": 70},
+        },
+    }
+    overlay.write_text(yaml.safe_dump({"methods": ["real", *variants], "variants": variants}))
+    labels = [method.label for method in shipped("laptop", overlay).methods.values()]
+    assert labels == ["REAL", "REAL (tau 0.1)", "GSPO", "τ small", "REAL (tau 0.1, learning_rate 2.5e-6, steps 70)"]
+    grid = [{"methods": ["tau", "own"], "learning_rate": [1.0e-3], "staleness": [2]}]
+    overlay.write_text(yaml.safe_dump({"grid": grid, "variants": variants}))
+    crossed = shipped("laptop", overlay)
+    assert [method.label for method in crossed.methods.values()] == [
+        "REAL (tau 0.1, learning_rate 1e-3, staleness 2)",
+        "τ small (learning_rate 1e-3, staleness 2)",
+    ]
+    assert list(crossed.rule_labels.values()) == ["REAL (tau 0.1)", "τ small"]
+
+
+def test_a_label_may_hold_a_formula_that_can_be_typeset(tmp_path):
+    overlay = tmp_path / "formula.yaml"
+    variant = {"method": "real", "label": r"REAL, $\frac{\tau}{2}$ at 1 \$"}
+    overlay.write_text(yaml.safe_dump({"methods": ["mine"], "variants": {"mine": variant}}))
+    assert shipped("laptop", overlay).methods["mine"].label == variant["label"]
 
 
 def test_a_run_starts_from_the_base_model_of_its_seed(tmp_path):

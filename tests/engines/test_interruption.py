@@ -60,6 +60,16 @@ def test_a_killed_run_resumes_to_identical_bytes(base_folder, smoke, tmp_path, m
     assert len(samples) == 2 * run.training.prompts * run.training.rollouts
 
 
+def test_an_interrupted_run_goes_on_after_its_label_was_mended(base_folder, smoke, whole, tmp_path, capsys):
+    base, run = base_folder[1] / "base" / "model", resolve(smoke, "real", 0)
+    with killed_after_save(2):
+        train.train(run, base, tmp_path / "run", tmp_path / "work", protected=True)
+    mended = run.model_copy(update={"settings": run.settings.model_copy(update={"label": "REAL, mended"})})
+    train.train(mended, base, tmp_path / "run", tmp_path / "work", protected=True)
+    assert "resumes after step 4 of 6" in capsys.readouterr().out
+    assert files_of(tmp_path / "run") == whole
+
+
 @pytest.mark.parametrize("damage", ["one", "both"])
 def test_a_run_with_damaged_states_ends_in_the_same_bytes(base_folder, smoke, whole, tmp_path, capsys, damage):
     base, run = base_folder[1] / "base" / "model", resolve(smoke, "real", 0)

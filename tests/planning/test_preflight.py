@@ -12,6 +12,7 @@ from real.planning.preflight import (
     check,
     dataset_problems,
     disk_findings,
+    disk_is_too_small,
     gpu_problems,
     grant_problems,
     model_problems,
@@ -128,6 +129,19 @@ def test_disk_is_compared_with_the_need(monkeypatch, tmp_path):
         monkeypatch.setattr("real.planning.preflight.read_free_bytes", lambda folder, free=free: free)
         found, advice = disk_findings(shipped("1.5b"))
         assert ([problem.split(", and 74 GB are free")[0] for problem in found], advice) == (problems, [])
+
+
+def test_a_disk_that_is_too_small_is_one_that_the_low_end_of_some_jobs_does_not_fit(monkeypatch, workplace):
+    experiment, run = shipped("1.5b"), "runs/real/seed0"
+    rows = {row.folder: row for row in plan(experiment).rows}
+    most, stays = rows[run].peak.low, rows[run].kept.low
+    two = [run, "runs/gspo/seed0"]
+    for folders, needed in (([run], most), (two, most + stays), ([], 0)):
+        for free in {needed, max(0, needed - 1)}:
+            monkeypatch.setattr("real.planning.preflight.read_free_bytes", lambda folder, free=free: free)
+            assert bool(disk_is_too_small(experiment, folders)) == (free < needed)
+    monkeypatch.setattr("real.planning.preflight.read_free_bytes", lambda folder: 0)
+    assert disk_is_too_small(shipped("laptop"), ["runs/real/seed0"]) == "", "nothing is estimated there"
 
 
 def test_free_bytes_of_a_folder_that_is_still_to_come(tmp_path):

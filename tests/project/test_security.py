@@ -24,6 +24,7 @@ from real.system.gpus import Gpu, GpuError, claim
 from real.system.yaml_files import StrictLoader
 from tests.conftest import SECRETS
 from tests.support import tiny_scale as tiny
+from tests.support.finished import PRINTED
 from tests.support.paths import ROOT
 from tests.support.relink import relink
 
@@ -137,8 +138,8 @@ def test_the_configuration_has_no_place_for_a_secret():
 def test_no_secret_of_the_environment_is_written_or_printed(tiny_scale):
     written = [path for path in tiny_scale.rglob("*") if path.is_file() and not path.is_symlink()]
     names = {path.name for path in written}
-    assert {"provenance.json", "config.yaml", "evaluation.json", "metrics.jsonl", "report.html", tiny.PRINTED} <= names
-    assert "pass@1" in (tiny_scale / tiny.PRINTED).read_text()
+    assert {"provenance.json", "config.yaml", "evaluation.json", "metrics.jsonl", "report.html", PRINTED} <= names
+    assert "pass@1" in (tiny_scale / PRINTED).read_text()
     for path in written:
         content = path.read_bytes()
         for name, secret in SECRETS.items():
@@ -177,6 +178,14 @@ def test_text_in_a_table_page_stays_text(tmp_path, text):
     assert not re.search("<(script|img|iframe)", html)
     write_readable(tmp_path / "table", text, {text: table}, text)
     assert (tmp_path / "table.html").read_text() == html
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_in_a_markdown_table_begins_no_tag(tmp_path, text):
+    write_readable(tmp_path / "table", text, {text: pd.DataFrame({"method": [text], text: ["1"]})}, text)
+    markdown = (tmp_path / "table.md").read_text()
+    assert "<" not in markdown
+    assert markdown.count(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")) == 5
 
 
 @pytest.mark.parametrize("text", HOSTILE)

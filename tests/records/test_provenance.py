@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from real.commands.command_line import main
+from real.commands.exhibits import exhibits
 from real.commands.start import evaluate_checkpoint
 from real.config import PAPER_EVALUATION, digest
 from real.evidence.report.facts import origins
@@ -76,11 +77,27 @@ def test_the_record_holds_the_resolved_configuration_of_the_one_run(tiny_copy):
     record = read_json(RESULTS / "runs/gspo/seed0" / RECORD)
     assert (record["method"], record["seed"]) == ("gspo", 0)
     assert record["config"] == run_origin(tiny_copy, "gspo", 0).settings
-    assert record["config"] == yaml.safe_load((RESULTS / "runs/gspo/seed0/config.yaml").read_text())
+    written = yaml.safe_load((RESULTS / "runs/gspo/seed0/config.yaml").read_text())
+    assert written["settings"].pop("label") == "GSPO"
+    assert record["config"] == written, "all but the label"
     assert (
         read_json(RESULTS / "evaluations/base" / RECORD)["config_digest"]
         == (evaluation_origin(tiny_copy).identity["config_digest"])
     )
+
+
+def test_a_label_can_be_mended_after_the_runs_and_the_tables_are_made_again(tiny_copy):
+    tiny.change({"variants": {"mine": {"method": "gspo"}}, "methods": ["real", "mine"]})
+    before = tiny.experiment()
+    tiny.change({"variants.mine.label": "GSPO again"})
+    after = tiny.experiment()
+    assert after.methods["mine"].label != before.methods["mine"].label
+    identities = [run_origin(experiment, "mine", 0).identity for experiment in (before, after)]
+    assert identities[0] == identities[1]
+    shown = {exhibit.name: exhibit for exhibit in exhibits()}
+    for name in ("benchmarks", "differences", "pass_at_k", "training_curves", "claims"):
+        first, second = (shown[name].origin(experiment).identity for experiment in (before, after))
+        assert first != second, name
 
 
 def test_a_failed_job_leaves_no_record_and_keeps_an_earlier_one(tmp_path):

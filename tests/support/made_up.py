@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
-from real.config import Experiment
-from real.engines.run_files import METRICS
-from real.records.jobs import Job, trained_jobs
+from real.config import Experiment, TorchRun, VerlRun, resolve
+from real.engines.run_files import METRICS, samples_frame, samples_table
+from real.evaluation.evaluate import ABOUT, COLUMNS, summary
+from real.records.custody import written
+from real.records.jobs import MODEL, Job, trained_jobs
+from real.records.provenance import place_of
 from real.system.files import write_json, write_json_lines
 
+PROBLEMS = 3
 GIT = {"commit": "0123456789abcdef", "modified_files": 0}
 
 
@@ -43,29 +48,83 @@ def write_metrics(folder: Path, columns: Mapping[str, list[Any]]) -> None:
 
 
 def write_correct(folder: Path, correct_PS: Mapping[str, np.ndarray]) -> None:
-    """Rows of an evaluation from (problems, samples) of correctness per benchmark, and evaluation.json's counts."""
+    """Rows of an evaluation from (problems, samples) of correctness per benchmark, and evaluation.json beside them."""
+    if not correct_PS:
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    counts = {
-        name: {"problems": len(correct), "samples": correct.size, "pass_at_1": float(correct.mean())}
-        for name, correct in correct_PS.items()
-    }
-    if counts:
-        write_json(folder / "evaluation.json", {"benchmarks": counts})
+    benchmarks = {}
     for benchmark, correct in correct_PS.items():
-        rows = [(f"{benchmark}-{p}", s, bool(value)) for (p, s), value in np.ndenumerate(correct)]
-        pd.DataFrame(rows, columns=["problem_id", "sample", "correct"]).to_parquet(folder / f"{benchmark}.parquet")
+        rows = pd.DataFrame(
+            {
+                "problem_id": np.repeat([f"{benchmark}-{p}" for p in range(len(correct))], correct.shape[1]),
+                "sample": np.tile(np.arange(correct.shape[1]), len(correct)),
+                "response": "</think> 4",
+                "answer": "4",
+                "correct": correct.ravel(),
+                "status": np.where(correct.ravel(), "correct", "wrong"),
+                "tokens": 5,
+                "truncated": False,
+            }
+        ).astype(COLUMNS)
+        rows.to_parquet(folder / f"{benchmark}.parquet")
+        benchmarks[benchmark] = {"digest": "0" * 16, "code": ["0" * 16], **summary(rows)}
+    about = {
+        "model": str(folder),
+        "sampler": {"checkpoint": "0" * 64},
+        "settings": {},
+        "grading": {},
+        "benchmarks": benchmarks,
+    }
+    write_json(folder / ABOUT, about)
+
+
+def write_results(experiment: Experiment) -> None:
+    """Every file of the base model, the runs and the evaluations, as far as the jobs of a scale declare them."""
+    results, rng = Path(experiment.results), np.random.default_rng(0)
+    evaluation = experiment.trained.evaluation
+    for job in trained_jobs(experiment):
+        folder = results / job.name
+        folder.mkdir(parents=True, exist_ok=True)
+        if job.kind != "evaluate":
+            (folder / MODEL).mkdir()
+            (folder / MODEL / "config.json").write_text("{}")
+        if job.kind == "base" and experiment.trained.own_base:
+            write_json_lines(folder / "metrics.jsonl", [{"step": 1, "loss": 1.0}])
+        if job.kind == "train":
+            write_run(folder, resolve(experiment, str(job.method), int(str(job.seed))), rng)
+        if job.kind == "evaluate":
+            correct_PS = rng.random((len(evaluation.benchmarks), PROBLEMS, evaluation.samples)) < rng.random()
+            write_correct(folder, dict(zip(evaluation.benchmarks, correct_PS, strict=True)))
+        record(experiment, job)
+
+
+def write_run(folder: Path, run: TorchRun | VerlRun, rng: np.random.Generator) -> None:
+    """What a run leaves beside its model and its provenance."""
+    training, steps = run.training, range(1, run.training.steps + 1)
+    measured = {key: [None, *rng.random(len(steps))] for key in METRICS if key != "step"}
+    write_metrics(folder, {**measured, "val_pass_at_1": [0.0, *rng.random(len(steps))]})
+    write_json_lines(folder / "timings.jsonl", [{"step": step, "step_seconds": 2.0} for step in steps])
+    rows = training.prompts * training.rollouts
+    samples = [
+        samples_frame(step, run.method, rng.normal(size=rows), np.arange(rows) % 2, rng.random(rows) + 0.1)
+        for step in training.gradient_sample_steps
+    ]
+    samples_table(samples).to_parquet(folder / "gradient_samples.parquet")
+    (folder / "config.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
 
 
 def record(experiment: Experiment, job: Job, **changes: Any) -> None:
     """provenance.json of a job, as the present code and configuration would have left it, but for some changes."""
-    path = Path(experiment.results) / job.record
+    results = Path(experiment.results)
+    path = results / job.record
     path.parent.mkdir(parents=True, exist_ok=True)
+    outputs = [results / output for output in job.outputs if output != job.record]
     facts = {
         **job.origin(experiment).identity,
         "git": GIT,
         "config": job.origin(experiment).settings,
         "read": {},
-        "wrote": {},
+        "wrote": written(outputs, place_of(path)),
         "wall_seconds": 1.0,
     }
     write_json(path, {**facts, **changes})

@@ -1,25 +1,21 @@
 """A finished scale of a few steps, made by the real jobs in this process: seconds, not the smoke scale's minute."""
 
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from real.commands.command_line import main
-from real.commands.exhibits import exhibits
 from real.config import Experiment, load
 from tests.support.edits import changed_text
+from tests.support.finished import show, train_and_evaluate
 from tests.support.paths import PAPER_CONFIGS
 from tests.support.workplaces import link_rooms
 
-OVERLAY, PRINTED = "tiny.yaml", "printed.txt"
+OVERLAY = "tiny.yaml"
 CONFIG = ["--config", "paper_configs/smoke.yaml", OVERLAY]
 RESULTS = Path("results/smoke+tiny")
 METHODS = ("real", "gspo")
-# exhibits that show others, in this order
-AFTER_OTHERS = ("training_dynamics", "report")
 CHANGES = {
     "seeds": [0],
     "task": {"test_problems": 2, "validation_problems": 1},
@@ -52,16 +48,5 @@ def change(values: dict[str, Any]) -> None:
 
 def finish() -> None:
     """Run every job of the scale in the current folder; PRINTED there holds what they print."""
-    model = ["--model", str(RESULTS / "base/model"), "--output", str(RESULTS / "evaluations/base")]
-    work = ["--work", str(RESULTS / "work/evaluations"), "--processes", "1"]
-    commands = [["base"], ["evaluate", *model, *work]]
-    for method in METHODS:
-        model = ["--model", str(RESULTS / f"runs/{method}/seed0/model")]
-        output = ["--output", str(RESULTS / f"evaluations/{method}/seed0")]
-        commands += [["train", "--method", method, "--seed", "0"], ["evaluate", *model, *output, *work]]
-    names = [exhibit.name for exhibit in exhibits() if not exhibit.absent(experiment())]
-    first = [name for name in names if name not in AFTER_OTHERS]
-    commands += [*(["make", name] for name in (*first, *AFTER_OTHERS)), ["manifest"]]
-    with open(PRINTED, "w", encoding="utf-8") as printed, redirect_stdout(printed), redirect_stderr(printed):
-        for verb, *options in commands:
-            assert main([verb, *options, *CONFIG]) == 0, f"{verb}: {Path(PRINTED).read_text(encoding='utf-8')}"
+    train_and_evaluate(experiment())
+    show(experiment())

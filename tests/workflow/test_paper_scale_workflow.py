@@ -104,6 +104,18 @@ def test_the_sweeps_target_names_the_overlay_of_the_scale(printed):
 
 
 @pytest.mark.slow
+def test_a_disk_that_cannot_hold_a_run_is_said_before_the_first_job(checkout):
+    (checkout / "huge.yaml").write_text("cluster: {keep_checkpoints: 1000}\n")
+    target = "results/7b+huge/runs/real/seed0/metrics.jsonl"
+    done = snakemake(checkout, target, "--cores", "1", "--resources", "gpu=8", *config("7b"), "huge.yaml")
+    assert done.returncode != 0
+    assert "results/7b+huge: " in done.stdout
+    assert "GB are needed at least" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not [*checkout.glob("results/**/*.log"), *checkout.glob("datasets/raw/*")], "no job began"
+
+
+@pytest.mark.slow
 def test_how_to_run_a_claim_is_a_command_that_plans_what_the_claim_needs(checkout, monkeypatch):
     """Every command of the claims table dry-runs, and trains every method that its claims compare."""
     monkeypatch.chdir(ROOT)

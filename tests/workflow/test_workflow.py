@@ -83,6 +83,14 @@ def test_what_a_scale_lacks_and_an_override_are_refused_with_the_remedy(checkout
 
 
 @pytest.mark.slow
+def test_claims_of_a_method_that_is_missing_are_refused_before_the_first_job(checkout):
+    with changed(lambda text: text.replace("baseline: gspo", "baseline: gsop"), checkout / "paper_configs/claims.yaml"):
+        done = snakemake(checkout, "--dry-run", "--cores", "1", *SMOKE)
+    assert done.returncode != 0
+    assert "paper_configs/claims.yaml: claims.real_over_gspo_1_5b.parameters: unknown method 'gsop'" in done.stdout
+
+
+@pytest.mark.slow
 def test_jobs_run_by_the_interpreter_of_snakemake_and_paths_of_config_files_are_text_to_the_shell(checkout):
     folder = checkout / "my configs $(touch hacked); `touch hacked` 'quoted'"
     folder.mkdir()

@@ -8,6 +8,8 @@ from snakemake.utils import validate
 
 from real.commands.exhibits import exhibits
 from real.config import read
+from real.evidence.claims.schema import load_claims
+from real.planning.preflight import disk_is_too_small
 from real.records.jobs import in_the_way
 from real.records.scale_file import OtherScaleError, require_own_results
 from real.system.locks import HeldError, exclusive
@@ -16,6 +18,11 @@ if read(CONFIG_FILES) != dict(config):
     raise WorkflowError(
         "--config is not read; write an overlay file (paper_configs/variants) and name it after the scale's"
     )
+
+try:
+    load_claims()
+except ConfigError as error:
+    raise WorkflowError(str(error))
 
 # no defaults are set: a scale's class would get those of the others, which it doesn't know
 validate(
@@ -51,6 +58,13 @@ onstart:
         raise WorkflowError(
             f"{folder}: can't be written ({reason}), but results belong there; mend that and run the same command again"
         )
+    costly = [
+        os.path.relpath(os.path.dirname(job.output.provenance), RESULTS)
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name in ("train", "evaluate_base", "evaluate")
+    ]
+    if costly and (reason := disk_is_too_small(experiment, costly)):
+        raise WorkflowError(reason)
     # another checkout may share the folder, which Snakemake's own lock, one of the checkout, doesn't know of
     (place / "work").mkdir(parents=True, exist_ok=True)
     try:

@@ -5,12 +5,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from real.config import read_checked
+from real.config import ConfigError, load, read_checked
+from real.config.loading import METHODS_FILE
 from real.config.schema import Strict
 from real.evidence.claims import CLAIMS_FILE
-from real.evidence.claims.measures import MEASURES
+from real.evidence.claims.measures import MEASURES, methods_of
 from real.system.names import EACH_ONCE, Line, Name
 from real.system.sentences import one_per_key, sentence, unknown
+from real.system.yaml_files import read_yaml
 
 
 class Region(Strict):
@@ -132,4 +134,20 @@ def load_claims(path: str | Path = CLAIMS_FILE) -> ClaimsFile:
     Raises:
         ConfigError: one sentence per problem, naming file and key.
     """
-    return read_checked(Path(path), TypeAdapter(ClaimsFile))
+    content = read_checked(Path(path), TypeAdapter(ClaimsFile))
+    _require_methods(content, Path(path))
+    return content
+
+
+def _require_methods(content: ClaimsFile, path: Path) -> None:
+    """Refuse a method that neither methods.yaml nor a claim's own files declare: it would be asked after the runs."""
+    known = read_yaml(path.with_name(METHODS_FILE.name))
+    for name, claim in content.claims.items():
+        files = [content.scales[claim.scale].config, *claim.overlays]
+        of_analogue = claim.analogue.parameters if claim.analogue else {}
+        for method in {*methods_of(claim.parameters), *methods_of(of_analogue)} - known.keys():
+            # files that this version doesn't have yet are named beside the claim
+            if all(Path(file).exists() for file in files) and method not in (methods := load(files).methods):
+                raise ConfigError(
+                    f"{path}: claims.{name}.parameters: {unknown('method', method, dict.fromkeys([*known, *methods]))}"
+                )
