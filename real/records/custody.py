@@ -71,7 +71,7 @@ def in_custody(
     Raises:
         DamagedError: a result that it reads is not what its own job wrote.
     """
-    read = {name_of(path, results): sha256 for path, sha256 in hashed_and_checked(reads).items()}
+    read = {name_of(path, results): sha256 for path, sha256 in hashed_and_checked(reads, results).items()}
     identities = {name: data_identity(name) for name in data}
     with recorded(record, origin, files, **what) as learnt:
         yield learnt
@@ -88,11 +88,14 @@ def written(paths: Iterable[Path], place: Path) -> dict[str, dict[str, Any]]:
         }
 
 
-def hashed_and_checked(paths: Iterable[Path]) -> dict[Path, str]:
+def hashed_and_checked(paths: Iterable[Path], results: Path) -> dict[Path, str]:
     """sha256 of all files that are there, and of the records of the jobs that made them.
 
+    Args:
+        results: whose records must be readable; elsewhere another program's file may have a record's name.
+
     Raises:
-        DamagedError: a file is not what its record says; or what that job read is not what is there now.
+        DamagedError: a file is not what its job's record says.
     """
     found = sorted(set(files_in(paths)))
     read: dict[Path, str] = {}
@@ -102,8 +105,13 @@ def hashed_and_checked(paths: Iterable[Path]) -> dict[Path, str]:
             record = record_of(path)
             if record is None or record == path:
                 continue
+            try:
+                wrote = read_record(record).get("wrote")
+            except DamagedError:
+                if record.is_relative_to(results):
+                    raise
+                continue
             read.setdefault(record, file_digest(record))
-            wrote = read_record(record).get("wrote")
             if wrote is None:
                 continue  # of unknown origin; who shows it says so
             expected = wrote.get(str(path.relative_to(place_of(record))))

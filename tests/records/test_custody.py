@@ -252,6 +252,15 @@ def test_a_base_model_made_again_to_the_same_bytes_is_noted_and_not_refused(tiny
     assert kinds(tiny_copy)["runs/real/seed0"] == "mismatched"
 
 
+def test_a_checkpoint_beside_another_programs_provenance_file_is_evaluated(tiny_copy, tmp_path):
+    shutil.copytree(RESULTS / "base/model", tmp_path / "theirs/model")
+    (tmp_path / "theirs" / RECORD).write_text('{"entity": {}}')
+    model = ["--model", str(tmp_path / "theirs/model"), "--output", "out", "--processes", "1"]
+    assert main(["evaluate", *CONFIG, *model]) == 0
+    read = read_json(Path("out") / RECORD)["read"]
+    assert read[str(tmp_path / "theirs/model/model.safetensors")] == sha256(RESULTS / "base/model/model.safetensors")
+
+
 def test_a_file_is_hashed_once_and_again_where_it_changed(tmp_path, monkeypatch):
     path = tmp_path / "weights"
     path.write_bytes(b"a" * 100)
