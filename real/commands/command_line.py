@@ -35,7 +35,7 @@ from real.system.code import EVIDENCE
 from real.system.errors import ExpectedError, memory_sentence, system_sentence
 from real.system.interrupts import Stopped, interruptible
 from real.tasks import datasets
-from real.tasks.sources import fetch, find_source, mirror_folder, read_sources
+from real.tasks.sources import fetch, find_source, mirror_folder
 
 PROG = "python -m real"
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
@@ -105,14 +105,13 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 def contamination(arguments: argparse.Namespace) -> None:
     """report what the benchmarks share with a training set"""
-    from real.evidence.contamination import write_report
+    from real.evidence.contamination import compared_sets, write_report
 
     folder, name = Path("results/datasets"), f"contamination_{arguments.train}"
     origin = Origin({"train": arguments.train}, (write_report.__module__,), EVIDENCE)
     writes = [(folder / name).with_suffix(suffix) for suffix in (".csv", ".html", ".json")]
-    data = [source.name for source in read_sources().values() if source.split == "test"]
-    find_source(arguments.train)  # refuses an unknown name
-    with in_custody(folder / DRAWN / f"{name}.json", folder, origin, (), (), writes, [*data, arguments.train]):
+    data = compared_sets(arguments.train)
+    with in_custody(folder / DRAWN / f"{name}.json", folder, origin, (), (), writes, data):
         write_report(arguments.train, folder)
 
 

@@ -60,19 +60,21 @@ def write_report(train: str, folder: Path, prepared: Path = PREPARED, sources_fi
         ConfigError: ``train`` is no training set.
         DatasetError: a dataset isn't prepared or was altered.
     """
-    source = find_source(train, sources_file)
-    if source.split != "train":
-        raise ConfigError(f"{train} is a benchmark; name a training set of {sources_file}")
-    tests = [name for name, entry in read_sources(sources_file).items() if entry.split == "test"]
-    problems = {
-        name: load_problems(name, prepared, sources_file) for name in tqdm([*tests, train], "read", disable=None)
-    }
+    source, compared = find_source(train, sources_file), compared_sets(train, sources_file)
+    problems = {name: load_problems(name, prepared, sources_file) for name in tqdm(compared, "read", disable=None)}
     counts = contamination(problems, train)
     folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"contamination_{train}"
     write_csv(stem.with_suffix(".csv"), counts)
     sections = _sections(counts, train, labels(sources_file))
     write_page(stem, f"Contamination by {source.label}", sections, METHOD, LIMITS)
+
+
+def compared_sets(train: str, sources_file: Path = SOURCES_FILE) -> list[str]:
+    """All benchmarks, then the training set; ConfigError where ``train`` is none."""
+    if find_source(train, sources_file).split != "train":
+        raise ConfigError(f"{train} is a benchmark; name a training set of {sources_file}")
+    return [*(name for name, source in read_sources(sources_file).items() if source.split == "test"), train]
 
 
 def contamination(problems: dict[str, list[Problem]], train: str) -> pd.DataFrame:

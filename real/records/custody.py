@@ -5,7 +5,7 @@ The chain begins at the base model and at the hashes of datasets/sources.yaml. W
 nothing here to notice; only hashes that are kept elsewhere, such as in git, tell (docs/security.md).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from real.records.damage import damage
 from real.records.jobs import workflow_owns
 from real.records.made_from import Origin
-from real.records.provenance import DRAWN, RECORD, Record, Written, place_of, read_record, recorded
+from real.records.provenance import DRAWN, RECORD, Record, place_of, read_record, recorded
 from real.system.files import DamagedError, file_digest
 from real.tasks.datasets import data_identity
 
@@ -26,6 +26,7 @@ REMEDY = (
 )
 # folders between a file and its job's record: runs/real/seed0/model/config.json has one
 DEPTH = 3
+SHOWN_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def hashed_and_checked(paths: Iterable[Path], results: Path) -> dict[Path, str]:
     return read
 
 
-def otherwise(path: Path, expected: Written) -> tuple[str, bool]:
+def otherwise(path: Path, expected: Mapping[str, Any]) -> tuple[str, bool]:
     """How a file that holds other bytes than expected differs, and whether its own format is hurt by it."""
     size = path.stat().st_size
     how = "holds other bytes than were written there"
@@ -204,11 +205,11 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def hashing(total: int) -> "tqdm[Any]":
-    """A bar of bytes, on a terminal alone."""
-    return tqdm(total=total, desc="hashing", unit="B", unit_scale=True, disable=None)
+    """A bar of bytes, on a terminal alone, where there are enough of them to wait for."""
+    return tqdm(total=total, desc="hashing", unit="B", unit_scale=True, disable=total < SHOWN_BYTES or None)
 
 
-def written_by(record: str, content: Record) -> dict[str, Written]:
+def written_by(record: str, content: Record) -> dict[str, dict[str, Any]]:
     """What a job wrote by path below the results, of a record by its path there."""
     return {str(place_of(Path(record)) / name): about for name, about in content.get("wrote", {}).items()}
 

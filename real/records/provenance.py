@@ -14,10 +14,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from real.records.made_from import Origin
 from real.system.code import git_state, output_of, versions
@@ -32,85 +31,71 @@ PACKAGES = (
     *("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub", "numpy", "pandas", "pyarrow", "scipy"),
     *("pydantic", "snakemake", "math-verify", "latex2sympy2-extended", "sympy", "verl", "vllm", "ray"),
 )
-AS_WRITTEN = ConfigDict(extra="allow", strict=True)
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=0)]
+_MAY_LACK: Any = None
 
 
-@with_config(AS_WRITTEN)
-class Git(TypedDict):
-    """State of the repository when the job began."""
+# the content of a record, as its file has it; docs/metrics.md has the keys
+Record = dict[str, Any]
 
+
+class _Checked(BaseModel):
+    """What readers rely on; what a job of an earlier version didn't record may be left out, and more may be there."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Git(_Checked):
     commit: str | None
     modified_files: int | None
 
 
-@with_config(AS_WRITTEN)
-class GpuFacts(TypedDict):
-    """A GPU."""
-
+class _Gpu(_Checked):
     name: str
 
 
-@with_config(AS_WRITTEN)
-class Machine(TypedDict):
-    """What the job ran on."""
-
+class _Machine(_Checked):
     system: str
     processor: str | None
     cores: int | None
     memory_bytes: Bytes
-    gpus: list[GpuFacts]
+    gpus: list[_Gpu]
 
 
-@with_config(AS_WRITTEN)
-class EarlierCode(TypedDict):
-    """Other code that did a part of the job."""
-
+class _EarlierCode(_Checked):
     code_digest: str
-    commit: NotRequired[str]
-    last_step: NotRequired[int]
-    benchmarks: NotRequired[list[str]]
+    commit: str = _MAY_LACK
+    last_step: int = _MAY_LACK
+    benchmarks: list[str] = _MAY_LACK
 
 
-@with_config(AS_WRITTEN)
-class Written(TypedDict):
-    """A file as the job left it."""
-
+class _Written(_Checked):
     bytes: Bytes
     sha256: Sha256
 
 
-@with_config(AS_WRITTEN)
-class Record(TypedDict):
-    """What is read of a provenance.json; it may hold more.
-
-    ``read`` has the sha256 of each file that the job read: below the results by its path there, elsewhere by a path
-    that begins with ``./`` (below the project) or ``/``. ``wrote`` has its files by path below :func:`place_of`. Jobs
-    of earlier versions have neither, nor ``data``.
-    """
-
+class _Record(_Checked):
     config: dict[str, Any]
     config_digest: str
     code_digest: str
-    git: Git
-    config_files: NotRequired[list[str]]
-    command: NotRequired[list[str]]
-    python: NotRequired[str]
-    packages: NotRequired[dict[str, str]]
-    machine: NotRequired[Machine]
-    earlier_code: NotRequired[list[EarlierCode]]
-    read: NotRequired[dict[str, Sha256]]
-    wrote: NotRequired[dict[str, Written]]
-    data: NotRequired[dict[str, dict[str, str]]]
-    wall_seconds: NotRequired[Seconds]
-    cpu_seconds: NotRequired[Seconds]
-    cpu_seconds_children: NotRequired[Seconds]
-    peak_memory_bytes: NotRequired[Bytes]
+    git: _Git
+    config_files: list[str] = _MAY_LACK
+    command: list[str] = _MAY_LACK
+    python: str = _MAY_LACK
+    packages: dict[str, str] = _MAY_LACK
+    machine: _Machine = _MAY_LACK
+    earlier_code: list[_EarlierCode] = _MAY_LACK
+    read: dict[str, Sha256] = _MAY_LACK
+    wrote: dict[str, _Written] = _MAY_LACK
+    data: dict[str, dict[str, str]] = _MAY_LACK
+    wall_seconds: Seconds = _MAY_LACK
+    cpu_seconds: Seconds = _MAY_LACK
+    cpu_seconds_children: Seconds = _MAY_LACK
+    peak_memory_bytes: Bytes = _MAY_LACK
 
 
-_RECORD = TypeAdapter(Record)
 _read: dict[tuple[int, ...], Record] = {}
 
 
@@ -149,14 +134,14 @@ def read_record(path: Path) -> Record:
     remedy = f"delete {'it' if path.parent.name == DRAWN else 'its folder'} and run snakemake again"
     content = read_json(path, keys=("config", "config_digest", "code_digest", "git"), remedy=remedy)
     try:
-        record = _RECORD.validate_python(content)
+        _Record.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise DamagedError(f"{path}: {where} is no such value as a job writes ({first['msg']}); {remedy}") from None
     if key is not None:
-        _read[key] = record
-    return record
+        _read[key] = content
+    return content
 
 
 def place_of(record: Path) -> Path:

@@ -15,7 +15,7 @@ from real.records.consistent import changes
 from real.records.custody import hashing, links, of_unknown_origin, otherwise, written_by
 from real.records.jobs import Job, workflow_owns
 from real.records.manifest import MANIFEST, Manifest, read_manifest
-from real.records.provenance import Record, Written, read_record
+from real.records.provenance import Record, read_record
 from real.system.errors import ExpectedError
 from real.system.files import DamagedError, file_digest
 from real.tasks.sources import SOURCES_FILE, read_sources
@@ -144,7 +144,7 @@ def _changed(results: Path, manifest: Manifest, records: Mapping[Job, Record]) -
     }
     with hashing(sum(file.bytes for file in manifest.files.values())) as bar:
         for name, entry in manifest.files.items():
-            path, known = results / name, Written(bytes=entry.bytes, sha256=entry.sha256)
+            path, known = results / name, entry.model_dump()
             if not path.is_file():
                 yield Finding("missing", name, "is listed, but not there")
                 continue

@@ -170,6 +170,7 @@ def test_training_starts_whatever_costs_say(project, ready, monkeypatch, spoil):
         return []
 
     monkeypatch.setattr("real.engines.verl.train.train", train)
+    monkeypatch.setattr("real.records.custody.data_identity", lambda name: {"source": name, "content": name})
     monkeypatch.setenv("TMPDIR", str(project))
     monkeypatch.setattr("tempfile.tempdir", None)
     experiment = load([write_scale(project)])

@@ -132,7 +132,8 @@ def test_the_figure_is_drawn_listed_and_shown_with_its_caption_and_in_words(chec
     manifest = json.loads((results / "manifest.json").read_text())
     assert manifest["jobs"]["response_length"]["rule"] == "response_length"
     files = {name for name, file in manifest["files"].items() if file["job"] == "response_length"}
-    assert files == {"figures/response_length.pdf", "figures/response_length.png"}
+    drawn = {"figures/response_length.pdf", "figures/response_length.png"}
+    assert files == {*drawn, "provenance/response_length.json"}
     report = html.unescape((results / "report.html").read_text())
     caption = (checkout / "workflow/report/response_length.rst").read_text().split("\n\n")[0]
     assert " ".join(caption.split()) in report

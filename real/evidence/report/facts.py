@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 
@@ -83,7 +82,7 @@ def origins(experiment: Experiment) -> pd.DataFrame:
             )
             for value, count in counts.items()
         ]
-    report = cast(Record, {"git": git_state(), **this_process()})
+    report = {"git": git_state(), **this_process()}
     rows += [(f"{what} of tables, figures and this page", fact(report)) for what, fact in FACTS.items()]
     return pd.DataFrame(rows, columns=["what", "which"])
 
