@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from real.system.locks import exclusive
 from tests.support.checkout import (
     PUBLISHED,
     copy_checkout,
@@ -108,6 +109,19 @@ def test_jobs_run_by_the_interpreter_of_snakemake_and_paths_of_config_files_are_
     assert (checkout / "results/published/figures/gradient_magnitude.png").exists()
     assert not list(checkout.rglob("hacked"))
     shutil.rmtree(checkout / "results/published")
+
+
+@pytest.mark.slow
+def test_a_second_snakemake_on_the_same_results_is_told_which_process_makes_them(checkout):
+    """As from another checkout whose results are the same folder, where Snakemake's own lock is another."""
+    place = checkout / "results/published"
+    (place / "work").mkdir(parents=True)
+    with exclusive(place / "work/snakemake"):
+        done = snakemake(checkout, "gradient_magnitude", "--cores", "1", *PUBLISHED)
+    assert done.returncode != 0
+    assert f"results/published: process {os.getpid()}, a Snakemake of another checkout" in done.stdout
+    assert not (place / "figures").exists()
+    shutil.rmtree(place)
 
 
 @pytest.fixture(scope="module")
