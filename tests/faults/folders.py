@@ -9,7 +9,7 @@ from random import Random
 from tests.faults.place import CONFIG, SCALE, Place, SkippedError, must_be_one_sentence
 from tests.faults.tries import Tried, judged
 
-TABLE = "tables/benchmarks.*"
+TABLE, RECORD = "tables/benchmarks.*", "provenance/benchmarks.json"
 # root without the right to ignore permissions, so that it meets them as everyone does
 UNPRIVILEGED = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-sys_admin")
 CASES = (
@@ -31,7 +31,7 @@ def results_unwritable(place: Place, rng: Random, tries: int) -> Iterator[Tried]
 
 
 def _refused(place: Place, case: str, program: str) -> None:
-    place.clear(TABLE)
+    place.clear(TABLE, RECORD)
     finished = place.stamps("*")
 
     def start(before: tuple[str, ...] = ()):
