@@ -6,7 +6,7 @@ Weights are read from safetensors alone: the older pickles (pytorch_model.bin) r
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,15 +201,9 @@ def _fetch(name: str, revision: str | None, suffixes: set[str]) -> Path:
 
 def content_digest(folder: Path) -> str:
     """sha256 over names and bytes of the folder's files that decide a response."""
-    return digest_of_hashes({path.name: file_digest(path) for path in folder.iterdir() if path.suffix in DECIDING})
-
-
-def digest_of_hashes(hashes: Mapping[str, str]) -> str:
-    """:func:`content_digest` of a folder from its files' sha256 by name; those that decide nothing don't count."""
     total = hashlib.sha256()
-    for name, sha256 in sorted(hashes.items()):
-        if Path(name).suffix in DECIDING:
-            total.update(f"{name} {sha256}\n".encode())
+    for path in sorted(path for path in folder.iterdir() if path.suffix in DECIDING):
+        total.update(f"{path.name} {file_digest(path)}\n".encode())
     return total.hexdigest()
 
 
