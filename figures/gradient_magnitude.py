@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.style import colour, line_style, print_evidence, save, use_style
+from figures.style import looks, print_evidence, save, use_style
 from real.config import Experiment
 from real.evidence.exhibit import Exhibit, curves_shown, figure_files
 
@@ -68,13 +68,13 @@ def draw(methods: dict[str, dict[str, Any]]) -> Figure:
 
 def draw_curves(axis: Axes, methods: dict[str, dict[str, Any]], score: np.ndarray, positive: bool) -> None:
     """All methods' curves; REAL and GRPO strong, as in the paper."""
+    shown = looks(methods)
     for name, method in methods.items():
         strong = method["objective"] in STRONG
         axis.plot(
             score,
             weight_curve(method, score, positive),
-            line_style(name),
-            color=colour(name),
+            **shown[name]._asdict(),
             linewidth=2.6 if strong else 1.1,
             alpha=1.0 if strong else 0.85,
             zorder=3 if strong else 2,
@@ -95,8 +95,9 @@ def draw_inset(axis: Axes, methods: dict[str, dict[str, Any]], positive: bool) -
 
 def annotate(axes: np.ndarray) -> None:
     """The paper's two names for what GRPO's weight does."""
-    arrow = {"arrowstyle": "->", "color": colour("grpo")}
-    style = {"fontstyle": "italic", "color": colour("grpo"), "fontsize": 9}
+    hue = looks(["grpo"])["grpo"].color
+    arrow = {"arrowstyle": "->", "color": hue}
+    style = {"fontstyle": "italic", "color": hue, "fontsize": 9}
     axes[0].annotate("gradient\nmisassignment", (-1.3, 0.29), (-2.4, 0.62), arrowprops=arrow, **style)
     axes[1].annotate("gradient\ndomination", (0.99, 2.7), (1.3, 2.3), arrowprops=arrow, **style)
 

@@ -4,6 +4,7 @@ Upper row: the curves of gradient_magnitude over the range of scores that real r
 of those scores, per method, from gradient_samples.parquet (four steps of every run).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.gradient_magnitude import draw_curves
-from figures.style import colour, legend_above, line_style, print_evidence, save, use_style
+from figures.style import legend_above, looks, print_evidence, save, use_style
 from real.config import Experiment
 from real.engines.run_files import SAMPLES
 from real.evidence.exhibit import (
     Exhibit,
+    curve_of,
     curves_shown,
     figure_files,
     gradient_samples,
@@ -41,12 +43,13 @@ def visited_range(samples: pd.DataFrame) -> float:
     return float(max(quantiles.max(), 1e-6))
 
 
-def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: str) -> Figure:
+def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], curve: Mapping[str, str], evidence: str) -> Figure:
     """The figure.
 
     Args:
         samples: columns step, method, score, reward, weight of one-sided and two-sided groups alike.
         methods: rows of methods.yaml by name, one for each curve.
+        curve: for each method of ``samples`` the one of ``methods`` by whose curve it trains; densities look like it.
         evidence: printed below.
     """
     # imported here, as in figures/style.py
@@ -54,6 +57,7 @@ def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: st
 
     use_style()
     limit = visited_range(samples)
+    shown = looks(methods)
     # the first mini-batch of a step is on-policy: its scores are 0 up to rounding and would hide the rest
     moved = samples[samples["score"].abs() > ON_POLICY]
     figure, axes = plt.subplots(2, 2, figsize=(11, 6), sharex="col", height_ratios=(3, 2), layout="constrained")
@@ -75,8 +79,7 @@ def draw(samples: pd.DataFrame, methods: dict[str, dict[str, Any]], evidence: st
                 stat="density",
                 element="poly",
                 fill=False,
-                color=colour(name),
-                linestyle=line_style(name),
+                **shown[curve[name]]._asdict(),
                 ax=lower,
             )
         lower.set(xlabel="score s̄ at the update (nats per token)", ylabel="")
@@ -123,7 +126,8 @@ def make(experiment: Experiment, results: Path) -> None:
     """Draw the samples of all runs, which must be of one origin."""
     require_one_origin(experiment, RUNS)
     samples = read_samples(experiment, results)
-    save(draw(samples, curves_shown(experiment), evidence_line(experiment.scale)), results, EXHIBIT)
+    figure = draw(samples, curves_shown(experiment), curve_of(experiment), evidence_line(experiment.scale))
+    save(figure, results, EXHIBIT)
 
 
 EXHIBIT = Exhibit(

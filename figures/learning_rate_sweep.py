@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.style import colour, print_evidence, save, use_style
+from figures.style import looks, print_evidence, save, use_style
 from real.config import Experiment
 from real.evidence.exhibit import LAPTOP, VARIANTS, Exhibit, evaluations_shown, figure_files, metrics, table_files
 from real.evidence.learning_rate_sweep import write_learning_rate_sweep
@@ -20,11 +20,12 @@ def draw(scores: pd.DataFrame, evidence: str) -> Figure:
     use_style()
     figure, axis = plt.subplots(figsize=(6, 3.8), layout="constrained")
     groups = list(scores.groupby(["method", "label"], sort=False))
+    shown = looks(str(method) for (method, _), _ in groups)
     for place, ((method, label), rows) in enumerate(groups):
         rows = rows.sort_values("learning_rate")
         aside = 1.03 ** (place - (len(groups) - 1) / 2)  # so that equal values of two methods stay visible
-        hue = colour(str(method))
-        axis.plot(rows["learning_rate"] * aside, rows["val_pass_at_1"], color=hue, label=label)
+        hue, line = shown[str(method)]
+        axis.plot(rows["learning_rate"] * aside, rows["val_pass_at_1"], color=hue, linestyle=line, label=label)
         for rate, values in zip(rows["learning_rate"], rows["values"], strict=True):
             for value in str(values).split():
                 axis.plot(rate * aside, float(value), "o", color=hue, markersize=4)

@@ -1,9 +1,10 @@
 """What all figures share: colours, the paper's emphasis, the evidence line, byte-identical saving."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 
@@ -19,6 +20,11 @@ from real.system.files import write_atomically
 # colour-blind safe; REAL and GRPO keep the hues that carry the paper's argument
 _HUES = dict(zip(("real", "grpo", "dapo", "gspo", "real_bce", "real_product"), (3, 0, 1, 2, 4, 5), strict=True))
 ABLATIONS = ("real_bce", "real_product")
+# of methods that are neither the paper's nor variants of them; grey first
+_OTHERS, _FURTHER_HUES = "", (7, 6, 8, 9)
+# of variants, in turn; and how far from its method's colour the first and the last one's are, to white or to black
+_DASHES = ((0, (4, 1.2)), (0, (1, 1)), (0, (4, 1.2, 1, 1.2)), (0, (8, 1.5)), (0, (4, 1.2, 1, 1.2, 1, 1.2)))
+_REACH = 0.55
 
 # of a legend's labels: per inch, what a line's sample takes beside each, and how high a row is
 LABEL_CHARACTERS, HANDLE_CHARACTERS, ROW_INCHES = 12, 6, 0.2
@@ -40,6 +46,13 @@ _SETTINGS = {
 }
 
 
+class Look(NamedTuple):
+    """What tells a method's line from others, by matplotlib's names for it."""
+
+    color: tuple[float, ...]
+    linestyle: str | tuple[int, tuple[float, ...]]
+
+
 def use_style() -> None:
     """Set every parameter that a drawing depends on; the user's matplotlibrc, styles and fonts count for nothing."""
     # imported here: it takes a second, and whoever reads which figures there are needs none of it
@@ -57,18 +70,41 @@ def hues() -> list[tuple[float, float, float]]:
     return sns.color_palette("colorblind")
 
 
-def colour(method: str) -> tuple[float, float, float]:
-    """Colour of a method; an overlay's variant (``real_tau0.1``) takes that of the method its name starts with."""
+def looks(methods: Iterable[str]) -> dict[str, Look]:
+    """How the line of each method looks; no two of them look the same.
+
+    The paper's methods have one colour on all figures. Variants of one, whose names start with its name
+    (``real_tau0.1``), have shades of its colour, lighter before it in the list and darker after it, and dashes of their
+    own. Methods of other names take the hues that remain.
+    """
+    families: dict[str, list[str]] = {}
+    for method in methods:
+        parent = max((name for name in _HUES if method.startswith(name)), key=len, default=_OTHERS)
+        families.setdefault(parent, []).append(method)
+    others = families.pop(_OTHERS, [])
+    found = {name: look for parent, members in families.items() for name, look in _shades(parent, members).items()}
     palette = hues()
-    if method in _HUES:
-        return palette[_HUES[method]]
-    parent = max((name for name in _HUES if method.startswith(name)), key=len, default=None)
-    return palette[_HUES[parent]] if parent else palette[7]
+    for place, name in enumerate(others):
+        turn, hue = divmod(place, len(_FURTHER_HUES))
+        found[name] = Look(palette[_FURTHER_HUES[hue]], _DASHES[(turn - 1) % len(_DASHES)] if turn else "-")
+    return found
 
 
-def line_style(method: str) -> str:
-    """Ablations are dashed."""
-    return "--" if method in ABLATIONS else "-"
+def _shades(parent: str, members: Sequence[str]) -> dict[str, Look]:
+    """Looks of a method and its variants; a lone variant looks like the method."""
+    own = Look(hues()[_HUES[parent]], "--" if parent in ABLATIONS else "-")
+    if len(members) == 1:
+        return {members[0]: own}
+    centre = members.index(parent) if parent in members else (len(members) - 1) / 2
+    reach = max(centre, len(members) - 1 - centre)
+    variants = [name for name in members if name != parent]
+    found = {}
+    for place, name in enumerate(members):
+        away = (place - centre) / reach
+        target = 1.0 if away < 0 else 0.0  # white or black
+        shade = tuple(part + _REACH * abs(away) * (target - part) for part in own.color)
+        found[name] = own if name == parent else Look(shade, _DASHES[variants.index(name) % len(_DASHES)])
+    return found
 
 
 def legend_above(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:

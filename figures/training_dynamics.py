@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.style import ABLATIONS, colour, legend_above, line_style, print_evidence, save, use_style
+from figures.style import ABLATIONS, Look, legend_above, looks, print_evidence, save, use_style
 from real.config import Experiment
 from real.evidence.exhibit import Exhibit, figure_files
 from real.evidence.printed import evidence_line
@@ -40,14 +40,16 @@ def draw(curves: pd.DataFrame, smoothing_steps: int, prompts: int, evidence: str
     use_style()
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
     digitised = curves["seed"].isna().all()
+    shown = looks(dict.fromkeys(curves["method"]))
     for axis, (metric, (title, unit)) in zip(axes, PANELS.items(), strict=True):
         panel = curves[curves["metric"] == metric]
-        for method in dict.fromkeys(curves["method"]):
+        for method, look in shown.items():
             rows = panel[panel["method"] == method]
             if digitised:
-                draw_digitised(axis, rows, method, panel["step"].max())
+                draw_digitised(axis, rows, look, panel["step"].max())
             else:
-                draw_measured(axis, rows, method, 1 if metric == "val_pass_at_1" else smoothing_steps)
+                width = 1.2 if method in ABLATIONS else 1.9
+                draw_measured(axis, rows, look, width, 1 if metric == "val_pass_at_1" else smoothing_steps)
         axis.set(title=title, xlabel="step", ylabel=f"{unit}, of {prompts}" if metric == "solve_all" else unit)
         if metric == "entropy" and digitised:
             axis.set_ylim(0, PAPER_ENTROPY_LIMIT)
@@ -57,23 +59,23 @@ def draw(curves: pd.DataFrame, smoothing_steps: int, prompts: int, evidence: str
     return figure
 
 
-def draw_measured(axis: Axes, rows: pd.DataFrame, method: str, window: int) -> None:
+def draw_measured(axis: Axes, rows: pd.DataFrame, look: Look, width: float, window: int) -> None:
     """Raw seeds faint, smoothed mean strong, band over smoothed seeds."""
     by_seed = rows.pivot(index="step", columns="seed", values="value")
     smooth = by_seed.rolling(window, center=True, min_periods=1).mean()
-    hue, strong = colour(method), method not in ABLATIONS
     if window > 1:
-        axis.plot(by_seed.index, by_seed, color=hue, alpha=0.12, linewidth=0.6)
+        axis.plot(by_seed.index, by_seed, color=look.color, alpha=0.12, linewidth=0.6)
     if smooth.shape[1] > 1:
-        axis.fill_between(smooth.index, smooth.min(axis=1), smooth.max(axis=1), color=hue, alpha=0.15, linewidth=0)
+        axis.fill_between(
+            smooth.index, smooth.min(axis=1), smooth.max(axis=1), color=look.color, alpha=0.15, linewidth=0
+        )
     label = rows["label"].iloc[0]
-    width = 1.9 if strong else 1.2
-    axis.plot(smooth.index, smooth.mean(axis=1), line_style(method), color=hue, linewidth=width, label=label)
+    axis.plot(smooth.index, smooth.mean(axis=1), **look._asdict(), linewidth=width, label=label)
 
 
-def draw_digitised(axis: Axes, rows: pd.DataFrame, method: str, last_step: float) -> None:
+def draw_digitised(axis: Axes, rows: pd.DataFrame, look: Look, last_step: float) -> None:
     """The printed line; a marker where it leaves the printed axis before the last step."""
-    hue = colour(method)
+    hue = look.color
     axis.plot(rows["step"], rows["value"], color=hue, linewidth=1.8, label=rows["label"].iloc[0])
     if rows["step"].max() < last_step:
         end = rows.loc[rows["step"].idxmax()]

@@ -103,12 +103,15 @@ def methods_shown(experiment: Experiment) -> dict[str, Any]:
 
 def curves_shown(experiment: Experiment) -> dict[str, Any]:
     """The first method of each gradient curve, which methods that are only trained otherwise share, and its label."""
-    curves: dict[str, dict[str, Any]] = {}
-    for name, method in methods_shown(experiment).items():
-        drawn = [(curve["objective"], curve["hyperparameters"]) for curve in curves.values()]
-        if (method["objective"], method["hyperparameters"]) not in drawn:
-            curves[name] = {**method, "label": experiment.rule_labels[name]}
-    return curves
+    shown = methods_shown(experiment)
+    first = dict.fromkeys(curve_of(experiment).values())
+    return {name: {**shown[name], "label": experiment.rule_labels[name]} for name in first}
+
+
+def curve_of(experiment: Experiment) -> dict[str, str]:
+    """For each method the one that :func:`curves_shown` names its gradient curve by."""
+    rules = [(name, (one["objective"], one["hyperparameters"])) for name, one in methods_shown(experiment).items()]
+    return {name: next(first for first, other in rules if other == rule) for name, rule in rules}
 
 
 def runs_shown(experiment: Experiment) -> list[Any]:

@@ -167,7 +167,7 @@ def test_curves_and_their_figures_say_what_was_validated_on(finished):
 
     scores = pd.DataFrame({"step": 10, "method": "gspo", "score": [1e-3, -1e-3, 1e-3, -2e-3], "reward": [1, 1, 0, 0]})
     methods = {name: method.model_dump() for name, method in experiment.methods.items()}
-    figure = gradient_measured.draw(scores, methods, experiment.scale.evidence)
+    figure = gradient_measured.draw(scores, methods, {name: name for name in methods}, experiment.scale.evidence)
     assert "4 responses of steps 10" in " ".join(text.get_text() for text in figure.texts)
 
 

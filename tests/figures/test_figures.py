@@ -1,5 +1,7 @@
 """Figures: the values behind the lines, and what is (and isn't) drawn."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import yaml
 from matplotlib.collections import PolyCollection
 
 from figures import gradient_magnitude, gradient_measured, learning_rate_sweep, style, training_dynamics
+from real.config import load
 from tests.support.paths import ROOT
 
 METHODS = yaml.safe_load((ROOT / "paper_configs" / "methods.yaml").read_text())
@@ -79,7 +82,7 @@ def test_measured_curves_have_a_band_over_seeds_and_state_their_evidence():
 def test_smoothing_is_a_centred_mean_that_keeps_both_ends():
     frame = pd.DataFrame({"seed": 0, "step": range(5), "value": [0.0, 3.0, 6.0, 3.0, 0.0], "label": "REAL"})
     figure, axis = training_dynamics.plt.subplots()
-    training_dynamics.draw_measured(axis, frame, "real", 3)
+    training_dynamics.draw_measured(axis, frame, style.looks(["real"])["real"], 1.9, 3)
     assert axis.lines[-1].get_ydata().tolist() == [1.5, 3.0, 4.0, 3.0, 1.5]
     training_dynamics.plt.close(figure)
 
@@ -95,7 +98,7 @@ def test_measured_scores_set_the_axis_and_the_caption_counts_them():
             "weight": 1.0,
         }
     )
-    figure = gradient_measured.draw(samples, {"real": METHODS["real"]}, "laptop scale")
+    figure = gradient_measured.draw(samples, {"real": METHODS["real"]}, {"real": "real"}, "laptop scale")
     assert figure.axes[0].get_lines()[0].get_xdata().max() == pytest.approx(gradient_measured.visited_range(samples))
     printed = " ".join(text.get_text() for text in figure.texts)
     assert "1,000 responses of steps 10" in printed
@@ -119,10 +122,49 @@ def test_saving_twice_writes_the_same_bytes(tmp_path):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
 
 
-def test_methods_keep_their_colours_and_variants_take_their_methods():
-    assert len({style.colour(method) for method in METHODS}) == len(METHODS)
-    assert style.colour("real_lr1.5e-4") == style.colour("real")
-    assert style.colour("real_bce_lr1.5e-4") == style.colour("real_bce")
+def lines_of(config: str, *overlays: str) -> list[str]:
+    """The methods of a scale under overlays."""
+    files = [f"paper_configs/{config}.yaml", *(f"paper_configs/variants/{name}.yaml" for name in overlays)]
+    return list(load(files).methods)
+
+
+def test_methods_keep_their_colours_whatever_stands_beside_them():
+    own = {name: style.looks([name])[name] for name in METHODS}
+    assert len({look.color for look in own.values()}) == len(METHODS)
+    assert style.looks(METHODS) == own
+    beside = style.looks(["real_tau0.1", "real", "grpo_other", "grpo", "mine"])
+    assert (beside["real"], beside["grpo"]) == (own["real"], own["grpo"])
+
+
+def test_a_lone_variant_looks_like_its_method():
+    assert style.looks(["real_lr1.5e-4"])["real_lr1.5e-4"] == style.looks(["real"])["real"]
+    assert style.looks(["real_bce_lr1.5e-4"])["real_bce_lr1.5e-4"] == style.looks(["real_bce"])["real_bce"]
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        lines_of("smoke", "tau_sweep"),
+        lines_of("laptop", "one_sided_train"),
+        lines_of("1.5b", "full_dapo"),
+        lines_of("laptop", "learning_rate_sweep"),
+        lines_of("laptop", "stale_rollouts"),
+        [f"mine_{letter}" for letter in "abcdefghijkl"],
+    ],
+    ids=["tau", "one-sided", "full DAPO", "learning rates", "counterfactuals", "own names"],
+)
+def test_no_two_lines_of_a_sweep_look_the_same(methods):
+    found = style.looks(methods)
+    assert set(found) == set(methods)
+    assert len(set(found.values())) == len(methods)
+
+
+def test_the_shades_of_a_sweep_darken_in_its_order():
+    """So that the direction of a sweep is seen in grey as well."""
+    methods = lines_of("smoke", "tau_sweep")
+    found = style.looks(methods)
+    greys = [np.dot(found[name].color, (0.299, 0.587, 0.114)) for name in methods]
+    assert all(lighter - darker > 0.04 for lighter, darker in pairwise(greys))
 
 
 @pytest.mark.parametrize("correct", [[], [5.0], [1e-9]], ids=["none", "beyond the axis", "on-policy"])
@@ -131,6 +173,6 @@ def test_measured_gradients_are_drawn_where_hardly_any_response_is_correct(tmp_p
     wrong = np.linspace(-0.2, 0.2, 100)
     scores, rewards = [*correct, *wrong], [1] * len(correct) + [0] * len(wrong)
     samples = pd.DataFrame({"step": 1, "method": "real", "score": scores, "reward": rewards, "weight": 0.1})
-    figure = gradient_measured.draw(samples, {"real": smoke.methods["real"].model_dump()}, "evidence")
+    figure = gradient_measured.draw(samples, {"real": smoke.methods["real"].model_dump()}, {"real": "real"}, "evidence")
     assert [len(axis.lines) for axis in figure.axes[2:]] == [0, 1]
     style.write(figure, tmp_path / "figure.png")

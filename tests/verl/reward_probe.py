@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from real.config import load, resolve
-from real.engines.verl.train import config_environment
+from real.engines.verl.train import config_environment, on_a_started_ray
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = (r"</think>\boxed{9^{9^{9^{9}}}}", [r"\sqrt{2}"])
@@ -44,7 +44,7 @@ def main(report: str) -> None:
     # after the environment is set, as in real.engines.verl.train; so nothing here may import verl before
     import ray
 
-    ray.init(address="local", num_cpus=2, include_dashboard=False)
+    on_a_started_ray(lambda: ray.init(address="local", num_cpus=2, include_dashboard=False))
     grader = ray.remote(Grader).options(max_concurrency=2).remote()
     found = ray.get([grader.score.remote(*answer) for answer in (HOSTILE, HOSTILE, GOOD)], timeout=120)
     status = ray.get(grader.status.remote(*HOSTILE), timeout=60)

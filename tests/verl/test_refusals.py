@@ -1,10 +1,13 @@
 """What verl would let pass, or fail at hours later, is refused at once: in a sentence, before anything is written."""
 
 import importlib.metadata
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import ray
 from omegaconf.errors import ConfigAttributeError
 from runs import changed, composed, run_of
 from transformers import dynamic_module_utils
@@ -14,7 +17,15 @@ from real.config import VerlRun
 from real.engines.run_files import metrics_line
 from real.engines.verl import coverage, settings
 from real.engines.verl.hooks import VERL_VERSION, VerlError, check_version
-from real.engines.verl.train import check_base, check_platform, is_trained, train
+from real.engines.verl.train import (
+    RAY_STARTS,
+    RAY_TOO_LATE,
+    check_base,
+    check_platform,
+    is_trained,
+    on_a_started_ray,
+    train,
+)
 from real.models.checkpoints import CheckpointError
 from real.system.files import write_json_lines
 from real.tasks.arithmetic import END_THINK, build_tokenizer
@@ -142,3 +153,35 @@ def test_a_run_is_trained_once_its_last_checkpoint_is_complete_and_validated(tmp
     assert not is_trained(journal(tmp_path, 3, 0.5, "2"), 3)
     assert not is_trained(journal(tmp_path, 3, None, "3"), 3)
     assert is_trained(journal(tmp_path, 3, 0.5, "3"), 3)
+
+
+def starting(failures: int, reason: str) -> tuple[list[int], Callable[[], str]]:
+    """Work that fails before Ray is up, as often as told; and the list that it counts its calls in."""
+    calls: list[int] = []
+
+    def work() -> str:
+        calls.append(len(calls))
+        if len(calls) <= failures:
+            raise Exception(reason)
+        return "done"
+
+    return calls, work
+
+
+def test_ray_is_started_again_where_it_came_up_too_late():
+    """By the words of the installed Ray, whose patience of half a minute no setting changes."""
+    assert RAY_TOO_LATE in inspect.getsource(ray._private.node)
+    calls, work = starting(RAY_STARTS - 1, f"The current node {RAY_TOO_LATE}.")
+    assert on_a_started_ray(work) == "done"
+    assert len(calls) == RAY_STARTS
+
+
+def test_a_ray_that_never_comes_up_is_said_in_a_sentence_and_other_failures_are_not_repeated():
+    calls, work = starting(RAY_STARTS, f"The current node {RAY_TOO_LATE}.")
+    with pytest.raises(VerlError, match=rf"^Ray did not start within half a minute, {RAY_STARTS} times"):
+        on_a_started_ray(work)
+    assert len(calls) == RAY_STARTS
+    calls, work = starting(1, "CUDA out of memory")
+    with pytest.raises(Exception, match="CUDA out of memory"):
+        on_a_started_ray(work)
+    assert len(calls) == 1

@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from real.config import VerlRun, digest
 from real.engines.finite import NotFiniteError
@@ -25,6 +25,12 @@ from real.system.code import ROOT
 from real.system.files import write_table
 from real.system.work_folder import open_work_folder
 from real.tasks.arithmetic import END_THINK
+
+RAY_STARTS = 3
+# of the exception that ray.init raises
+RAY_TOO_LATE = "timed out during startup"
+
+Result = TypeVar("Result")
 
 
 def train(
@@ -111,7 +117,7 @@ def run_verl(run: VerlRun, base: Path, work_folder: Path) -> None:
 
     config = compose_config(run, base, write_prompts(run, work_folder / "prompts"), work_folder)
     try:
-        run_ppo(config, ray.remote(TaskRunner))
+        on_a_started_ray(lambda: run_ppo(config, ray.remote(TaskRunner)))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, NotFiniteError):
             raise NotFiniteError(str(error.cause)) from None
@@ -122,6 +128,31 @@ def run_verl(run: VerlRun, base: Path, work_folder: Path) -> None:
         ) from None
     finally:
         ray.shutdown()
+
+
+def on_a_started_ray(work: Callable[[], Result]) -> Result:
+    """Call ``work``, whose first act is to start Ray, and call it again where Ray came up too late.
+
+    Ray gives its processes half a minute, by no setting of ours (ray/_private/node.py). A machine that is busy at that
+    moment takes longer, and nothing is done yet that a second start could lose.
+
+    Raises:
+        VerlError: it came up too late ``RAY_STARTS`` times.
+    """
+    # imported here, as in run_verl
+    import ray
+
+    for attempt in range(1, RAY_STARTS + 1):
+        try:
+            return work()
+        except Exception as error:  # Ray raises no narrower one
+            if ray.is_initialized() or RAY_TOO_LATE not in str(error):
+                raise
+            print(f"Ray did not start within its half minute, attempt {attempt} of {RAY_STARTS}", flush=True)
+    raise VerlError(
+        f"Ray did not start within half a minute, {RAY_STARTS} times in a row, so nothing was done; see what keeps "
+        "this machine busy and run the same command again"
+    )
 
 
 def check_platform(run: VerlRun) -> None:
