@@ -9,7 +9,9 @@ from tests.support.restatements.golds import Gold
 from tests.support.restatements.latex import exact, frac, repeating, rounded, slash, times
 from tests.support.restatements.rules import equal
 
-_VULGAR = dict(zip("1/2 1/3 2/3 1/4 3/4 1/5 2/5 3/5 4/5 1/6 5/6 1/8 3/8 5/8 7/8".split(), "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", strict=True))
+_VULGAR = dict(
+    zip("1/2 1/3 2/3 1/4 3/4 1/5 2/5 3/5 4/5 1/6 5/6 1/8 3/8 5/8 7/8".split(), "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", strict=True)
+)
 
 
 def _sign(value: Fraction) -> str:
@@ -39,7 +41,11 @@ def unreduced_fraction(gold: Gold, rng: random.Random) -> str | None:
 def sign_of_a_fraction(gold: Gold, rng: random.Random) -> str | None:
     """A minus may stand before a fraction, over its bar or under it."""
     p, q = abs(gold["value"].numerator), gold["value"].denominator
-    return rng.choice([r"\frac{-%s}{%s}", r"\frac{%s}{-%s}", r"-\frac{%s}{%s}", "(-%s)/%s"]) % (p, q) if gold["value"] < 0 else None
+    return (
+        rng.choice([r"\frac{-%s}{%s}", r"\frac{%s}{-%s}", r"-\frac{%s}{%s}", "(-%s)/%s"]) % (p, q)
+        if gold["value"] < 0
+        else None
+    )
 
 
 @equal("value", "fraction")
@@ -53,7 +59,9 @@ def mixed_number(gold: Gold, rng: random.Random) -> str | None:
 def exact_decimal(gold: Gold, rng: random.Random) -> str | None:
     """A fraction that ends as a decimal is that decimal."""
     text = exact(gold["value"])
-    return text and rng.choice([text, text + "0", text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text])
+    return text and rng.choice(
+        [text, text + "0", text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text]
+    )
 
 
 @equal("fn-repeating-decimal", "fraction")
@@ -73,7 +81,11 @@ def repeating_percentage(gold: Gold, rng: random.Random) -> str | None:
 def percentage_of_a_fraction(gold: Gold, rng: random.Random) -> str | None:
     """A percentage is a number of hundredths."""
     text = exact(gold["value"] * 100)
-    return rng.choice([r"%s\%%", "%s%%", r"%s\,\%%", r"%s \text{ percent}"]) % text if text and abs(gold["value"]) < 1 else None
+    return (
+        rng.choice([r"%s\%%", "%s%%", r"%s\,\%%", r"%s \text{ percent}"]) % text
+        if text and abs(gold["value"]) < 1
+        else None
+    )
 
 
 @equal("fn-fraction-shorthand", "fraction")
@@ -103,7 +115,9 @@ def sum_of_fractions(gold: Gold, rng: random.Random) -> str | None:
     """A sum of fractions has the value it works out to."""
     part = Fraction(rng.randint(1, 5), rng.choice([2, 3, 4, 5, gold["value"].denominator]))
     rest = gold["value"] - part
-    return rng.choice([f"{frac(rest)} + {frac(part)}", f"{frac(gold['value'] + part)} - {frac(part)}"]) if rest else None
+    return (
+        rng.choice([f"{frac(rest)} + {frac(part)}", f"{frac(gold['value'] + part)} - {frac(part)}"]) if rest else None
+    )
 
 
 @equal("value", "fraction")
@@ -206,7 +220,11 @@ def ascii_pi(gold: Gold, rng: random.Random) -> str | None:
 def pi_beside_a_fraction(gold: Gold, rng: random.Random) -> str | None:
     """The coefficient of pi may stand before it, behind it, or be a decimal."""
     a, text = gold["a"], exact(gold["a"])
-    shapes = [rf"{frac(a)}\pi", rf"{frac(a)} \cdot \pi", rf"\pi \cdot {frac(abs(a))}" if a > 0 else rf"-\pi \cdot {frac(abs(a))}"]
+    shapes = [
+        rf"{frac(a)}\pi",
+        rf"{frac(a)} \cdot \pi",
+        rf"\pi \cdot {frac(abs(a))}" if a > 0 else rf"-\pi \cdot {frac(abs(a))}",
+    ]
     return None if abs(a) == 1 else rng.choice(shapes + [rf"{text}\pi"] * bool(text))
 
 

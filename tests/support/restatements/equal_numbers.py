@@ -32,7 +32,11 @@ def thousands_in_an_expression(gold: Gold, rng: random.Random) -> str | None:
     p, q = abs(gold["a"].numerator), gold["a"].denominator
     symbol = r"\pi" if gold.family == "pi" else rf"\sqrt{{{gold['b']}}}"
     sign = "-" if gold["a"] < 0 else ""
-    return (f"{sign}{grouped(p)}{symbol}" if q == 1 else rf"{sign}\frac{{{grouped(p)}{symbol}}}{{{q}}}") if p > 999 else None
+    return (
+        (f"{sign}{grouped(p)}{symbol}" if q == 1 else rf"{sign}\frac{{{grouped(p)}{symbol}}}{{{q}}}")
+        if p > 999
+        else None
+    )
 
 
 @equal("value", "integer")
@@ -109,7 +113,9 @@ def in_scientific_notation(gold: Gold, rng: random.Random) -> str | None:
 @equal("typography", "scientific")
 def e_notation(gold: Gold, rng: random.Random) -> str | None:
     """8.7e8 is how computers write 8.7 times ten to the eighth."""
-    return f"{gold['mantissa']}{rng.choice('eE')}{rng.choice(['', '+']) if gold['exponent'] > 0 else ''}{gold['exponent']}"
+    return (
+        f"{gold['mantissa']}{rng.choice('eE')}{rng.choice(['', '+']) if gold['exponent'] > 0 else ''}{gold['exponent']}"
+    )
 
 
 @equal("value", "scientific")
@@ -149,7 +155,9 @@ def ascii_power_of_ten(gold: Gold, rng: random.Random) -> str | None:
 def thousand_and_million(gold: Gold, rng: random.Random) -> str | None:
     """Thousand and million are numbers."""
     n = int(gold["value"])
-    words = [(word, size) for word, size in [("thousand", 10**3), ("million", 10**6)] if n > 0 and n % (size // 10) == 0]
+    words = [
+        (word, size) for word, size in [("thousand", 10**3), ("million", 10**6)] if n > 0 and n % (size // 10) == 0
+    ]
     words = [(word, size) for word, size in words if n >= size]
     if not words:
         return None
@@ -174,7 +182,7 @@ def spelled_number(gold: Gold, rng: random.Random) -> str | None:
 @equal("fn-approximately", "integer", "decimal", "scientific")
 def approximately_sign(gold: Gold, rng: random.Random) -> str | None:
     """An approximate answer may say so before the gold's very number."""
-    return rng.choice([r"\approx %s", "≈ %s", r"\approx%s", r"\simeq %s", r"\sim %s"]) % gold.bare
+    return rng.choice([r"\approx %s", "≈ %s", r"\approx%s", r"\simeq %s"]) % gold.bare
 
 
 @equal("fn-approximately", "integer", "decimal", "scientific")

@@ -87,13 +87,14 @@ def _matrix(rng: random.Random) -> str:
 
 def _polynomial(rng: random.Random, var: str | None = None) -> str:
     exponents = rng.sample(range(4), rng.randint(2, 3))
-    return terms({e: rng.choice([-1, 1]) * rng.choice([1, 1, rng.randint(2, 9)]) for e in exponents}, var or rng.choice("xnkt"))
+    return terms(
+        {e: rng.choice([-1, 1]) * rng.choice([1, 1, rng.randint(2, 9)]) for e in exponents}, var or rng.choice("xnkt")
+    )
 
 
 def _tuples(rng: random.Random) -> str:
     size = rng.choice([2, 3])
     return ",".join(f"({','.join(str(rng.randint(-9, 20)) for _ in range(size))})" for _ in range(rng.randint(2, 4)))
-
 
 
 def _based(rng: random.Random) -> str:
@@ -121,7 +122,9 @@ def _equation_of_motion(rng: random.Random) -> str:
 
 
 def _unit(rng: random.Random) -> str:
-    unit = rng.choice([r"\mbox{ cm}^2", r"\text{ cents}", r"\text{ m}", r"\text{ hours}", r"\text{ kg}", r"\text{ in}^2"])
+    unit = rng.choice(
+        [r"\mbox{ cm}^2", r"\text{ cents}", r"\text{ m}", r"\text{ hours}", r"\text{ kg}", r"\text{ in}^2"]
+    )
     return f"{rng.choice([str(rng.randint(2, 900)), f'{rng.randint(11, 99)}.5'])} {unit}"
 
 

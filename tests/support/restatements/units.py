@@ -53,7 +53,12 @@ WITH_POWERS = (
 )
 JOINED = (
     *(r"\,\text{J} \cdot \text{s}", r"\, \text{kg} \cdot \text{m/s}^2", r"\,\mathrm{N} \cdot \mathrm{m}"),
-    *(r"\ \text{kg}\cdot\text{m}^2", r"\,\mathrm{W}/\mathrm{m}^2", r"\, \text{g}/\text{cm}^3", r"\,\text{N}\times\text{m}"),
+    *(
+        r"\ \text{kg}\cdot\text{m}^2",
+        r"\,\mathrm{W}/\mathrm{m}^2",
+        r"\, \text{g}/\text{cm}^3",
+        r"\,\text{N}\times\text{m}",
+    ),
 )
 SYMBOLS = (
     *(r" M_\odot", r"\,\mu\mathrm{m}", r"\,\Omega", r"\,\AA", r"\,^\circ\text{C}", r"\,\mu \text{s}", r"\, L_{\odot}"),
