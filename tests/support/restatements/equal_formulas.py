@@ -128,14 +128,16 @@ def line_as_a_function(gold: Gold, rng: random.Random) -> str | None:
 def derivative_by_a_dot(gold: Gold, rng: random.Random) -> str | None:
     """A dot is the derivative by time."""
     x = gold["x"]
-    return rf"{rng.choice([r'\dot{%s}', r'\dot %s']) % x} = {gold['k']}{x} {gold['sign']} {gold['a']}"
+    left = rng.choice([r"\dot{%s}", r"\dot %s"]) % x
+    return f"{left} = {gold['k']}{x} {gold['sign']} {gold['a']}"
 
 
 @equal("fn-derivative-notation", "derivative")
 def derivative_by_a_prime(gold: Gold, rng: random.Random) -> str | None:
     """A prime is a derivative."""
     x = gold["x"]
-    return rf"{x}{rng.choice(['^' + chr(92) + 'prime', chr(39), '^{' + chr(92) + 'prime}'])} = {gold['k']}{x} {gold['sign']} {gold['a']}"
+    prime = rng.choice([r"^\prime", "'", r"^{\prime}"])
+    return f"{x}{prime} = {gold['k']}{x} {gold['sign']} {gold['a']}"
 
 
 @equal("fn-derivative-notation", "derivative")

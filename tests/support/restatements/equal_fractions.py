@@ -124,7 +124,8 @@ def sum_of_fractions(gold: Gold, rng: random.Random) -> str | None:
 def product_of_fractions(gold: Gold, rng: random.Random) -> str | None:
     """A product of fractions has the value it works out to."""
     part = Fraction(rng.randint(1, 5), rng.choice([2, 3, 5, 7]))
-    return rf"{frac(gold['value'] / part)} {rng.choice([r'\cdot', r'\times'])} {frac(part)}"
+    dot = rng.choice([r"\cdot", r"\times"])
+    return f"{frac(gold['value'] / part)} {dot} {frac(part)}"
 
 
 @equal("value", "decimal")
@@ -159,7 +160,8 @@ def ascii_root(gold: Gold, rng: random.Random) -> str | None:
 @equal("value", "root")
 def root_as_a_power(gold: Gold, rng: random.Random) -> str | None:
     """A square root is the power one half."""
-    power = rf"{gold['b']}^{{{rng.choice(['1/2', r'\frac{1}{2}', r'\frac12'])}}}"
+    half = rng.choice(["1/2", r"\frac{1}{2}", r"\frac12"])
+    power = f"{gold['b']}^{{{half}}}"
     return power if gold["a"] == 1 else rf"{frac(gold['a'])} \cdot {power}"
 
 
@@ -189,7 +191,7 @@ def root_beside_a_fraction(gold: Gold, rng: random.Random) -> str | None:
 def root_shorthand(gold: Gold, rng: random.Random) -> str | None:
     """A root, or a denominator after a root, of one digit needs no braces."""
     p, q, b = abs(gold["a"].numerator), gold["a"].denominator, gold["b"]
-    top = f"{p if p > 1 else ''}" + (rf"\sqrt{b}" if b < 10 else rf"\sqrt{{{b}}}")
+    top = (str(p) if p > 1 else "") + (rf"\sqrt{b}" if b < 10 else rf"\sqrt{{{b}}}")
     if (q == 1 and b > 9) or q > 9:
         return None
     return _sign(gold["a"]) + (top if q == 1 else rng.choice([r"\frac{%s}%s", r"\dfrac{%s}%s"]) % (top, q))
@@ -199,7 +201,8 @@ def root_shorthand(gold: Gold, rng: random.Random) -> str | None:
 def approximation_after_the_value(gold: Gold, rng: random.Random) -> str | None:
     """An approximation that follows the exact value adds what is true and takes nothing back."""
     places = rng.randint(2, 5)
-    return rf"{gold.bare} {rng.choice([r'\approx', '≈'])} {rounded(irrational(gold), places)}"
+    sign = rng.choice([r"\approx", "≈"])
+    return f"{gold.bare} {sign} {rounded(irrational(gold), places)}"
 
 
 @equal("fn-unicode", "pi")
@@ -232,7 +235,7 @@ def pi_beside_a_fraction(gold: Gold, rng: random.Random) -> str | None:
 def pi_shorthand(gold: Gold, rng: random.Random) -> str | None:
     r"""\frac takes a command for an argument."""
     p, q = abs(gold["a"].numerator), gold["a"].denominator
-    shapes = [r"\frac{%s\pi}%s" % (p, q)] if p > 1 else [rf"\frac\pi{q}", rf"\frac \pi {q}", rf"\dfrac\pi{q}"]
+    shapes = [rf"\frac{{{p}\pi}}{q}"] if p > 1 else [rf"\frac\pi{q}", rf"\frac \pi {q}", rf"\dfrac\pi{q}"]
     return _sign(gold["a"]) + rng.choice(shapes) if 1 < q < 10 else None
 
 

@@ -82,7 +82,8 @@ def product_of_integers(gold: Gold, rng: random.Random) -> str | None:
     """A product has the value it works out to."""
     n = int(gold["value"])
     factors = [k for k in range(2, 40) if n % k == 0 and abs(n) > k]
-    return rf"{n // factors[-1]} {rng.choice([r'\cdot', r'\times', '*'])} {factors[-1]}" if factors else None
+    dot = rng.choice([r"\cdot", r"\times", "*"])
+    return f"{n // factors[-1]} {dot} {factors[-1]}" if factors else None
 
 
 @equal("value", "integer")
@@ -96,8 +97,8 @@ def quotient_of_integers(gold: Gold, rng: random.Random) -> str | None:
 def power_of_an_integer(gold: Gold, rng: random.Random) -> str | None:
     """A power has the value it works out to."""
     n = int(gold["value"])
-    powers = [(b, e) for b in range(2, 100) for e in range(2, 17) if b**e == n]
-    return "%s^{%s}" % rng.choice(powers) if powers else None
+    powers = [f"{b}^{{{e}}}" for b in range(2, 100) for e in range(2, 17) if b**e == n]
+    return rng.choice(powers) if powers else None
 
 
 @equal("value", "integer", "decimal")
@@ -134,7 +135,8 @@ def moved_exponent(gold: Gold, rng: random.Random) -> str | None:
 @equal("typography", "scientific")
 def dot_for_times(gold: Gold, rng: random.Random) -> str | None:
     """A centred dot multiplies as a cross does."""
-    return rf"{gold['mantissa']} {rng.choice([r'\cdot', r'\times', r'{\times}', r'\, \times \,'])} 10^{{{gold['exponent']}}}"
+    dot = rng.choice([r"\cdot", r"{\times}", r"\, \times \,"])
+    return f"{gold['mantissa']} {dot} 10^{{{gold['exponent']}}}"
 
 
 @equal("fn-unicode", "scientific")

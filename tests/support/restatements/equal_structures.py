@@ -94,7 +94,8 @@ def list_of_roots(gold: Gold, rng: random.Random) -> str | None:
 @equal("list", "list")
 def membership(gold: Gold, rng: random.Random) -> str | None:
     """A variable that is in a set takes the set's values."""
-    return rf"{rng.choice('xnk')} {rng.choice([r'\in', '∈'])} \{{{', '.join(gold['items'])}\}}"
+    sign = rng.choice([r"\in", "∈"])
+    return rf"{rng.choice('xnk')} {sign} \{{" + ", ".join(gold["items"]) + r"\}"
 
 
 @equal("list", "list")
@@ -111,7 +112,8 @@ def membership_of_tuples(gold: Gold, rng: random.Random) -> str | None:
     if count > 4:
         return None
     letters = ",".join(rng.choice([_LETTERS, "abcd", "mnpq"])[:count])
-    return rf"({letters}) {rng.choice([r'\in', '∈'])} \{{{','.join('(%s)' % ','.join(t) for t in tuples)}\}}"
+    sign = rng.choice([r"\in", "∈"])
+    return rf"({letters}) {sign} \{{" + ",".join(f"({','.join(t)})" for t in tuples) + r"\}"
 
 
 @equal("list", "tuples")
@@ -162,14 +164,15 @@ def set_builder(gold: Gold, rng: random.Random) -> str | None:
 @equal("interval", "interval", "ray", "union")
 def element_of_an_interval(gold: Gold, rng: random.Random) -> str | None:
     """A variable that is in a set ranges over the set."""
-    return rf"{rng.choice('xtk')} {rng.choice([r'\in', '∈'])} {gold.bare}"
+    sign = rng.choice([r"\in", "∈"])
+    return f"{rng.choice('xtk')} {sign} {gold.bare}"
 
 
 @equal("fn-plain-ascii-mathematics", "interval", "ray")
 def ascii_inequality(gold: Gold, rng: random.Random) -> str | None:
     """Keyboards write an inequality with two characters."""
     if gold.family == "ray":
-        return f"x {_ray_sign(gold).replace(chr(92) + 'le', '<=').replace(chr(92) + 'ge', '>=')} {gold['a']}"
+        return "x " + _ray_sign(gold).replace(r"\le", "<=").replace(r"\ge", ">=") + f" {gold['a']}"
     left, right = (sign.replace(r"\le", "<=") for sign in signs(gold))
     return f"{gold['a']} {left} x {right} {gold['b']}"
 
@@ -178,7 +181,7 @@ def ascii_inequality(gold: Gold, rng: random.Random) -> str | None:
 def unicode_inequality(gold: Gold, rng: random.Random) -> str | None:
     """Unicode has the signs of inequalities."""
     if gold.family == "ray":
-        return f"x {_ray_sign(gold).replace(chr(92) + 'le', '≤').replace(chr(92) + 'ge', '≥')} {gold['a']}"
+        return "x " + _ray_sign(gold).replace(r"\le", "≤").replace(r"\ge", "≥") + f" {gold['a']}"
     left, right = (sign.replace(r"\le", rng.choice("≤⩽")) for sign in signs(gold))
     return f"{gold['a']} {left} x {right} {gold['b']}"
 
@@ -207,7 +210,7 @@ def ray_as_an_inequality(gold: Gold, rng: random.Random) -> str | None:
 def ray_with_signed_infinity(gold: Gold, rng: random.Random) -> str | None:
     """Infinity may bear a plus, or be a Unicode character."""
     if gold["up"]:
-        return f"{'[' if gold['closed'] else '('}{gold['a']}, {rng.choice(['+' + chr(92) + 'infty', '∞', '+∞'])})"
+        return ("[" if gold["closed"] else "(") + f"{gold['a']}, " + rng.choice([r"+\infty", "∞", "+∞"]) + ")"
     return f"(-∞, {gold['a']}{']' if gold['closed'] else ')'}"
 
 
@@ -217,7 +220,8 @@ def union_by_or(gold: Gold, rng: random.Random) -> str | None:
     le = {"[": r"\le", "]": r"\le", "(": "<", ")": "<"}
     x, word = rng.choice("xk"), rng.choice([r"\text{ or }", r"\lor", r"\text{or}", r"\vee", r"\quad\text{or}\quad"])
     if gold["sort"] == "outward":
-        return f"{x} {le[gold['q']]} {gold['b']} {word} {x} {le[gold['r']].replace('<', '>').replace('le', 'ge')} {gold['c']}"
+        above = le[gold["r"]].replace("<", ">").replace("le", "ge")
+        return f"{x} {le[gold['q']]} {gold['b']} {word} {x} {above} {gold['c']}"
     first, second = ((gold["a"], "p", "q", gold["b"]), (gold["c"], "r", "s", gold["d"]))
     return f" {word} ".join(f"{a} {le[gold[p]]} {x} {le[gold[q]]} {b}" for a, p, q, b in (first, second))
 
@@ -229,7 +233,8 @@ def union_by_complement(gold: Gold, rng: random.Random) -> str | None:
     if gold["sort"] == "touching":
         return rf"{gold['p']}{gold['a']}, {gold['d']}{gold['s']} {minus} \{{{gold['b']}\}}"
     left, right = ("[" if gold["q"] == ")" else "("), ("]" if gold["r"] == "(" else ")")
-    return rf"{rng.choice([r'\mathbb{R}', r'(-\infty, \infty)'])} {minus} {left}{gold['b']}, {gold['c']}{right}"
+    line = rng.choice([r"\mathbb{R}", r"(-\infty, \infty)"])
+    return f"{line} {minus} {left}{gold['b']}, {gold['c']}{right}"
 
 
 @equal("fn-unions-in-other-words", "union")
@@ -237,7 +242,8 @@ def union_by_inequation(gold: Gold, rng: random.Random) -> str | None:
     """Two intervals that touch are one without the point between."""
     if gold["sort"] != "touching" or gold["p"] + gold["s"] != "()":
         return None
-    return rf"{gold['a']} < x < {gold['d']}{rng.choice([', ', r' \text{ and } ', r',\ '])}x {rng.choice([r'\ne', r'\neq', '≠'])} {gold['b']}"
+    word, unequal = rng.choice([", ", r" \text{ and } ", r",\ "]), rng.choice([r"\ne", r"\neq", "≠"])
+    return f"{gold['a']} < x < {gold['d']}{word}x {unequal} {gold['b']}"
 
 
 @equal("union", "union")
