@@ -204,12 +204,9 @@ def residue_class(gold: Gold, rng: random.Random) -> str | None:
 
 @different("value", *REALS, "polynomial")
 def constant_added(gold: Gold, rng: random.Random) -> str | None:
-    """An unknown constant makes many values of one."""
-    return (
-        gold.bare + rng.choice([" + C", "+c", r" + 2\pi k", " + n", "x", r"\epsilon"])
-        if gold.family != "polynomial"
-        else f"{gold.bare} + C"
-    )
+    """An unknown constant or factor makes many values of one."""
+    factors = ["x", r"\epsilon"] if gold.family != "polynomial" and _value(gold) else []
+    return gold.bare + rng.choice([" + C", "+c", r" + 2\pi q", *factors])
 
 
 @different("value", *REALS)

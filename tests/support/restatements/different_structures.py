@@ -55,7 +55,7 @@ def item_with_other_sign(gold: Gold, rng: random.Random) -> str | None:
     items = list(gold["items"])
     at = rng.randrange(len(items))
     items[at] = frac(-gold["values"][at])
-    kept = gold.family == "list" and set(map(abs, gold["values"])) != set(gold["values"])
+    kept = gold.family == "list" and -gold["values"][at] in gold["values"]
     return _shape(gold, items) if gold["values"][at] and not kept else None
 
 
@@ -117,7 +117,7 @@ def sum_of_a_list(gold: Gold, rng: random.Random) -> str | None:
 def excluded_list(gold: Gold, rng: random.Random) -> str | None:
     """Values that the variable must not take are no answers."""
     items = ", ".join(gold["items"])
-    return rng.choice([r"x \ne %s", r"x \notin \{%s\}", r"\mathbb{R} \setminus \{%s\}", "x > %s"]).replace("%s", items)
+    return rng.choice([r"x \ne %s", r"x \notin \{%s\}", r"\mathbb{R} \setminus \{%s\}"]).replace("%s", items)
 
 
 def _interval(left: str, a: str, b: str, right: str) -> str:
@@ -303,11 +303,12 @@ def opposite_matrix(gold: Gold, rng: random.Random) -> str | None:
 @different("matrix", "matrix")
 def rows_exchanged(gold: Gold, rng: random.Random) -> str | None:
     """Two unlike rows stand in each other's place."""
-    rows = gold["rows"]
-    return _matrix([rows[1], rows[0], *rows[2:]], rng) if gold["values"][0] != gold["values"][1] else None
+    rows, values = gold["rows"], gold["values"]
+    return _matrix([rows[1], rows[0], *rows[2:]], rng) if len(rows) > 1 and values[0] != values[1] else None
 
 
 @different("matrix", "matrix")
 def row_lost(gold: Gold, rng: random.Random) -> str | None:
     """A row is missing, or one is too many."""
-    return _matrix(rng.choice([gold["rows"][:-1], [*gold["rows"], gold["rows"][0]]]), rng)
+    rows = gold["rows"]
+    return _matrix(rng.choice([rows[:-1] or rows * 3, [*rows, rows[0]]]), rng)

@@ -7,9 +7,6 @@ from tests.support.restatements.rules import different
 
 _LETTERS = "ABCDE"
 _OTHER_WORDS = ("triangle", "circle", "north", "Thursday", "purple", "neither", "Charlotte", "hexagon")
-_CONFUSABLE = {
-    "theta": "ϑ",
-}
 
 
 @different("unit", "unit")
@@ -26,8 +23,8 @@ def other_currency(gold: Gold, rng: random.Random) -> str | None:
 
 @different("unit", "angle")
 def other_angular_unit(gold: Gold, rng: random.Random) -> str | None:
-    """A radian, a minute of arc or a percent isn't a degree."""
-    return gold["digits"] + rng.choice([r"\text{ radians}", "'", r"\text{ rad}", r"\pi", r"^{\prime\prime}", r"\%"])
+    """A radian or a minute of arc isn't a degree."""
+    return gold["digits"] + rng.choice([r"\text{ radians}", "'", r"\text{ rad}", r"\pi", r"^{\prime\prime}"])
 
 
 @different("unit", "seconds")

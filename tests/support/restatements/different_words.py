@@ -76,7 +76,9 @@ def one_times_another(gold: Gold, rng: random.Random) -> str | None:
 def one_to_the_power_of_another(gold: Gold, rng: random.Random) -> str | None:
     """A power in words isn't its numbers' digits in a row."""
     halves = _halves(gold, rng)
-    return None if not halves or len(halves[1]) > 2 else rf"{halves[0]}\text{{ to the power }}{halves[1]}"
+    if not halves or len(halves[1]) > 2 or int(halves[0]) ** int(halves[1]) == gold["value"]:
+        return None
+    return rf"{halves[0]}\text{{ to the power }}{halves[1]}"
 
 
 @different(_MERGE, "integer")
@@ -217,13 +219,13 @@ def any_multiple(gold: Gold, rng: random.Random) -> str | None:
         r"\text{a divisor of } %s",
         r"\text{all factors of } %s",
     ]
-    return rng.choice(shapes) % gold.bare if _nonzero(gold) else None
+    return rng.choice(shapes) % gold.bare if _plain(gold) else None
 
 
 @different(_WORDS, "integer", "decimal")
 def million_added(gold: Gold, rng: random.Random) -> str | None:
     """A million or a dozen times a number is another number."""
-    word = rng.choice(["million", "dozen", "thousand", "billion", "hundred", "pairs"])
+    word = rng.choice(["million", "dozen", "thousand", "billion", "hundred"])
     return rng.choice([r"%s \text{ %s}", r"%s\text{ %s}", "%s %s"]) % (gold.bare, word) if _nonzero(gold) else None
 
 
@@ -285,10 +287,10 @@ def shifted_variable(gold: Gold, rng: random.Random) -> str | None:
 
 @different(_EQUATION, "integer", "root", "pi")
 def function_of_the_variable(gold: Gold, rng: random.Random) -> str | None:
-    """An equation for a logarithm, a factorial or a sum of variables isn't one for the variable."""
+    """An equation for a logarithm, a factorial or a sum of variables isn't one for the variable (2 is its own factorial)."""
     return (
         rng.choice([r"\log x = %s", "x + y = %s", "xy = %s", "x! = %s", "x - y = %s"]) % gold.bare
-        if _plain(gold)
+        if _plain(gold) and gold.parts.get("value") != 2
         else None
     )
 

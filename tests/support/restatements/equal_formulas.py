@@ -7,10 +7,9 @@ from tests.support.restatements.golds import Gold
 from tests.support.restatements.latex import shuffled, superscript, terms
 from tests.support.restatements.rules import equal
 
-QUALIFIERS = (
-    *(r" \text{ for all } %s", r", \quad \forall %s", r" \text{ for all real } %s", r"\ \forall %s \in \mathbb{R}"),
-    *(r" \text{ for every } %s", r" \text{ for all } %s \in \mathbb{Z}", r",\ \text{for all } %s"),
-)
+QUALIFIERS = (r" \text{ for all } %s", r", \quad \forall %s", r" \text{ for every } %s", r",\ \text{for all } %s")
+OF_REALS = (r" \text{ for all real } %s", r"\ \forall %s \in \mathbb{R}", r" \text{ for all } %s \in \mathbb{R}")
+OF_INTEGERS = (r" \text{ for all positive integers } %s", r"\ \forall %s \in \mathbb{N}", r" \text{ for all } %s \ge 1")
 
 
 @equal("polynomial", "polynomial")
@@ -36,7 +35,8 @@ def ascii_polynomial(gold: Gold, rng: random.Random) -> str | None:
 @equal("typography", "polynomial")
 def dotted_products(gold: Gold, rng: random.Random) -> str | None:
     """A product may have a dot or a space."""
-    return terms(gold["coefs"], gold["var"], dot=rng.choice([r" \cdot ", r"\,", " "]))
+    text = terms(gold["coefs"], gold["var"], dot="@")
+    return text.replace("@", rng.choice([r" \cdot ", r"\,", " "])) if "@" in text else None
 
 
 @equal("value", "polynomial")
@@ -56,7 +56,7 @@ def named_polynomial(gold: Gold, rng: random.Random) -> str | None:
 @equal("fn-qualifier-after-a-function", "function")
 def qualifier_after_a_function(gold: Gold, rng: random.Random) -> str | None:
     """A function's formula holds for all of its arguments anyway."""
-    return gold.bare + rng.choice(QUALIFIERS) % gold["var"]
+    return gold.bare + rng.choice(QUALIFIERS + (OF_INTEGERS if gold["var"] in "nkm" else OF_REALS)) % gold["var"]
 
 
 @equal("fn-qualifier-after-a-function", "formula")
@@ -101,10 +101,11 @@ def sides_swapped(gold: Gold, rng: random.Random) -> str | None:
 def line_in_another_form(gold: Gold, rng: random.Random) -> str | None:
     """Terms may change sides."""
     m, b = gold["m"], gold["b"]
-    x, constant = terms({1: m}, "x"), terms({0: b}, "x")
+    x, constant, moved = terms({1: m}, "x"), terms({0: b}, "x"), terms({1: -m}, "x")
+    moved = moved if moved.startswith("-") else f"+{moved}"
     plus = constant if constant.startswith("-") else f"+{constant}"
     shapes = [
-        f"y - ({x}) = {constant}",
+        f"y{moved} = {constant}",
         f"{x} - y{plus} = 0" if b else f"{x} - y = 0",
         f"y = {constant}{'+' if m > 0 else ''}{x}",
     ]
@@ -171,4 +172,12 @@ def own_text(gold: Gold, rng: random.Random) -> str | None:
 def own_text_respaced(gold: Gold, rng: random.Random) -> str | None:
     """Spaces that end no command say nothing in mathematics."""
     squeezed = re.sub(r"(?<=[^a-zA-Z\\]) | (?=[^a-zA-Z])", "", gold.bare)
-    return squeezed if r"\text" not in gold.bare and squeezed != gold.bare else None
+    return None if re.search(r"\\text|\\ ", gold.bare) else squeezed
+
+
+@equal("fn-plain-ascii-mathematics", "expression")
+def exponential_as_a_function(gold: Gold, rng: random.Random) -> str | None:
+    """The exponential function has a name (e with a plain number above it may be a charge)."""
+    name = rng.choice([r"\exp(%s)", r"\exp\left(%s\right)", r"\exp{(%s)}"])
+    text = re.sub(r"(?<![a-zA-Z\\])e\^\{([^{}]*[-a-z][^{}]*)\}", lambda match: name % match[1], gold.bare)
+    return text if text != gold.bare else None

@@ -10,7 +10,11 @@ from tests.support.restatements.latex import exact, frac, repeating, rounded, sl
 from tests.support.restatements.rules import equal
 
 _VULGAR = dict(
-    zip("1/2 1/3 2/3 1/4 3/4 1/5 2/5 3/5 4/5 1/6 5/6 1/8 3/8 5/8 7/8".split(), "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", strict=True)
+    zip(
+        ["1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "2/5", "3/5", "4/5", "1/6", "5/6", "1/8", "3/8", "5/8", "7/8"],
+        "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞",
+        strict=True,
+    )
 )
 
 
@@ -146,7 +150,8 @@ def no_zero_before_the_point(gold: Gold, rng: random.Random) -> str | None:
 def unicode_root(gold: Gold, rng: random.Random) -> str | None:
     """Unicode has a root sign."""
     p, q = abs(gold["a"].numerator), gold["a"].denominator
-    return f"{_sign(gold['a'])}{p if p > 1 else ''}√{gold['b']}{f'/{q}' if q > 1 else ''}"
+    text = f"{p if p > 1 else ''}√{gold['b']}"
+    return f"{_sign(gold['a'])}({text})/{q}" if q > 1 else f"{_sign(gold['a'])}{text}"
 
 
 @equal("fn-plain-ascii-mathematics", "root")

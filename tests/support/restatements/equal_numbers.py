@@ -67,7 +67,7 @@ def in_parentheses(gold: Gold, rng: random.Random) -> str | None:
 @equal("fn-style-commands", "integer", "decimal")
 def number_in_text_type(gold: Gold, rng: random.Random) -> str | None:
     """A number in upright type is the number."""
-    return rf"\{rng.choice(['text', 'mathrm', 'textbf', 'mbox'])}{{{gold.bare}}}"
+    return rf"\{rng.choice(['text', 'mathrm', 'textbf', 'mbox'])}{{{gold['digits']}}}"
 
 
 @equal("value", "integer")

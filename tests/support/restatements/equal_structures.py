@@ -171,6 +171,8 @@ def element_of_an_interval(gold: Gold, rng: random.Random) -> str | None:
 @equal("fn-plain-ascii-mathematics", "interval", "ray")
 def ascii_inequality(gold: Gold, rng: random.Random) -> str | None:
     """Keyboards write an inequality with two characters."""
+    if gold.family == "ray" and not gold["closed"]:
+        return None
     if gold.family == "ray":
         return "x " + _ray_sign(gold).replace(r"\le", "<=").replace(r"\ge", ">=") + f" {gold['a']}"
     left, right = (sign.replace(r"\le", "<=") for sign in signs(gold))
@@ -180,6 +182,8 @@ def ascii_inequality(gold: Gold, rng: random.Random) -> str | None:
 @equal("fn-unicode", "interval", "ray")
 def unicode_inequality(gold: Gold, rng: random.Random) -> str | None:
     """Unicode has the signs of inequalities."""
+    if gold.family == "ray" and not gold["closed"]:
+        return None
     if gold.family == "ray":
         return "x " + _ray_sign(gold).replace(r"\le", "≤").replace(r"\ge", "≥") + f" {gold['a']}"
     left, right = (sign.replace(r"\le", rng.choice("≤⩽")) for sign in signs(gold))

@@ -183,7 +183,7 @@ def article_or_noun(gold: Gold, rng: random.Random) -> str | None:
         shapes = ["due %s", "%s direction", "the %s", "Due %s", "the %s direction"]
     elif word in ("even", "odd", "linear", "quadratic", "increasing", "decreasing", "convex"):
         shapes = ["%s function", "an %s function" if word[0] in "aeiou" else "a %s function"]
-    elif word[0].isupper():
+    elif word[0].isupper() or word in ("acute", "obtuse", "blue", "green"):
         return None
     else:
         shapes = ["an %s" if word[0] in "aeiou" else "a %s", "the %s"]

@@ -74,7 +74,7 @@ def underlined(text: str, rng: random.Random) -> str | None:
 def surrounding_space(text: str, rng: random.Random) -> str | None:
     """Space around an answer says nothing."""
     space = rng.choice([r"\,", r"\;", "~", r"\quad ", r"\ ", r"\!"])
-    return f"{space}{text}" if text.endswith("\n") else rng.choice([f"{space}{text}{space.strip()}", f"{space}{text}"])
+    return f"{space}{text}" if text.endswith("\n") else rng.choice([f"{space}{text}{space}", f"{space}{text}"])
 
 
 @wrapper("typography")
@@ -115,7 +115,7 @@ def spaced_signs(text: str, rng: random.Random) -> str | None:
 @wrapper("label", *VALUES)
 def labelled_value(text: str, rng: random.Random) -> str | None:
     """`x = 5` says that the answer is 5."""
-    label = rng.choice(["x", "N", "k", "n", "A", "S_{10}", "a_1", "r", r"\theta", "P(A)", "f(3)", "|AB|"])
+    label = rng.choice(["x", "N", "k", "n", "A", "S_{10}", "a_1", "r", r"\theta", "P(A)", "f(3)"])
     return rng.choice([f"{label} = {text}", f"{label}={text}"]) if _is_a_value(text) else None
 
 

@@ -18,9 +18,12 @@ FAMILIES = (
     "expression",
 )
 GREEK = dict(
-    alpha="α", beta="β", gamma="γ", delta="δ", lambda_="λ", mu="μ", sigma="σ", omega="ω", theta="θ", phi="φ", tau="τ"
+    zip(
+        ["alpha", "beta", "gamma", "delta", "lambda", "mu", "sigma", "omega", "theta", "phi", "tau"],
+        "αβγδλμσωθφτ",
+        strict=True,
+    )
 )
-GREEK = {name.rstrip("_"): letter for name, letter in GREEK.items()}
 
 _INT = r"-?\d+"
 _ITEM = rf"(?:{_INT}(?:\.\d+|/\d+)?|-?\\frac\{{\d+\}}\{{\d+\}})"

@@ -37,7 +37,8 @@ def simple_number(text: str) -> Fraction | None:
 
 
 def _squeezed(text: str) -> str:
-    return re.sub(r"\s|\\left|\\right|\\[,;! ]|[{}$]", "", text)
+    """The text without brackets' sizes, braces and the spaces that don't part two numbers."""
+    return re.sub(r"(?<!\d)\s|\s(?!\d)|\\left|\\right|\\!|[{}$]", "", text)
 
 
 def _degenerate(gold: Gold, answer: str, rule: Rule) -> bool:

@@ -28,8 +28,9 @@ DIFFERENT: dict[str, Rule] = {}
 
 
 def _register(rule: Rule) -> None:
-    assert rule.name not in EQUAL and rule.name not in DIFFERENT, rule.name
-    assert rule.why and rule.families and set(rule.families) <= set(FAMILIES), rule.name
+    assert rule.name not in {**EQUAL, **DIFFERENT}, rule.name
+    assert rule.families, rule.name
+    assert set(rule.families) <= set(FAMILIES), rule.name
     (EQUAL if rule.equal else DIFFERENT)[rule.name] = rule
 
 
@@ -44,7 +45,7 @@ def equal(kind: str, *families: str) -> Callable[[Restate], Restate]:
 
 
 def wrapper(kind: str, *families: str) -> Callable[[Rewrap], Rewrap]:
-    """Registers a rewrite of any text that keeps what it says, or of the texts that belong to golds of these families."""
+    """Registers a rewrite of any text that keeps what it says, or of the texts of golds of these families."""
 
     def add(function: Rewrap) -> Rewrap:
         def restate(gold: Gold, rng: random.Random) -> str | None:

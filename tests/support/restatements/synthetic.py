@@ -9,10 +9,38 @@ from tests.support.restatements.golds import GREEK, Gold, classify
 from tests.support.restatements.latex import frac, grouped, terms
 
 _FREE = [b for b in range(2, 150) if all(b % (k * k) for k in range(2, 13))]
-_WORDS = (
-    "east west north south even odd ellipse hyperbola parabola circle triangle increasing decreasing linear quadratic "
-    "Navin Evelyn Monday Friday Saturday Alice Robert Michael blue green square rectangle acute obtuse convex"
-).split()
+_WORDS = [
+    "east",
+    "west",
+    "north",
+    "south",
+    "even",
+    "odd",
+    "ellipse",
+    "hyperbola",
+    "parabola",
+    "circle",
+    "triangle",
+    "increasing",
+    "decreasing",
+    "linear",
+    "quadratic",
+    "Navin",
+    "Evelyn",
+    "Monday",
+    "Friday",
+    "Saturday",
+    "Alice",
+    "Robert",
+    "Michael",
+    "blue",
+    "green",
+    "square",
+    "rectangle",
+    "acute",
+    "obtuse",
+    "convex",
+]
 
 
 def _integer(rng: random.Random) -> str:
@@ -129,7 +157,18 @@ def _unit(rng: random.Random) -> str:
 
 
 def _money(rng: random.Random) -> str:
-    return rf"\${rng.choice([str(rng.randint(2, 999)), f'{rng.randint(2, 99)}.{rng.randint(10, 99)}', grouped(rng.randint(1000, 99999), chr(44) + chr(92) + '!')])}"
+    large = grouped(rng.randint(1000, 99999), r",\!")
+    amount = rng.choice([str(rng.randint(2, 999)), f"{rng.randint(2, 99)}.{rng.randint(10, 99)}", large])
+    return rf"\${amount}"
+
+
+def _decimal(rng: random.Random) -> str:
+    small, negative = f"0.{rng.randint(1, 99):03d}", f"-{rng.randint(1, 99)}.{rng.randint(11, 99)}"
+    return rng.choice([f"{rng.randint(1, 999) / 10}", small, negative])
+
+
+def _complex(rng: random.Random) -> str:
+    return f"{rng.choice([-12, -7, -3, 2, 4, 9, 16])} {rng.choice('+-')} {rng.choice(['', *'2357', '11'])}i"
 
 
 def _percent(rng: random.Random) -> str:
@@ -139,11 +178,11 @@ def _percent(rng: random.Random) -> str:
 MAKERS: dict[str, Callable[[random.Random], str]] = {
     "integer": _integer,
     "fraction": lambda rng: frac(_rational(rng)),
-    "decimal": lambda rng: rng.choice([f"{rng.randint(1, 999) / 10}", f"0.{rng.randint(1, 99):03d}", f"-{rng.randint(1, 99)}.{rng.randint(11, 99)}"]),
+    "decimal": _decimal,
     "scientific": _scientific,
     "root": _root,
     "pi": lambda rng: _over(rf"{_coefficient(rng)}\pi", rng),
-    "complex": lambda rng: f"{rng.choice([-12, -7, -3, 2, 4, 9, 16])} {rng.choice('+-')} {rng.choice(['', *'2357', '11'])}i",
+    "complex": _complex,
     "angle": lambda rng: rf"{rng.randint(1, 179)}^\circ",
     "seconds": lambda rng: rf"{rng.randint(1, 99) / 1000}^{{\prime \prime}}",
     "percent": _percent,
