@@ -287,7 +287,7 @@ def shifted_variable(gold: Gold, rng: random.Random) -> str | None:
 
 @different(_EQUATION, "integer", "root", "pi")
 def function_of_the_variable(gold: Gold, rng: random.Random) -> str | None:
-    """An equation for a logarithm, a factorial or a sum of variables isn't one for the variable (2 is its own factorial)."""
+    """An equation for a logarithm, a factorial or a sum of variables isn't one for the variable (but 2! is 2)."""
     return (
         rng.choice([r"\log x = %s", "x + y = %s", "xy = %s", "x! = %s", "x - y = %s"]) % gold.bare
         if _plain(gold) and gold.parts.get("value") != 2

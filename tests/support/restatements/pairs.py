@@ -38,7 +38,8 @@ def simple_number(text: str) -> Fraction | None:
 
 def _squeezed(text: str) -> str:
     """The text without brackets' sizes, braces and the spaces that don't part two numbers."""
-    return re.sub(r"(?<!\d)\s|\s(?!\d)|\\left|\\right|\\!|[{}$]", "", text)
+    one_space = re.sub(r"\s+", " ", text)
+    return re.sub(r"(?<!\d) | (?!\d)|\\left|\\right|\\!|[{}$]", "", one_space)
 
 
 def _degenerate(gold: Gold, answer: str, rule: Rule) -> bool:
