@@ -91,24 +91,31 @@ def test_made_up_golds_are_of_their_family(family):
     assert set(MAKERS) == set(FAMILIES) - {"expression"}
 
 
+REWRITES = [
+    (r"\\displaystyle|\\left|\\right|[$]", ""),
+    (r"^[\s~]+|^\\[,;! ]|(?:\\[,;! ]|[\s~])+$", ""),
+    (r"^[NkxnAr] ?= ?|\.\s*$", ""),
+    (r" *(\\(?:cdot|times|div)|[-+*/]) *", r"\1"),
+    (r"\\[dtc]?frac\{([^{}]*)\}\{([^{}]*)\}", r"((\1)/(\2))"),
+    (r"\\sqrt\{([^{}]*)\}", r"sqrt(\1)"),
+    (r"\\[dtc]?frac\{([^{}]*)\}\{([^{}]*)\}", r"((\1)/(\2))"),
+    (r"(\d+) ?\(\((\d+)\)/\((\d+)\)\)", r"(\1+\2/\3)"),
+    (r"\\cdot|\\times", "*"),
+    (r"\\div", "/"),
+    (r"\^\{([^{}]*)\}", r"**(\1)"),
+    (r"\^", "**"),
+    (r"(?<![\d.])0+(?=\d)", ""),
+    (r" ?(?:\\pi|π)", "pi"),
+    (r"(?<=[\d)]) ?(?=sqrt|pi|\()", "*"),
+]
+
+
 def worked_out(text: str) -> sympy.Expr | None:
     """The value of plain arithmetic with fractions, roots and pi, where an answer is no more than that."""
-    text = re.sub(r"\\displaystyle|\\left|\\right|\\[,;! ]|^[NkxnArS]\w* ?= ?|[$~]|\.$|\s", "", text)
-    for pattern, by in [
-        (r"\\[dtc]?frac\{([^{}]*)\}\{([^{}]*)\}", r"((\1)/(\2))"),
-        (r"\\sqrt\{([^{}]*)\}", r"sqrt(\1)"),
-        (r"\\[dtc]?frac\{([^{}]*)\}\{([^{}]*)\}", r"((\1)/(\2))"),
-        (r"\\cdot|\\times", "*"),
-        (r"\\div", "/"),
-        (r"\^\{([^{}]*)\}", r"**(\1)"),
-        (r"\^", "**"),
-        (r"(?<![\d.])0+(?=\d)", ""),
-        (r"\\pi|π", "pi"),
-        (r"(?<=[\d)])(?=sqrt|pi|\()", "*"),
-    ]:
-        text = re.sub(pattern, by, text)
+    for pattern, by in REWRITES:
+        text = re.sub(pattern, by, text, flags=re.ASCII)
     plain = re.fullmatch(r"(?:sqrt|pi|[-+*/().0-9])+", text) and not re.search(
-        r"\d\(\(|/0|\*\*\(?\d{3}|//|\*\*\*", text
+        r"/0|\*\*\(?\d{3}|//|\*{3}|\.\D|\.$", text
     )
     return sympy.sympify(text, rational=True) if plain else None
 

@@ -31,7 +31,7 @@ class Pair:
 
 def simple_number(text: str) -> Fraction | None:
     """The value of an answer that is an integer, a decimal or a fraction and nothing else."""
-    text = re.sub(r"\s|\\displaystyle|^\$+|\$+$|\.$", "", text)
+    text = re.sub(r"\\displaystyle|^\$+|\$+$|\.$", "", text).strip()
     plain = re.fullmatch(r"-?\d+(?:\.\d+)?|-?\d+/[1-9]\d*|-?\\[dt]?frac\{-?\d+\}\{[1-9]\d*\}", text)
     return number(text) if plain else None
 
