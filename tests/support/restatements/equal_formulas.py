@@ -16,7 +16,7 @@ OF_INTEGERS = (r" \text{ for all positive integers } %s", r"\ \forall %s \in \ma
 def reordered_terms(gold: Gold, rng: random.Random) -> str | None:
     """A sum may be written in any order."""
     order = shuffled(sorted(gold["coefs"], reverse=True), rng)
-    return order and terms(gold["coefs"], gold["var"], order)
+    return terms(gold["coefs"], gold["var"], order) if order else None
 
 
 @equal("fn-unicode", "polynomial")
@@ -81,7 +81,7 @@ def reordered_right_side(gold: Gold, rng: random.Random) -> str | None:
     """The sum on the right side may be written in any order."""
     order = shuffled(sorted(gold["coefs"], reverse=True), rng)
     left = gold.bare.partition("=")[0].strip()
-    return order and f"{left} = {terms(gold['coefs'], gold['var'], order)}"
+    return f"{left} = {terms(gold['coefs'], gold['var'], order)}" if order else None
 
 
 @equal("label", "function", "formula", "labelled")

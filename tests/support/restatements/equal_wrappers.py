@@ -74,13 +74,13 @@ def underlined(text: str, rng: random.Random) -> str | None:
 def surrounding_space(text: str, rng: random.Random) -> str | None:
     """Space around an answer says nothing."""
     space = rng.choice([r"\,", r"\;", "~", r"\quad ", r"\ ", r"\!"])
-    return f"{space}{text}" if text.endswith("\n") else rng.choice([f"{space}{text}{space}", f"{space}{text}"])
+    return None if _in_math(text) else rng.choice([f"{space}{text}{space}", f"{space}{text}"])
 
 
 @wrapper("typography")
 def braces(text: str, rng: random.Random) -> str | None:
     """Braces only group."""
-    return f"{{{text}}}"
+    return None if _in_math(text) else f"{{{text}}}"
 
 
 @wrapper("typography")

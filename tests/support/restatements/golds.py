@@ -1,7 +1,7 @@
 """Ground truths by family, with the parts that the rules work on."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -171,8 +171,9 @@ def _polynomial(m: re.Match) -> dict | None:
 
 
 def _function(m: re.Match) -> dict | None:
-    read = (m[2], {0: int(m[3])}) if re.fullmatch(_INT, m[3]) else (m[2], {1: 1})
-    read = read if re.fullmatch(rf"{_INT}|{m[2]}", m[3]) else polynomial(m[3])
+    if re.fullmatch(rf"{_INT}|{m[2]}", m[3]):
+        return {"name": m[1], "var": m[2], "coefs": {1: 1} if m[3] == m[2] else {0: int(m[3])}}
+    read = polynomial(m[3])
     return {"name": m[1], "var": m[2], "coefs": read[1]} if read and read[0] == m[2] else None
 
 
@@ -186,7 +187,7 @@ def _line(m: re.Match) -> dict | None:
     return {"m": read[1][1], "b": read[1].get(0, 0)} if read and read[0] == "x" and max(read[1]) == 1 else None
 
 
-def _named(*names: str):
+def _named(*names: str) -> Callable[[re.Match], dict | None]:
     return lambda m: dict(zip(names, m.groups(), strict=True))
 
 

@@ -113,9 +113,9 @@ def grouped(n: int, comma: str = ",") -> str:
     return f"{n:,}".replace(",", comma)
 
 
-def shuffled(items: list, rng: random.Random) -> list | None:
-    """The items in another order."""
+def shuffled(items: list, rng: random.Random) -> list:
+    """The items in another order, or none where there is just one."""
     if len(items) < 2:
-        return None
+        return []
     order = rng.sample(items, len(items))
     return order if order != list(items) else [*items[1:], items[0]]
