@@ -12,25 +12,37 @@ _OTHER_WORDS = ("triangle", "circle", "north", "Thursday", "purple", "neither", 
 @different("unit", "unit")
 def other_unit(gold: Gold, rng: random.Random) -> str | None:
     """The same number of another unit is another quantity."""
-    return gold["digits"] + rng.choice(gold["unit"].others)
+    return gold["digits"] + rng.choice(gold["unit"].others) if gold["value"] else None
 
 
 @different("unit", "money")
 def other_currency(gold: Gold, rng: random.Random) -> str | None:
     """A cent isn't a dollar."""
-    return gold["digits"] + rng.choice([r"\text{ cents}", " cents", r"\text{ euros}", r"\text{¢}"])
+    return (
+        gold["digits"] + rng.choice([r"\text{ cents}", " cents", r"\text{ euros}", r"\text{¢}"])
+        if gold["value"]
+        else None
+    )
 
 
 @different("unit", "angle")
 def other_angular_unit(gold: Gold, rng: random.Random) -> str | None:
     """A radian or a minute of arc isn't a degree."""
-    return gold["digits"] + rng.choice([r"\text{ radians}", "'", r"\text{ rad}", r"\pi", r"^{\prime\prime}"])
+    return (
+        gold["digits"] + rng.choice([r"\text{ radians}", "'", r"\text{ rad}", r"\pi", r"^{\prime\prime}"])
+        if gold["value"]
+        else None
+    )
 
 
 @different("unit", "seconds")
 def minutes_of_arc(gold: Gold, rng: random.Random) -> str | None:
     """A minute of arc or a degree isn't a second of arc."""
-    return gold["digits"] + rng.choice([r"^{\prime}", "'", r"^\circ", "′", r"\text{ arcminutes}"])
+    return (
+        gold["digits"] + rng.choice([r"^{\prime}", "'", r"^\circ", "′", r"\text{ arcminutes}"])
+        if gold["value"]
+        else None
+    )
 
 
 @different("value", "angle")
@@ -53,15 +65,23 @@ def other_quantity(gold: Gold, rng: random.Random) -> str | None:
 def rest_of_a_percentage(gold: Gold, rng: random.Random) -> str | None:
     """What is missing to the whole is another part unless both are halves."""
     rest = 100 - gold["value"]
-    return rng.choice([rf"{float(rest):g}\%", f"{float(gold['value']):g}\\text{{ per mille}}"]) if rest != 50 else None
+    return (
+        rng.choice([rf"{float(rest):g}\%", f"{float(gold['value']):g}\\text{{ per mille}}"])
+        if rest not in (50, 100)
+        else None
+    )
 
 
 @different("base", "based")
 def other_base(gold: Gold, rng: random.Random) -> str | None:
-    """The same digits in another base are another number."""
+    """The same digits in another base are another number unless it is one digit."""
     base = int(gold["base"])
     other = rng.choice([b for b in (base + 1, base + 2, 10, 16) if b != base])
-    return rng.choice(["%s_{%s}", r"%s_{\text{base }%s}", "(%s)_{%s}"]) % (gold["digits"], other)
+    return (
+        rng.choice(["%s_{%s}", r"%s_{\text{base }%s}", "(%s)_{%s}"]) % (gold["digits"], other)
+        if len(gold["digits"]) > 1
+        else None
+    )
 
 
 @different("base", "based")

@@ -63,9 +63,10 @@ def mixed_number(gold: Gold, rng: random.Random) -> str | None:
 def exact_decimal(gold: Gold, rng: random.Random) -> str | None:
     """A fraction that ends as a decimal is that decimal."""
     text = exact(gold["value"])
-    return text and rng.choice(
-        [text, text + "0", text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text]
-    )
+    if not text or "." not in text:
+        return text
+    no_zero = text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    return rng.choice([text, f"{text}0", no_zero])
 
 
 @equal("fn-repeating-decimal", "fraction")

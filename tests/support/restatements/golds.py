@@ -104,7 +104,8 @@ def _pi(m: re.Match) -> dict | None:
 
 
 def _complex(m: re.Match) -> dict | None:
-    return {"re": int(m[1]), "im": int(f"{m[2]}{m[3] or 1}")}
+    re_, im = int(m[1]), int(f"{m[2]}{m[3] or 1}")
+    return {"re": re_, "im": im} if re_ and im else None
 
 
 def _value(m: re.Match) -> dict | None:
