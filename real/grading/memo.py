@@ -23,12 +23,13 @@ class Memo(Generic[Value]):
 
     def __init__(self, limit: int = MEMO_BYTES) -> None:
         self.limit = limit
-        self._renew()
+        self.clear()
         if hasattr(os, "register_at_fork"):
             # a thread of the parent may hold the lock at that moment, in the middle of a change
-            os.register_at_fork(after_in_child=self._renew)
+            os.register_at_fork(after_in_child=self.clear)
 
-    def _renew(self) -> None:
+    def clear(self) -> None:
+        """Forget all values."""
         self.lock, self.bytes = threading.Lock(), 0
         self.values: OrderedDict[Key, Value] = OrderedDict()
 

@@ -104,7 +104,7 @@ class Sampler(ABC):
         if problems and not self.longest_prompt and self._written(problems[0]) == self._written(problems[0], False):
             tqdm.write(
                 f"{self.name}: warning: its chat template writes no generation prompt, so the model isn't told that "
-                "the assistant's turn begins; if it needs one, add it in chat_template.jinja of a copy of the checkpoint"
+                "the assistant's turn begins; if it needs one, add it to its chat_template.jinja in a copy"
             )
         for problem in problems:
             ids = self._prompt(problem)
