@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
@@ -210,9 +211,9 @@ def forget() -> None:
     grading.readings.cache_clear()
     original = pool.decide
 
-    def noting(pairs: Sequence[grading.Pair], *rest: object) -> dict:
+    def noting(pairs: Sequence[grading.Pair], **limits: Any) -> dict:
         pairs_asked.extend(pairs)
-        return original(pairs, *rest)
+        return original(pairs, **limits)
 
     grading.decide = noting
 

@@ -21,7 +21,7 @@ from real.models.chat import Sampler
 from real.system.code import accepting, versions
 from real.system.files import DamagedError, read_json, read_table, write_json, write_table
 from real.system.work_folder import hold
-from real.tasks.arithmetic import FAMILIES, held_out_problems
+from real.tasks.arithmetic import END_THINK, FAMILIES, held_out_problems
 from real.tasks.datasets import load_problems
 from real.tasks.problems import Problem
 
@@ -36,6 +36,7 @@ COLUMNS = {
     "truncated": "bool",
 }
 ABOUT = "evaluation.json"
+UNGRADED = ("no_answer", "not_understood", "timeout", "worker_died")
 # of the settings, what decides how responses are graded or kept, but not which are sampled
 AFTER_SAMPLING = {"benchmarks", "strict_format", "keep_responses"}
 
@@ -115,6 +116,7 @@ def evaluate(
                 makers = list(dict.fromkeys([*responses["code"], code]))
                 known = about["benchmarks"][benchmark] = {"digest": fingerprint, "code": makers, **summary(rows)}
                 write_json(output / ABOUT, about)
+                _warn_if_none_thinks(benchmark, responses, settings)
             tqdm.write(_log_line(benchmark, known))
         if abandoned():
             tqdm.write(f"{work}: is kept, because the Snakemake that started this job is gone: the next one repeats it")
@@ -213,8 +215,16 @@ def _by_other_code(benchmarks: Mapping[str, Mapping[str, Any]], code: str) -> li
     ]
 
 
+def _warn_if_none_thinks(benchmark: str, responses: pd.DataFrame, settings: Evaluation) -> None:
+    if settings.strict_format and not responses["response"].str.contains(END_THINK, regex=False).any():
+        tqdm.write(
+            f"{benchmark}: warning: not one response has {END_THINK}, without which it is wrong; if the model doesn't "
+            "write it, evaluate with --any-format (evaluation.strict_format: false)"
+        )
+
+
 def _log_line(benchmark: str, counts: Mapping[str, Any]) -> str:
-    failures = ", ".join(f"{counts['status'].get(kind, 0)} {kind}" for kind in ("no_answer", "timeout", "worker_died"))
+    failures = ", ".join(f"{counts['status'].get(kind, 0)} {kind}" for kind in UNGRADED)
     return (
         f"{benchmark}: pass@1 {counts['pass_at_1']:.3f} over {counts['samples']} samples, "
         f"{counts['truncated'] / counts['samples']:.1%} truncated, {failures}"

@@ -1,40 +1,134 @@
-"""One isolated process that compares pairs of LaTeX; run by real.grading.pool, never imported by it.
+"""One isolated process that compares pairs of LaTeX; run as a file by real.grading.pool, never imported by it.
 
-It reads one JSON list ``[truth, answer]`` per line and writes one JSON line per verdict. It has no time limit of its
-own: the parent kills it at the deadline. LaTeX is read by the grammar that math-verify reads it by
-(latex2sympy2_extended). math-verify's reader of plain expressions isn't used, and sympy's way from text to code is
-closed before anything is read.
+It reads one JSON list ``[truth, answer, seconds]`` per line and writes one line per pair: a verdict as JSON (true,
+false, "not_understood"), ``late`` where the pair took more than its seconds of processor time, or ``died``. The pairs
+are compared in a fork of this process, which has loaded everything, so that the next fork costs milliseconds where one
+is lost. The kernel keeps the seconds; the parent keeps a deadline in real time, at which it has the fork killed
+(SIGUSR1). LaTeX is read by the grammar that math-verify reads it by (latex2sympy2_extended). math-verify's reader of
+plain expressions isn't used, and sympy's way from text to code is closed before anything is read.
 """
 
 import json
 import logging
 import os
 import re
+import select
 import signal
+import socket
 import sys
 from contextlib import suppress
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
+
+TASKS_PER_FORK = 2000  # sympy's caches grow; a fresh fork gives the memory back
+# read before the first pair, as the parser builds its tables while it reads: seconds, else, of many a pair's time
+FORMULAS = (r"\frac{a M^{1/3}}{G_{0} M^{2/3}+\sqrt{4 \pi b}}-2x", r"\sin(x)+\log_2(5)-e^{2x}", r"\{1,x\}", r"|x|=1")
 
 
 def main(memory_bytes: int) -> None:
     """Answer pairs until the parent closes the pipe."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a scheduler sends it to every process; the parent ends this one
-    verdicts = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints stays out of the protocol
+    verdicts = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # whatever a library prints stays out of the protocol
     limit_memory(memory_bytes)
     forbid_evaluation()
     logging.disable(logging.CRITICAL)
-    equivalent("1+1", "2")  # loads the parser's tables before the first deadline runs
-    verdicts.write("ready\n")
+    for formula in FORMULAS:
+        equivalent(formula, formula)
+    os.write(verdicts, b"ready\n")
+    os.dup2(nowhere, 2)
+    fork: Fork | None = None
+
+    def interrupt(*_: Any) -> None:
+        if fork:
+            fork.kill()
+
+    signal.signal(signal.SIGUSR1, interrupt)
     for line in sys.stdin:
-        truth, answer = json.loads(line)
+        fork = fork if fork and fork.usable() else Fork(verdicts)
+        os.write(verdicts, fork.verdict(line.encode()) + b"\n")
+
+
+class Fork:
+    """A process that compares the pairs that it is sent."""
+
+    def __init__(self, verdicts: int) -> None:
+        self.socket, theirs = socket.socketpair()
+        self.tasks, self.alive = 0, True
+        self.pid = os.fork()
+        if self.pid == 0:
+            # if the process that forked it is killed, both sides notice by the end of their pipes
+            self.socket.close()
+            os.close(verdicts)
+            os.close(0)
+            serve(theirs)
+            os._exit(0)
+        theirs.close()
+
+    def usable(self) -> bool:
+        """Whether it lives and may answer another pair; it is ended if not."""
+        self.alive = self.alive and os.waitpid(self.pid, os.WNOHANG) == (0, 0)
+        if self.alive and self.tasks < TASKS_PER_FORK:
+            return True
+        self.socket.close()  # which ends it
+        if self.alive:
+            os.waitpid(self.pid, 0)
+        return False
+
+    def kill(self) -> None:
+        """End it, whatever it is at."""
+        if self.alive:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def verdict(self, line: bytes) -> bytes:
+        """What it answers to one pair, or how it ended."""
+        self.tasks += 1
+        self.socket.sendall(line)
+        readable, _, _ = select.select([self.socket.fileno(), 0], [], [])
+        if self.socket.fileno() not in readable:  # the parent, which waits for this answer, is gone
+            self.kill()
+            sys.exit()
+        if reply := self.socket.recv(1024):
+            return reply
+        _, status = os.waitpid(self.pid, 0)
+        self.alive = False
+        return b"late" if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF else b"died"
+
+
+def serve(connection: socket.socket) -> None:
+    """Answer pairs until the connection ends, each within its seconds of processor time."""
+    for line in connection.makefile():
+        truth, answer, seconds = json.loads(line)
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # whose signal ends the process
         try:
-            verdict = equivalent(truth, answer)
-        except Exception:
-            verdict = False
-        verdicts.write(json.dumps(verdict) + "\n")
+            verdict = judged(truth, answer)
+        except MemoryError:
+            os._exit(1)  # no verdict: another process may have more
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        connection.sendall(json.dumps(verdict).encode())
+
+
+def judged(truth: str, answer: str) -> bool | str:
+    """The verdict on a pair: what can't be read, compared, or followed to its depth (RecursionError) is not equal.
+
+    Raises:
+        MemoryError: there is too little for this pair.
+    """
+    try:
+        return equivalent(truth, answer)
+    except MemoryError:
+        raise
+    except NotUnderstoodError:
+        return "not_understood"
+    except Exception:
+        return False
+
+
+class NotUnderstoodError(Exception):
+    """A formula of which the reader would drop a part."""
 
 
 def equivalent(truth: str, answer: str) -> bool:
@@ -109,21 +203,55 @@ def equal_values(left: Any, right: Any) -> bool | None:
 
 @lru_cache(maxsize=1024)
 def _parsed(latex: str) -> Any:
-    """A sympy object; cases of letters count, and i is the imaginary unit."""
-    from latex2sympy2_extended import latex2sympy
+    """A sympy object of the whole text; cases of letters count, and i is the imaginary unit.
+
+    Raises:
+        NotUnderstoodError: some of it would be dropped.
+        Exception: whatever the parser or sympy raise on what they can't read.
+    """
     from latex2sympy2_extended.latex2sympy2 import ConversionConfig
     from sympy import I, Symbol, nan, zoo
 
-    expression = latex2sympy(
-        re.sub(r"\\gamma(?![a-zA-Z])", r"\\upsilon ", latex),  # read as the function Γ, even in \gamma^2-1
-        is_real=None,
-        convert_degrees=False,
-        normalization_config=None,
-        conversion_config=ConversionConfig(lowercase_symbols=False),
-    )
+    # read as the function Γ, even in \gamma^2-1
+    text = re.sub(r"\\gamma(?![a-zA-Z])", r"\\upsilon ", latex)
+    expression = whole_reader()(config=ConversionConfig(lowercase_symbols=False)).parse(text)
     if hasattr(expression, "has") and expression.has(nan, zoo):
         raise ValueError(f"{latex} is undefined")
     return expression.subs(Symbol("i"), I) if hasattr(expression, "subs") else expression
+
+
+@cache
+def whole_reader() -> Any:
+    r"""latex2sympy2_extended's reader, which raises NotUnderstoodError instead of dropping a part of the text.
+
+    Its grammar ends at the end of the text, but its reader of the parsed tree leaves out the side of an ``\approx``
+    or ``\in``, the base or index of a number, a prime or transposition of anything but a matrix, and what stands after
+    a bar.
+    """
+    from latex2sympy2_extended.latex2sympy2 import _Latex2Sympy
+    from sympy import MatrixBase
+
+    class WholeReader(_Latex2Sympy):
+        def convert_relation(self, rel: Any) -> Any:
+            refuse(rel.APPROX() or rel.IN(), rel)
+            return super().convert_relation(rel)
+
+        def convert_atom(self, atom: Any) -> Any:
+            refuse(atom.number_subexpr() and atom.number_subexpr().subexpr(), atom)
+            return super().convert_atom(atom)
+
+        def convert_postfix(self, postfix: Any) -> Any:
+            read = super().convert_postfix(postfix)
+            operators = postfix.postfix_op()
+            refuse(any(operator.eval_at() for operator in operators), postfix)
+            refuse(any(operator.transpose() for operator in operators) and not isinstance(read, MatrixBase), postfix)
+            return read
+
+    def refuse(dropped: Any, context: Any) -> None:
+        if dropped:
+            raise NotUnderstoodError(f"a part of {context.getText()} would be dropped")
+
+    return WholeReader
 
 
 def forbid_evaluation() -> None:

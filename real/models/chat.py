@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from tqdm import tqdm
 from transformers.models.auto import AutoTokenizer
 
 from real.config import ConfigError, Evaluation
-from real.models.batched_sampler import end_tokens, pad_token
+from real.models.batched_sampler import end_tokens
 from real.models.checkpoints import CheckpointError, find_checkpoint, first_line, load_model, loading
 from real.system.code import versions
 from real.tasks.problems import Problem
@@ -40,7 +41,7 @@ class Sampler(ABC):
             can hold it: responses of another identity are never mixed in.
         model: in the stored precision; float32 on a CPU.
         longest_prompt: tokens of it, of those that were checked.
-        ends: token ids that end a response; pad: token id that fills rows up.
+        ends: token ids that end a response.
     """
 
     library: ClassVar[str]
@@ -72,7 +73,6 @@ class Sampler(ABC):
                 "model family as chat_template.jinja to a copy of the checkpoint"
             )
         self.longest_prompt = 0
-        self.pad = pad_token(self.model)
         self.ends = sorted({*end_tokens(self.model), self.tokenizer.eos_token_id} - {None})
         self.identity: dict[str, Any] = {
             "checkpoint": content,
@@ -91,15 +91,21 @@ class Sampler(ABC):
         """
 
     def check(self, problems: Sequence[Problem]) -> None:
-        """Refuse a prompt that the tokenizer or the context can't hold; none is ever cut.
+        """Refuse a prompt that the tokenizer or the context can't hold; none is ever cut. Warn of an odd chat template.
 
         Raises:
             ConfigError: prompt and response limit exceed the model's context.
-            CheckpointError: the tokenizer yields ids that the model has no embedding for.
+            CheckpointError: the chat template fails or writes nothing, or the tokenizer yields ids that the model has
+                no embedding for.
         """
         config = self.model.config.get_text_config()
         context, vocabulary = getattr(config, "max_position_embeddings", None), config.vocab_size
         limit = self.settings.max_response_tokens
+        if problems and not self.longest_prompt and self._written(problems[0]) == self._written(problems[0], False):
+            tqdm.write(
+                f"{self.name}: warning: its chat template writes no generation prompt, so the model isn't told that "
+                "the assistant's turn begins; if it needs one, add it to its chat_template.jinja in a copy"
+            )
         for problem in problems:
             ids = self._prompt(problem)
             self.longest_prompt = max(self.longest_prompt, len(ids))
@@ -109,27 +115,41 @@ class Sampler(ABC):
                     f"{vocabulary} embeddings; give the checkpoint the tokenizer it was trained with"
                 )
             if context is not None and len(ids) + limit > context:
+                room = context - len(ids)
+                remedy = (
+                    f"set evaluation.max_response_tokens (--max-response-tokens) to at most {room}"
+                    if room > 0
+                    else "take a model with a longer context, or leave the benchmark out"
+                )
                 raise ConfigError(
                     f"{self.name}: the prompt of {problem.problem_id} has {len(ids)} tokens and the response limit is "
-                    f"{limit}, together more than the model's context of {context}; set evaluation.max_response_tokens "
-                    f"(--max-response-tokens) to at most {context - len(ids)}"
+                    f"{limit}, together more than the model's context of {context}; {remedy}"
                 )
 
     def _prompt(self, problem: Problem) -> list[int]:
+        # the template has written the special tokens already
+        ids: list[int] = self.tokenizer(self._written(problem), add_special_tokens=False)["input_ids"]
+        if not ids:
+            raise CheckpointError(
+                f"{self.name}: its chat template writes nothing for {problem.problem_id}, so there is no prompt; "
+                "correct chat_template.jinja in a copy of the checkpoint"
+            )
+        return ids
+
+    def _written(self, problem: Problem, generation_prompt: bool = True) -> str:
         messages = [dict(message) for message in problem.prompt]
         try:
-            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=generation_prompt, tokenize=False)
         except Exception as error:  # a template is code of the checkpoint's, in Jinja's sandbox: it may fail in any way
             raise CheckpointError(
                 f"{self.name}: its chat template failed on {problem.problem_id} ({first_line(error)}); correct "
                 "chat_template.jinja in a copy of the checkpoint"
             ) from None
-        # the template has written the special tokens already
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return str(text)
 
     def _text(self, ids: Sequence[int]) -> str:
-        hidden = {*self.ends, self.pad}
-        kept = [token for token in ids if token not in hidden]
+        """The text of sampled tokens, without the end token that may stand last; none of them is padding."""
+        kept = list(ids[:-1] if ids and ids[-1] in self.ends else ids)
         return str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 

@@ -14,7 +14,7 @@ from real.commands.command_line import main
 from real.config import ConfigError
 from real.evaluation.evaluate import COLUMNS, evaluate, problems_of
 from real.models.batched_sampler import sample
-from real.models.chat import sample_seed
+from real.models.chat import Response, sample_seed
 from real.models.transformers_sampler import TransformersSampler
 from real.tasks.arithmetic import held_out_problems
 from real.tasks.datasets import load_problems, prepare
@@ -53,6 +53,28 @@ def test_rows_of_the_laptop_task_follow_the_contract(base_folder, smoke, tmp_pat
 
 def test_a_prompt_is_the_chat_template_with_the_assistants_turn_opened(sampler):
     assert byte_tokenizer().decode(sampler._prompt(PROBLEMS[1])) == "user: Σ of 1?<|turn|><think>"
+
+
+def test_a_real_token_that_also_pads_stays_in_the_text(sampler, monkeypatch):
+    """As 0 does where a model names neither pad nor end: it is "!" in Qwen's vocabulary."""
+    monkeypatch.setattr(sampler.model.config, "pad_token_id", 0)
+    first = sampler.tokenizer.convert_ids_to_tokens(0)
+    assert sampler._text([0, 1, 0, 257]) == sampler.tokenizer.decode([0, 1, 0])
+    assert sampler._text([0, 0]) == first * 2
+    assert sampler._text([257]) == sampler._text([]) == ""
+
+
+@pytest.mark.parametrize(("strict", "text", "warnings"), [(True, "7", 1), (True, "</think>7", 0), (False, "7", 0)])
+def test_a_benchmark_without_one_end_of_thinking_is_warned_of(sampler, tmp_path, capsys, strict, text, warnings):
+    settings = with_settings(strict_format=strict)
+
+    class Writing(Counting):
+        def sample(self, problems, samples):
+            return [Response(text, 3, False)] * (len(problems) * samples)
+
+    run(Writing(sampler), tmp_path / "out", settings=settings)
+    printed = "".join(capsys.readouterr())
+    assert printed.count("aime: warning: not one response has </think>") == warnings
 
 
 def test_responses_keep_think_tags_and_lose_end_tokens(sampler):

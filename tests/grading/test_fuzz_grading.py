@@ -9,7 +9,7 @@ from real.grading import final_answer, grade, grade_many
 from real.grading.extraction import THINK
 from tests.support.fuzzing import fuzz
 
-STATUSES = {"exact", "symbolic", "wrong", "no_answer", "timeout", "worker_died"}
+STATUSES = {"exact", "symbolic", "wrong", "no_answer", "not_understood", "timeout", "worker_died"}
 MARKER = "written_by_an_answer"
 CODE = (
     f"__import__('os').mkdir('{MARKER}')",

@@ -92,11 +92,11 @@ def test_pathological_answers_end_at_their_deadline_and_their_neighbours_are_gra
 class Suicidal(pool.Worker):
     """A worker that is killed as soon as it is given a certain pair."""
 
-    def send(self, pair, deadline_s):
+    def send(self, pair, *limits):
         if pair[1] == "\\sqrt{9}":
             self.process.kill()
             self.process.wait()
-        super().send(pair, deadline_s)
+        super().send(pair, *limits)
 
 
 def test_a_worker_that_dies_twice_on_a_pair_is_reported_and_never_scored_as_wrong(monkeypatch):
@@ -110,7 +110,7 @@ def test_a_worker_that_dies_twice_on_a_pair_is_reported_and_never_scored_as_wron
 
 def test_an_unfinished_verdict_is_not_remembered(monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr("real.grading.decide", lambda pairs, *_: dict.fromkeys(pairs, "timeout"))
+        patched.setattr("real.grading.decide", lambda pairs, **_: dict.fromkeys(pairs, "timeout"))
         assert grade(r"\boxed{\sqrt{49}}", "7").status == "timeout"
     assert grade(r"\boxed{\sqrt{49}}", "7").status == "symbolic"
 

@@ -63,6 +63,32 @@ def test_a_prompt_that_does_not_fit_stops_before_any_sampling(sampler, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
+def test_a_prompt_longer_than_the_context_asks_for_no_negative_limit(sampler):
+    with pytest.raises(ConfigError, match=rf"context of {CONTEXT}; take a model with a longer context, or leave"):
+        sampler.check(asking("x" * CONTEXT))
+
+
+@pytest.mark.parametrize("template", ["", "{# nothing #}", "{% for message in [] %}{{ message }}{% endfor %}"])
+def test_a_chat_template_that_writes_nothing_is_one_sentence(checkpoint, tmp_path, template):
+    folder = copied(checkpoint, tmp_path / "model")
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(CheckpointError) as error:
+        TransformersSampler(str(folder), SETTINGS, "cpu").check(PROBLEMS)
+    assert "no chat template" in str(error.value) or "its chat template writes nothing for aime-0" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_chat_template_without_a_generation_prompt_is_warned_of_once(sampler, checkpoint, tmp_path, capsys):
+    folder = copied(checkpoint, tmp_path / "model")
+    (folder / "chat_template.jinja").write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}")
+    bare = TransformersSampler(str(folder), SETTINGS, "cpu")
+    for asked in (bare, bare, sampler):
+        asked.check(PROBLEMS)
+    printed = "".join(capsys.readouterr())
+    assert printed.count("warning") == 1
+    assert f"{folder}: warning: its chat template writes no generation prompt" in printed
+
+
 def test_a_tokenizer_of_another_model_is_named(sampler, monkeypatch):
     monkeypatch.setattr(sampler.model.config, "vocab_size", 259)
     with pytest.raises(CheckpointError, match="token 259, but its model has 259 embeddings"):
