@@ -17,6 +17,8 @@ from tqdm import tqdm
 from real.config import ConfigError, Evaluation, Task, digest
 from real.evaluation.chunks import Chunks
 from real.grading import grade_many
+from real.grading.forms import is_understood
+from real.grading.reading import readings
 from real.models.chat import Sampler
 from real.system.code import accepting, versions
 from real.system.files import DamagedError, read_json, read_table, write_json, write_table
@@ -114,7 +116,8 @@ def evaluate(
                 rows = grade_benchmark(responses, asked, settings, processes)
                 write_table(path, rows)
                 makers = list(dict.fromkeys([*responses["code"], code]))
-                known = about["benchmarks"][benchmark] = {"digest": fingerprint, "code": makers, **summary(rows)}
+                found = {**summary(rows), "ground_truths_not_understood": not_understood(asked)}
+                known = about["benchmarks"][benchmark] = {"digest": fingerprint, "code": makers, **found}
                 write_json(output / ABOUT, about)
                 _warn_if_none_thinks(benchmark, responses, settings)
             tqdm.write(_log_line(benchmark, known))
@@ -171,6 +174,15 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
         "truncated": int(rows["truncated"].sum()),
         "status": {status: int(count) for status, count in sorted(rows["status"].value_counts().items())},
     }
+
+
+def not_understood(problems: Sequence[Problem]) -> list[str]:
+    """Ids of the problems with a ground truth that the grader doesn't understand, whatever it reads it as."""
+    return [
+        problem.problem_id
+        for problem in problems
+        if any(not any(map(is_understood, readings(text))) for text in problem.ground_truths)
+    ]
 
 
 def require_summary(path: Path, known: Mapping[str, Any]) -> None:

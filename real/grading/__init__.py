@@ -1,27 +1,32 @@
 r"""Grades of mathematical answers: ``grade(response, ground_truths)`` and ``grade_many`` for batches.
 
-The answer is the last balanced ``\boxed{}`` after the last ``</think>``. Numbers, lists, intervals, words, units and
-bases are compared exactly, by pattern; expressions by sympy and math-verify in isolated processes with a hard deadline
-and a memory limit. No text from a model is ever evaluated as code.
+The answer is the last balanced ``\boxed{}`` after the last ``</think>``. One grammar reads it and the ground truth:
+numbers, expressions, units, lists, tuples, sets, intervals, matrices, equations, choices and words. Every token has a
+meaning there, or the answer is not understood. Expressions are compared exactly where they are rational, else by their
+values at fixed points; sums, integrals and limits by sympy and math-verify in isolated processes with a deadline and a
+memory limit. No text from a model is ever evaluated as code.
 
-Statuses: ``exact`` and ``symbolic`` (correct, without and with a worker), ``wrong``, ``no_answer``, ``not_understood``
-(not correct, because the parser would have dropped a part of one side), ``timeout`` and ``worker_died`` (not correct,
-because the comparison didn't end; a death is tried again once before it is reported).
+Statuses: ``exact`` (correct), ``symbolic`` (correct, by the values of expressions), ``wrong``, ``no_answer``,
+``not_understood`` (not correct, because a part of the answer has no meaning to the grader), ``timeout`` and
+``worker_died`` (not correct, because the comparison didn't end; a death is tried again once before it is reported).
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from real.grading.equivalence import compare
 from real.grading.extraction import final_answer
-from real.grading.forms import readings
+from real.grading.forms import is_understood
 from real.grading.memo import Key, Memo
 from real.grading.pool import BATCH_S, DEADLINE_S, GradingError, Pair, Patience, Verdict, decide
+from real.grading.reading import readings
 
 __all__ = ["Grade", "GradingError", "final_answer", "grade", "grade_many"]
 
 GroundTruths = str | float | None | Sequence[str | float]
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 UNFINISHED = ("timeout", "worker_died")
 
 _grades: Memo["Grade"] = Memo()
@@ -98,37 +103,65 @@ def _graded(
     return [grades[key] for key in keys]
 
 
+class _Judge:
+    """The verdicts that are known, the pairs that are asked for, and how one grade came about."""
+
+    def __init__(self, verdicts: dict[Pair, Verdict], asked: list[Pair]) -> None:
+        self.verdicts, self.asked = verdicts, asked
+        self.used: list[Verdict | None] = []
+        self.doubtful = self.symbolic = False
+
+    def ask(self, truth: str, answer: str) -> bool | None:
+        """See :class:`real.grading.equivalence.Judge`."""
+        verdict = self.verdicts.get((truth, answer))
+        self.used.append(verdict)
+        if verdict is None:
+            self.asked.append((truth, answer))
+            return None
+        return verdict is True
+
+    def evaluated(self) -> None:
+        """See there."""
+        self.symbolic = True
+
+    def doubt(self) -> None:
+        """See there."""
+        self.doubtful = True
+
+
 def _judge(
     answer: str | None, truths: tuple[str, ...], verdicts: dict[Pair, Verdict], asked: list[Pair]
 ) -> Grade | None:
     """The grade of an answer, or None where it needs verdicts on pairs; those are added to ``asked``."""
     if answer is None:
         return Grade(False, None, "no_answer")
-    used = []
-
-    def ask(truth: str, other: str) -> bool | None:
-        verdict = verdicts.get((truth, other))
-        used.append(verdict)
-        if verdict is None:
-            asked.append((truth, other))
-            return None
-        return verdict is True
-
-    equal: bool | None = False
+    if _INTEGER.fullmatch(answer) and all(map(_INTEGER.fullmatch, truths)):  # most pairs; the rest would say the same
+        equal = int(answer) in map(int, truths)
+        return Grade(equal, answer, "exact" if equal else "wrong")
+    judge = _Judge(verdicts, asked)
     try:
-        for truth in truths:
-            for form in readings(truth):
-                for reading in readings(answer):
-                    result = compare(form, reading, ask)
-                    if result:
-                        return Grade(True, answer, "symbolic" if used else "exact")
-                    equal = None if result is None else equal
-    except RecursionError:  # nested deeper than it can be followed
+        return _compared(answer, truths, judge)
+    except RecursionError:  # the grammar's bounds are far from it, but the caller's own stack may not be
         return Grade(False, answer, "not_understood")
+
+
+def _compared(answer: str, truths: tuple[str, ...], judge: _Judge) -> Grade | None:
+    """The grade of an answer by all readings of it and of the truths, or None."""
+    equal: bool | None = False
+    said = readings(answer)
+    for truth in truths:
+        for form in readings(truth, is_truth=True):
+            for reading in said:
+                result = compare(form, reading, judge)
+                if result:
+                    return Grade(True, answer, "symbolic" if judge.symbolic or judge.used else "exact")
+                equal = None if result is None else equal
     if equal is None:
         return None
     # one that may still be found equal says more than one that never will
-    return Grade(False, answer, next((status for status in (*UNFINISHED, "not_understood") if status in used), "wrong"))
+    unfinished = next((status for status in (*UNFINISHED, "not_understood") if status in judge.used), None)
+    understood = all(map(is_understood, said)) and not judge.doubtful
+    return Grade(False, answer, unfinished or ("wrong" if understood else "not_understood"))
 
 
 def _texts(entry: GroundTruths) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from real.records.manifest import MANIFEST, Manifest, read_manifest
 from real.records.provenance import Record, read_record
 from real.system.errors import ExpectedError
 from real.system.files import DamagedError, file_digest
+from real.tasks.corrections import CORRECTIONS_FILE, NOTHING_CORRECTED, corrections_digest, read_corrections
 from real.tasks.sources import SOURCES_FILE, read_sources
 
 # not declared: what the workflow notes of its jobs, and running jobs' states
@@ -211,12 +212,15 @@ def _mismatched(results: Path, records: Mapping[Job, Record]) -> Iterator[Findin
 
 
 def _of_other_data(records: Mapping[Job, Record]) -> Iterator[Finding]:
-    """Jobs that read problems from another file than datasets/sources.yaml names."""
-    sources = read_sources() if any("data" in record for record in records.values()) else {}
+    """Jobs that read problems from another file than datasets/sources.yaml names, or otherwise corrected."""
+    read_data = any("data" in record for record in records.values())
+    sources, corrections = (read_sources(), read_corrections()) if read_data else ({}, {})
     for job, record in records.items():
         for name, identity in record.get("data", {}).items():
             if name in sources and identity.get("source") != sources[name].identity:
                 yield Finding("mismatched", job.name, f"read {name} from another file than {SOURCES_FILE} names")
+            elif identity.get("corrections", NOTHING_CORRECTED) != corrections_digest(corrections, name):
+                yield Finding("mismatched", job.name, f"read {name} with other corrections than {CORRECTIONS_FILE} has")
 
 
 def _broken(

@@ -30,7 +30,7 @@ NUMERIC = (
 # of a table, a figure or a page
 EVIDENCE = ("real", "real.statistics", "real.evidence", "figures")
 # of a prepared dataset
-DATA = ("real.tasks.sources", "real.tasks.datasets")
+DATA = ("real.tasks.sources", "real.tasks.corrections", "real.tasks.datasets")
 # speaks about a run and changes nothing in it
 UNCOUNTED = {"real.engines.alarms"}
 # where processes are started by a module's name, or workers load one by it, so that imports don't tell

@@ -1,7 +1,8 @@
 """Datasets in one schema: :func:`prepare` converts the fetched files, :func:`load_problems` reads the result.
 
-Fetched files are verified again before they are read (sources.py); prepared ones carry the source's hash, their
-row count and a digest of their content, and are checked against them on every load.
+Fetched files are verified again before they are read (sources.py), and their misprints corrected (corrections.py);
+prepared ones carry the source's hash, digests of their content and of what was corrected, and their row count, and are
+checked against them on every load.
 """
 
 import hashlib
@@ -17,6 +18,14 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from real.system.files import write_atomically
+from real.tasks.corrections import (
+    CORRECTIONS_FILE,
+    NOTHING_CORRECTED,
+    Correction,
+    Corrections,
+    corrections_digest,
+    read_corrections,
+)
 from real.tasks.problems import Problem
 from real.tasks.sources import RAW, SOURCES_FILE, DatasetError, Source, find_source, verify
 
@@ -31,35 +40,49 @@ SCHEMA = pa.schema(
     }
 )
 ROW_REMEDY = f"correct the entry in {SOURCES_FILE}"
+CORRECTION_REMEDY = f"correct or remove it in {CORRECTIONS_FILE}"
 
 
-def prepare(source: Source, raw_folder: Path = RAW, prepared_folder: Path = PREPARED) -> Path:
-    """Convert the fetched file, verified again, to the schema of :class:`real.tasks.problems.Problem`.
+def prepare(
+    source: Source, raw_folder: Path = RAW, prepared_folder: Path = PREPARED, sources_file: Path = SOURCES_FILE
+) -> Path:
+    """Convert the fetched file, verified again and corrected, to the schema of :class:`real.tasks.problems.Problem`.
+
+    Args:
+        sources_file: beside which corrections.yaml stands, if anything is corrected.
 
     Returns:
-        ``prepared_folder/<name>.parquet``; its metadata holds the source's hash, the row count and a content digest.
+        ``prepared_folder/<name>.parquet``; its metadata holds the source's hash, the row count and digests of its
+        content and of what was corrected.
 
     Raises:
-        DatasetError: the file is missing, altered, of another shape, or has a row without prompt or answer.
+        ConfigError: a mistake in corrections.yaml.
+        DatasetError: the file is missing, altered, of another shape, has a row without prompt or answer, or lacks what
+            is to be corrected.
         WriteError: the disk is full or refuses.
     """
-    raw = raw_folder / f"{source.name}.parquet"
+    corrections, raw = read_corrections(sources_file), raw_folder / f"{source.name}.parquet"
     if not raw.exists():
         raise DatasetError(f"{raw}: no such file; fetch it with `python -m real download {source.name}`")
     verify(raw, source)
     rows = _raw_rows(raw, source)
-    problems = [problem for index, row in enumerate(rows) if (problem := _problem(source, index, row))]
+    corrected = {int(row): correction for row, correction in corrections.get(source.name, {}).items()}
+    if beyond := [row for row in corrected if row >= len(rows)]:
+        raise DatasetError(f"{source.name}: has no row {beyond[0]} to be corrected; {CORRECTION_REMEDY}")
+    problems = [p for index, row in enumerate(rows) if (p := _problem(source, index, row, corrected.get(index)))]
     records = [asdict(problem) for problem in problems]
     metadata = {
         "real.source": source.identity,
         "real.rows": str(len(records)),
         "real.unanswered": str(len(rows) - len(records)),
         "real.content": _content_digest(records),
+        "real.corrections": corrections_digest(corrections, source.name),
     }
     prepared_folder.mkdir(parents=True, exist_ok=True)
     target = prepared_folder / f"{source.name}.parquet"
     write_atomically(target, partial(pq.write_table, pa.Table.from_pylist(records, SCHEMA.with_metadata(metadata))))
-    tqdm.write(f"{target}: {len(records)} problems, {len(rows) - len(records)} rows without an answer left out")
+    left_out = f"{len(rows) - len(records)} rows without an answer left out"
+    tqdm.write(f"{target}: {len(records)} problems, {left_out}, {len(corrected)} ground truths corrected")
     return target
 
 
@@ -67,10 +90,11 @@ def load_problems(name: str, folder: Path = PREPARED, sources_file: Path = SOURC
     """The problems of a prepared dataset, in the order of its file.
 
     Raises:
-        ConfigError: an unknown dataset.
-        DatasetError: it isn't prepared yet, was made from another file, or was altered since.
+        ConfigError: an unknown dataset, or a mistake in corrections.yaml.
+        DatasetError: it isn't prepared yet, was made from another file or with other corrections, or was altered since.
     """
-    _, records = _prepared(find_source(name, sources_file), folder / f"{name}.parquet")
+    corrections = read_corrections(sources_file)
+    _, records = _prepared(find_source(name, sources_file), corrections, folder / f"{name}.parquet")
     return [
         Problem(**{**record, "prompt": tuple(record["prompt"]), "ground_truths": tuple(record["ground_truths"])})
         for record in records
@@ -78,13 +102,19 @@ def load_problems(name: str, folder: Path = PREPARED, sources_file: Path = SOURC
 
 
 def data_identity(name: str, folder: Path = PREPARED) -> dict[str, str]:
-    """``source``: the hash of the fetched file; ``content``: sha256 of the problems; of a prepared dataset.
+    """Of a prepared dataset: ``source``, the hash of the fetched file; ``content`` and ``corrections``, the sha256 of
+    its problems and of what was corrected in them, ``none`` where nothing was.
 
     Raises:
         ConfigError, DatasetError: as :func:`load_problems`.
     """
-    metadata, _ = _prepared(find_source(name), folder / f"{name}.parquet")
-    return {"source": metadata["real.source"], "content": metadata["real.content"]}
+    corrections = read_corrections()
+    metadata, _ = _prepared(find_source(name), corrections, folder / f"{name}.parquet")
+    return {
+        "source": metadata["real.source"],
+        "content": metadata["real.content"],
+        "corrections": corrections_digest(corrections, name),
+    }
 
 
 def ground_truth_texts(answers: Any) -> tuple[str, ...]:
@@ -96,8 +126,8 @@ def ground_truth_texts(answers: Any) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def _prepared(source: Source, path: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """Metadata and rows of a prepared dataset, compared with each other and with the source."""
+def _prepared(source: Source, corrections: Corrections, path: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Metadata and rows of a prepared dataset, compared with each other, with the source and with the corrections."""
     command = f"`snakemake {path} --cores 1`"
     if not path.exists():
         raise DatasetError(f"{path}: no such file; prepare it with {command}")
@@ -109,6 +139,8 @@ def _prepared(source: Source, path: Path) -> tuple[dict[str, str], list[dict[str
     metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     if metadata.get("real.source") != source.identity:
         raise DatasetError(f"{path}: was not made from the file with {source.identity}; {remedy}")
+    if metadata.get("real.corrections", NOTHING_CORRECTED) != corrections_digest(corrections, source.name):
+        raise DatasetError(f"{path}: was prepared with other corrections than {CORRECTIONS_FILE} has; {remedy}")
     records = table.to_pylist()
     if (metadata.get("real.rows"), metadata.get("real.content")) != (str(len(records)), _content_digest(records)):
         raise DatasetError(f"{path}: was altered since it was prepared; {remedy}")
@@ -129,8 +161,8 @@ def _raw_rows(path: Path, source: Source) -> list[dict[str, Any]]:
     return rows
 
 
-def _problem(source: Source, index: int, row: dict[str, Any]) -> Problem | None:
-    """One row as a problem; None where it has no answer and such rows are left out."""
+def _problem(source: Source, index: int, row: dict[str, Any], correction: Correction | None) -> Problem | None:
+    """One row as a problem, corrected; None where it has no answer and such rows are left out."""
     where = f"{source.name}: row {index}"
     try:
         prompt = tuple({"role": str(turn["role"]), "content": str(turn["content"])} for turn in row["prompt"])
@@ -140,6 +172,13 @@ def _problem(source: Source, index: int, row: dict[str, Any]) -> Problem | None:
     if not prompt or not all(turn["content"].strip() for turn in prompt):
         raise DatasetError(f"{where} has an empty prompt; {ROW_REMEDY}")
     ground_truths = ground_truth_texts(answers)
+    if correction:
+        if correction.found not in ground_truths:
+            raise DatasetError(
+                f"{where} has the ground truth {answers!r}, not {correction.found!r}, which is to be corrected; "
+                f"{CORRECTION_REMEDY}"
+            )
+        ground_truths = tuple(correction.corrected if text == correction.found else text for text in ground_truths)
     if not ground_truths:
         if source.unanswered == "drop":
             return None

@@ -13,6 +13,8 @@ from tests.support.edits import REMOVED
 SMOKE, VERL, PAPER, REPORTED = "smoke.yaml", "verl_smoke.yaml", "1.5b.yaml", "published.yaml"
 COSTS = "reported/costs.yaml"
 METHODS, CLAIMS, SOURCES, OVERLAY, LOCAL = "methods.yaml", "claims.yaml", "sources.yaml", "mine.yaml", "local.yaml"
+CORRECTIONS, ROW = "corrections.yaml", "olympiad_bench.96"
+CORRECTION = {"found": "3", "corrected": "4", "reason": "a misprint"}
 HYPOTHESIS, CLAIM, MINE = "mechanism.hypotheses.mine", "claims.real_entropy_stable", "variants.mine"
 
 
@@ -270,6 +272,17 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ({"aime.sha265": "x"}, "aime.sha265 ... 'sha256'"),
         ({"aime.name": "amc"}, "aime.name ... not a known key ... own key"),
         ({"aime.sha256": None, "aime.git_blob": None}, "aime ... sha256 ... git_blob ... give one"),
+    ],
+    CORRECTIONS: [
+        ("olympiad_bench", "none", "section"),
+        (ROW, ["$(0,4]$"], "section"),
+        (f"{ROW}.found", 4, "text"),
+        (f"{ROW}.corrected {ROW}.reason", " ", "line"),
+        (f"{ROW}.reason", REMOVED, "missing ... every correction"),
+        ({f"{ROW}.corected": "4"}, f"{ROW}.corected ... not a known key ... 'corrected'"),
+        ({f"{ROW}.corrected": "$t(0,4]$"}, f"{ROW} ... the same ... remove"),
+        ({"olympiad_bench.096": CORRECTION}, "olympiad_bench.096 ... '096' ... row ... from 0"),
+        ({"olympiad": {}}, "dataset 'olympiad' ... 'olympiad_bench'"),
     ],
     CLAIMS: [
         ("scales", [], "section"),

@@ -31,11 +31,24 @@ import real.evidence.claims.schema
 import real.planning.costs
 import real.system.names
 import real.system.yaml_files
+import real.tasks.corrections
 from real.config import Method, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.evidence.claims.schema import ClaimsFile
 from real.planning.costs import Costs
+from real.tasks.corrections import Correction
 from real.tasks.sources import Source
-from tests.config.mistaken_values import CLAIMS, COSTS, METHODS, OVERLAY, PAPER, REPORTED, SMOKE, SOURCES, VERL
+from tests.config.mistaken_values import (
+    CLAIMS,
+    CORRECTIONS,
+    COSTS,
+    METHODS,
+    OVERLAY,
+    PAPER,
+    REPORTED,
+    SMOKE,
+    SOURCES,
+    VERL,
+)
 from tests.config.mistakes import COMMANDS, SENTENCES, mistakes
 from tests.support.answers import answer, names
 from tests.support.edits import Change, edited
@@ -49,6 +62,7 @@ MODELS: dict[str, Any] = {
     REPORTED: ReportedScale,
     METHODS: dict[str, Method],
     SOURCES: dict[str, Source],
+    CORRECTIONS: dict[str, dict[str, Correction]],
     CLAIMS: ClaimsFile,
     COSTS: Costs,
     OVERLAY: TorchScale,
@@ -68,6 +82,7 @@ READERS = [
     real.config.runs,
     real.evidence.claims.schema,
     real.planning.costs,
+    real.tasks.corrections,
 ]
 
 
@@ -81,7 +96,8 @@ def project(tmp_path_factory):
     content["claims"] = {"real_entropy_stable": content["claims"]["real_entropy_stable"]}
     (folder / "paper_configs" / CLAIMS).write_text(yaml.safe_dump(content))
     (folder / "datasets").mkdir()
-    shutil.copy(ROOT / "datasets" / SOURCES, folder / "datasets")
+    for name in (SOURCES, CORRECTIONS):
+        shutil.copy(ROOT / "datasets" / name, folder / "datasets")
     (folder / "paper_configs" / OVERLAY).write_text("methods: [mine]\nvariants: {mine: {method: real}}\n")
     (folder / "one").mkdir()
     for name in ("a b.yaml", ".yaml", "same.yaml", "one/same.yaml"):
@@ -157,13 +173,15 @@ def test_every_refusal_of_the_readers_has_a_mistake(outcomes):
 
 def place(file: str) -> Path:
     """Where a file stands in a checkout."""
-    return Path("datasets" if file == SOURCES else "paper_configs", file)
+    return Path("datasets" if file in (SOURCES, CORRECTIONS) else "paper_configs", file)
 
 
 def command(file: str) -> list[str]:
     """The command that reads a file and would work with it."""
     if file == SOURCES:
         return ["download", "aime"]
+    if file == CORRECTIONS:
+        return ["prepare", "olympiad_bench"]
     if file == COSTS:
         return ["plan", "--config", "paper_configs/1.5b.yaml"]
     if file in (CLAIMS, REPORTED):

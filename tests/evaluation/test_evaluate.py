@@ -169,6 +169,15 @@ def test_grades_are_those_of_the_sampled_text(sampler, tmp_path):
     about = json.loads((tmp_path / "0" / "evaluation.json").read_text())["benchmarks"]["aime"]
     assert about["pass_at_1"] == pytest.approx(1 / 6)
     assert (about["truncated"], about["status"]) == (1, {"exact": 1, "no_answer": 4, "wrong": 1})
+    assert about["ground_truths_not_understood"] == []
+
+
+def test_problems_whose_ground_truths_are_not_understood_are_listed(sampler, tmp_path):
+    truths = [("7",), (r"\frac{1",), ("7", r"\frac{1"), ("$(0,4]$",)]
+    problems = [replace(PROBLEMS[0], problem_id=f"aime-{i}", ground_truths=texts) for i, texts in enumerate(truths)]
+    run(Counting(sampler), tmp_path, problems, with_settings(samples=1))
+    about = json.loads((tmp_path / "evaluation.json").read_text())["benchmarks"]["aime"]
+    assert about["ground_truths_not_understood"] == ["aime-1", "aime-2"]
 
 
 def test_flags_override_the_scale_and_the_scale_overrides_the_paper(checkpoint, tmp_path, monkeypatch, capsys):

@@ -27,6 +27,7 @@ from real.evidence.training_curves import curve_ends
 from real.records.provenance import RECORD
 from real.system.code import commit_of
 from real.system.files import read_json, write_json
+from real.tasks.corrections import corrections_digest, read_corrections
 from tests.support import tiny_scale as tiny
 from tests.support.paths import ROOT
 from tests.support.relink import relink
@@ -312,6 +313,45 @@ def test_provenance_names_commits_machine_versions_seeds_and_hashes(tiny_copy):
     for name in ("base", "runs/real/seed0", "evaluations/gspo/seed0"):
         made = read_json(RESULTS / name / RECORD)
         assert f"{name} {made['config_digest']} {made['code_digest']} {commit_of(made)}" in section
+
+
+def test_corrected_ground_truths_are_shown_with_how_many_jobs_read_them_so_and_those_not_understood(tiny_copy):
+    assert "Ground truths" not in " ".join(reported().text("h4")), "the laptop's task has none"
+    corrections = read_corrections()
+    [(row, one)] = corrections["olympiad_bench"].items()
+    digest = corrections_digest(corrections, "olympiad_bench")
+    for job, corrected in {
+        "evaluations/base": digest,
+        "evaluations/real/seed0": digest,
+        "runs/gspo/seed0": "0",
+    }.items():
+        data = {"olympiad_bench": {"source": "s", "content": "c", "corrections": corrected}, "math": {"source": "s"}}
+        write_json(RESULTS / job / RECORD, read_json(RESULTS / job / RECORD) | {"data": data})
+    about = RESULTS / "evaluations/base/evaluation.json"
+    evaluated = read_json(about)
+    evaluated["benchmarks"]["mix4"]["ground_truths_not_understood"] = ["mix4-1", "mix4-<b>"]
+    write_json(about, evaluated)
+    relink(RESULTS)
+    page = reported()
+    [section] = [text for text in page.text("section") if text.startswith("Provenance")]
+    cells = f"OlympiadBench {row} {one.found} {one.corrected} {one.reason} 2 of 3"
+    assert f"reason jobs that read it so {cells} Ground truths that the grader doesn't understand" in section
+    assert "benchmark count problems mix4 2 mix4-1, mix4-<b>" in section
+
+
+def test_other_corrections_make_the_report_again(tiny_copy):
+    [report] = [exhibit for exhibit in exhibits() if exhibit.name == "report"]
+    before = report.origin(tiny_copy).identity
+    file = Path("datasets/corrections.yaml")
+    text = file.read_text(encoding="utf-8")
+    Path("datasets").unlink()  # a link to the repository's
+    shutil.copytree(ROOT / "datasets", "datasets", ignore=shutil.ignore_patterns("raw", "prepared"))
+    assert report.origin(tiny_copy).identity == before
+    file.write_text(text.replace("misprint", "slip"), encoding="utf-8")
+    assert report.origin(tiny_copy).identity != before
+    file.unlink()
+    assert report.origin(tiny_copy).identity != before
+    assert "were corrected" not in " ".join(reported().text("h4"))
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def served(place: Place, seconds: float = TRANSFER_SECONDS) -> Iterator[tuple[Da
         url = server.url(NAME, Served(content, seconds=seconds))
         sources = {NAME: entry(content, [url], rows=ROWS)}
         (place.checkout / "datasets" / "sources.yaml").write_text(yaml.safe_dump(sources))
+        (place.checkout / "datasets" / "corrections.yaml").unlink(missing_ok=True)
         yield server, content
 
 

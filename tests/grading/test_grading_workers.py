@@ -64,16 +64,20 @@ def test_workers_have_no_way_from_text_to_code(monkeypatch, tmp_path):
 
 def test_an_idle_worker_that_was_killed_is_replaced(monkeypatch):
     pool.end_idle_workers()
-    assert grade(r"\boxed{\sqrt{144}}", "12").status == "symbolic"
+    assert grade(r"\boxed{\sum_{k=1}^{12} 1}", "12").status == "symbolic"
     for worker in pool._idle:
         worker.process.kill()
         worker.process.wait()
-    assert grade(r"\boxed{\sqrt{169}}", "13").status == "symbolic"
+    assert grade(r"\boxed{\sum_{k=1}^{13} 1}", "13").status == "symbolic"
 
 
 def test_pathological_answers_end_at_their_deadline_and_their_neighbours_are_graded():
-    slow = ["10000000!", "((20!)!)!", "9^{9^{9^{9}}}", r"\left(1+\frac{1}{10^{100}}\right)^{10^{100}}"]
+    slow = [r"\prod_{k=1}^{10^{8}} k", r"\sum_{k=1}^{3} 9^{9^{9^{9}}}"]
     refused = [
+        "10000000!",
+        "((20!)!)!",
+        "9^{9^{9^{9}}}",
+        r"\left(1+\frac{1}{10^{100}}\right)^{10^{100}}",
         "1" * 100_000,
         "(" * 3000 + "1" + ")" * 3000,
         "1\x002",
@@ -82,10 +86,10 @@ def test_pathological_answers_end_at_their_deadline_and_their_neighbours_are_gra
         "(" * 450 + "1" + ")" * 450,
         r"\{" * 300 + r"\}" * 300,
     ]
-    answers = [*slow, *refused, "5.0", r"\sqrt{25}"]
+    answers = [*slow, *refused, "5.0", r"\sum_{k=1}^{5} 1"]
     grades = grade_many([f"\\boxed{{{a}}}" for a in answers], ["5"] * len(answers), processes=2, deadline_s=1.5)
     assert {g.status for g in grades[: len(slow)]} <= {"timeout", "worker_died"}
-    assert {g.status for g in grades[len(slow) : -2]} == {"wrong"}
+    assert {g.status for g in grades[len(slow) : -2]} <= {"wrong", "not_understood"}
     assert [g.status for g in grades[-2:]] == ["exact", "symbolic"]
 
 
@@ -93,7 +97,7 @@ class Suicidal(pool.Worker):
     """A worker that is killed as soon as it is given a certain pair."""
 
     def send(self, pair, *limits):
-        if pair[1] == "\\sqrt{9}":
+        if "{9}" in pair[1]:
             self.process.kill()
             self.process.wait()
         super().send(pair, *limits)
@@ -102,8 +106,8 @@ class Suicidal(pool.Worker):
 def test_a_worker_that_dies_twice_on_a_pair_is_reported_and_never_scored_as_wrong(monkeypatch):
     pool.end_idle_workers()
     monkeypatch.setattr(pool, "Worker", Suicidal)
-    responses = [r"\boxed{\sqrt{9}}", r"\boxed{\sqrt{16}}", r"\boxed{\sqrt{81}}"]
-    statuses = [g.status for g in grade_many(responses, ["3", "4", "8"])]
+    responses = [rf"\boxed{{\sum_{{k=1}}^{{{n}}} 1}}" for n in (9, 4, 7)]
+    statuses = [g.status for g in grade_many(responses, ["9", "4", "8"])]
     pool.end_idle_workers()
     assert statuses == ["worker_died", "symbolic", "wrong"]
 
@@ -111,18 +115,19 @@ def test_a_worker_that_dies_twice_on_a_pair_is_reported_and_never_scored_as_wron
 def test_an_unfinished_verdict_is_not_remembered(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("real.grading.decide", lambda pairs, **_: dict.fromkeys(pairs, "timeout"))
-        assert grade(r"\boxed{\sqrt{49}}", "7").status == "timeout"
-    assert grade(r"\boxed{\sqrt{49}}", "7").status == "symbolic"
+        assert grade(r"\boxed{\sum_{k=1}^{17} 1}", "17").status == "timeout"
+    assert grade(r"\boxed{\sum_{k=1}^{17} 1}", "17").status == "symbolic"
 
 
 def test_workers_that_cannot_start_say_what_to_check(monkeypatch):
     pool.end_idle_workers()
     monkeypatch.setattr(pool.sys, "executable", "/bin/false")
     with pytest.raises(GradingError, match=r"worker process ended at once.*math-verify"):
-        grade(r"\boxed{\sqrt{121}}", "11")
+        grade(r"\boxed{\sum_{k=1}^{11} 1}", "11")
 
 
-BATCH = [(f"\\boxed{{\\sqrt{{{n * n}}}}}", str(n)) for n in range(100, 110)]
+# these need a worker
+BATCH = [(rf"\boxed{{\sum_{{k=1}}^{{{n}}} 1}}", str(n)) for n in range(100, 110)]
 
 
 def test_grading_works_from_threads():
@@ -156,14 +161,14 @@ def test_grading_works_inside_ray_actors_with_threads():
         ray.shutdown()
 
 
-SCRIPT = "from real.grading import grade\nprint(grade(r'\\boxed{\\sqrt{625}}', '25').status, flush=True)\n"
+SCRIPT = "from real.grading import grade\nprint(grade(r'\\boxed{\\sum_{k=1}^{25} 1}', '25').status, flush=True)\n"
 
 
 @pytest.mark.parametrize("how", ["script without a main guard", "standard input", "-c", "forked child"])
 def test_workers_never_import_the_callers_main(tmp_path, how):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    fork = "import os\n" + SCRIPT + "pid = os.fork()\nprint(grade(r'\\boxed{\\sqrt{676}}', '26').status)\n"
+    fork = "import os\n" + SCRIPT + "pid = os.fork()\nprint(grade(r'\\boxed{\\sum_{k=1}^{26} 1}', '26').status)\n"
     fork += "os.waitpid(pid, 0) if pid else None\n"
     command, text = {
         "script without a main guard": ([str(script)], None),

@@ -16,6 +16,8 @@ from real.config import load
 from real.records.manifest import MANIFEST, read_manifest, write_manifest
 from real.records.verify import REMEDIES, verify
 from real.system.files import read_json, write_json
+from real.tasks.corrections import corrections_digest, read_corrections
+from real.tasks.sources import read_sources
 from tests.support import tiny_scale as tiny
 from tests.support.paths import ROOT
 from tests.support.relink import relink
@@ -238,6 +240,29 @@ def test_an_evaluation_of_another_checkpoint_is_mismatched(tiny_copy):
     kind, detail = found(tiny_copy)["evaluations/real/seed0"]
     assert kind == "mismatched"
     assert "was made from another runs/real/seed0/model/model.safetensors than is there now" in detail
+
+
+def test_a_job_that_read_other_data_or_data_otherwise_corrected_is_mismatched(tiny_copy):
+    corrections, sources = read_corrections(), read_sources()
+    data = {
+        name: {"source": sources[name].identity, "corrections": corrections_digest(corrections, name)}
+        for name in ("aime", "olympiad_bench")
+    }
+    path = RESULTS / "evaluations/real/seed0/provenance.json"
+    record = read_json(path)
+
+    def details(changed) -> str:
+        write_json(path, record | {"data": data | changed})
+        relink(RESULTS)
+        write_manifest(tiny_copy, all_jobs(tiny_copy))
+        return " ".join(detail for kind, detail in found(tiny_copy).values() if kind == "mismatched")
+
+    other = "read olympiad_bench with other corrections than datasets/corrections.yaml has"
+    source = sources["olympiad_bench"].identity
+    assert details({}) == details({"aime": {"source": sources["aime"].identity}}) == ""
+    assert details({"olympiad_bench": {"source": source, "corrections": "0" * 64}}) == other
+    assert details({"olympiad_bench": {"source": source}}) == other, "of a version without corrections"
+    assert details({"aime": {"source": "s"}}) == "read aime from another file than datasets/sources.yaml names"
 
 
 def test_links_are_followed_and_a_broken_one_is_missing(tiny_copy, tmp_path):

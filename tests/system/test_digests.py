@@ -110,6 +110,7 @@ def test_another_clamp_makes_the_runs_of_both_trainers_stale_and_no_evaluation(c
         # started by its name, so that no import tells of it
         ("real/grading/worker.py", "\nimport", "\nimport json\nimport", RUNS | EVALUATIONS),
         ("real/tasks/datasets.py", "import", "import re\nimport", {"data"}),
+        ("real/tasks/corrections.py", 'NOTHING_CORRECTED = "none"', 'NOTHING_CORRECTED = ""', {"data"}),
         ("real/tasks/sources.py", "RETRIES = 2", "RETRIES = 3", {"data"}),
     ],
 )

@@ -1,5 +1,6 @@
 """Prepared datasets: what every kind of raw answer becomes, and that nothing altered is ever loaded."""
 
+import json
 import math
 import os
 from pathlib import Path
@@ -12,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from real.config import ConfigError
-from real.tasks.datasets import DatasetError, ground_truth_texts, load_problems, prepare
+from real.grading.forms import is_understood
+from real.grading.reading import readings
+from real.tasks.corrections import read_corrections
+from real.tasks.datasets import DatasetError, data_identity, ground_truth_texts, load_problems, prepare
 from real.tasks.problems import Problem
 from real.tasks.sources import Source, fetch, read_sources
 from tests.support.data_server import INSTRUCTION, entry, raw_file
@@ -36,7 +40,7 @@ def raw(tmp_path):
 
 
 def prepared(source: Source, folder: Path) -> list[Problem]:
-    prepare(source, folder / "raw", folder / "prepared")
+    prepare(source, folder / "raw", folder / "prepared", folder / "sources.yaml")
     return load_problems(source.name, folder / "prepared", folder / "sources.yaml")
 
 
@@ -142,6 +146,94 @@ def test_a_prepared_file_that_was_altered_in_any_way_is_not_loaded(raw, tmp_path
     assert f"{path}: was not made from the file with sha256 " in sentence()
 
 
+def correct(folder: Path, rows: dict[str, list[str]]) -> None:
+    """Write corrections.yaml beside sources.yaml: by row of ``amc`` what is found, the right answer and the reason."""
+    keys = ("found", "corrected", "reason")
+    content = {"amc": {row: dict(zip(keys, values, strict=True)) for row, values in rows.items()}}
+    (folder / "corrections.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_a_correction_replaces_the_one_ground_truth_that_it_names(raw, tmp_path):
+    source = raw(["first", "second", "third"], [["t(0,4]\n", "4"], ["7"], ["t(0,4]"]])
+    correct(tmp_path, {"0": ["t(0,4]", "(0,4]", "a misprint"], "1": ["7", "8", "another"]})
+    problems = prepared(source, tmp_path)
+    assert [problem.ground_truths for problem in problems] == [("(0,4]", "4"), ("8",), ("t(0,4]",)]
+
+
+def test_a_correction_of_a_number_names_it_as_its_text(raw, tmp_path):
+    source = raw(["first"], [142.0])
+    correct(tmp_path, {"0": ["142", "143", "a misprint"]})
+    assert prepared(source, tmp_path)[0].ground_truths == ("143",)
+
+
+def test_a_row_that_is_not_what_is_to_be_corrected_is_refused(raw, tmp_path):
+    source = raw(["first", "second"], [["5"], [""]], unanswered="drop")
+    remedy = "correct or remove it in datasets/corrections.yaml"
+    for row, sentence in {
+        "0": f"amc: row 0 has the ground truth ['5'], not '6', which is to be corrected; {remedy}",
+        "1": f"amc: row 1 has the ground truth [''], not '6', which is to be corrected; {remedy}",
+        "2": f"amc: has no row 2 to be corrected; {remedy}",
+    }.items():
+        correct(tmp_path, {row: ["6", "7", "a misprint"]})
+        with pytest.raises(DatasetError) as caught:
+            prepared(source, tmp_path)
+        assert str(caught.value) == sentence
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_what_was_prepared_with_other_corrections_is_refused(raw, tmp_path):
+    source, sources = raw(["first"], ["5"]), tmp_path / "sources.yaml"
+    assert prepared(source, tmp_path)[0].ground_truths == ("5",)
+    path = tmp_path / "prepared" / "amc.parquet"
+    sentence = (
+        f"{path}: was prepared with other corrections than datasets/corrections.yaml has; delete it and prepare it "
+        f"again with `snakemake {path} --cores 1`"
+    )
+
+    def refused() -> None:
+        with pytest.raises(DatasetError) as caught:
+            load_problems("amc", path.parent, sources)
+        assert str(caught.value) == sentence
+
+    correct(tmp_path, {"0": ["5", "6", "a misprint"]})
+    refused()
+    assert prepared(source, tmp_path)[0].ground_truths == ("6",)
+    correct(tmp_path, {"0": ["5", "6", "the same, better explained"]})
+    assert load_problems("amc", path.parent, sources)[0].ground_truths == ("6",)
+    correct(tmp_path, {"0": ["5", "7", "a misprint"]})
+    refused()
+    (tmp_path / "corrections.yaml").unlink()
+    refused()
+
+
+def test_the_identity_of_corrected_data_is_another(raw, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "datasets").mkdir()
+    source = raw(["first"], ["5"])
+    (tmp_path / "sources.yaml").rename("datasets/sources.yaml")
+    identities = []
+    for corrected in (None, "6", "7"):
+        if corrected:
+            correct(tmp_path / "datasets", {"0": ["5", corrected, "a misprint"]})
+        prepare(source, tmp_path / "raw")
+        identities.append(data_identity("amc"))
+    assert [identity["source"] for identity in identities] == [source.identity] * 3
+    assert identities[0]["corrections"] == "none"
+    for key in ("content", "corrections"):
+        assert len({identity[key] for identity in identities}) == 3
+
+
+def test_every_ground_truth_of_the_grading_cases_is_understood_or_corrected():
+    lines = (ROOT / "tests" / "data" / "grading_cases.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = {text for line in lines for text in ground_truth_texts(json.loads(line)["gold"])}
+    assert len(texts) > 600
+    corrections = read_corrections(ROOT / "datasets" / "sources.yaml")
+    corrected = [one for rows in corrections.values() for one in rows.values()]
+    unclear = {text for text in texts if not any(map(is_understood, readings(text)))}
+    assert unclear <= {one.found for one in corrected}
+    assert all(any(map(is_understood, readings(one.corrected))) for one in corrected)
+
+
 def test_an_unknown_dataset_is_named():
     with pytest.raises(ConfigError, match="unknown dataset 'add3'"):
         load_problems("add3", sources_file=ROOT / "datasets" / "sources.yaml")
@@ -162,4 +254,6 @@ def test_the_real_files_hold_what_the_sources_state(tmp_path):
         assert {(problem.benchmark, problem.split) for problem in problems} == {(name, source.split)}
         assert all(problem.prompt[-1]["content"].endswith(INSTRUCTION) for problem in problems)
         first[name] = problems[0].ground_truths
+        if name == "olympiad_bench":
+            assert problems[96].ground_truths == ("$(0,4]$",)
     assert (first["aime"], first["aime25"], first["amc"], first["minerva"]) == (("204",), ("70",), ("142",), ("9.6",))

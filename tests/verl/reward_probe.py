@@ -18,7 +18,7 @@ from real.config import load, resolve
 from real.engines.verl.train import config_environment, on_a_started_ray
 
 ROOT = Path(__file__).resolve().parents[2]
-HOSTILE = (r"</think>\boxed{9^{9^{9^{9}}}}", [r"\sqrt{2}"])
+HOSTILE = (r"</think>\boxed{\sum_{k=1}^{3} 9^{9^{9^{9}}}}", [r"\sqrt{2}"])
 GOOD = (r"</think>\boxed{\frac{\sqrt{8}}{2}}", [r"\sqrt{2}"])
 
 

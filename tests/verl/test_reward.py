@@ -21,7 +21,7 @@ from real.engines.torch.policy import build_policy, save_checkpoint
 from real.engines.verl.reward import compute_score
 from real.tasks.arithmetic import BOX, CLOSERS, END_BOX, END_THINK, EOS, OPENERS, THINK, encode
 
-HOSTILE = r"</think>\boxed{9^{9^{9^{9}}}}"
+HOSTILE = r"</think>\boxed{\sum_{k=1}^{3} 9^{9^{9^{9}}}}"
 # the deadline of one comparison and, on a busy machine, the start of a worker
 SECONDS = 60
 RIGHT = {"score": 1.0, "acc": 1.0}

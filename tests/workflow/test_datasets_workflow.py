@@ -45,8 +45,10 @@ def fetched(network, tmp_path_factory):
         yield checkout, snakemake(checkout, *TARGETS, "--cores", "2", "--keep-going")
 
 
-def write_sources(checkout: Path, sources: dict[str, dict]) -> None:
+def write_sources(checkout: Path, sources: dict[str, dict], corrections: dict[str, dict] | None = None) -> None:
     (checkout / "datasets" / "sources.yaml").write_text(yaml.safe_dump(sources))
+    path = checkout / "datasets" / "corrections.yaml"
+    path.write_text(yaml.safe_dump(corrections)) if corrections else path.unlink(missing_ok=True)
 
 
 @pytest.mark.slow
@@ -83,6 +85,12 @@ def test_the_sources_facts_rerun_what_depends_on_them_and_their_urls_nothing(net
     ):
         write_sources(checkout, {**moved, "minerva": {**moved["minerva"], **changes}})
         assert planned(checkout, target) == jobs, changes
+    correction = {"found": "3", "corrected": "4", "reason": "a star"}
+    for reason in ("a star", "another"):
+        write_sources(checkout, moved, {"minerva": {"0": {**correction, "reason": reason}}})
+        assert planned(checkout, target, "datasets/prepared/amc.parquet") == {"prepare_dataset": 1}
+    write_sources(checkout, moved, {"minerva": {"0": {**correction, "found": 3}}})
+    assert "datasets/corrections.yaml: minerva.0.found is 3; must be text" in snakemake(checkout, "--dry-run").stdout
     write_sources(checkout, {**moved, "minerva": {**moved["minerva"], "sah256": "0" * 64}})
     done = snakemake(checkout, "--dry-run", target)
     assert "datasets/sources.yaml: minerva.sah256 is not a known key; did you mean 'sha256'?" in done.stdout

@@ -12,6 +12,7 @@ from real.planning.needs import needs
 from real.records.made_from import base_origin, evaluation_origin, run_origin
 from real.system.code import DATA, EVIDENCE, code_digest
 from real.system.files import file_digest
+from real.tasks.corrections import corrections_digest, read_corrections
 from real.tasks.sources import MIRROR_VARIABLE, read_sources
 
 CONFIG_FILES = [os.path.relpath(file) for file in workflow.configfiles]
@@ -19,6 +20,7 @@ CONFIG_FILES = [os.path.relpath(file) for file in workflow.configfiles]
 try:
     experiment = load(CONFIG_FILES)
     sources = read_sources()
+    corrections = read_corrections()
     declared = all_jobs(experiment)
     # what every exhibit is made from, so that an edit makes it again: digests of settings, printed numbers and code
     MADE_FROM = {

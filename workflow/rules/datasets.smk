@@ -35,6 +35,7 @@ rule prepare_dataset:
     threads: 1
     params:
         source=lambda wildcards: digest(sources[wildcards.dataset].facts()),
+        corrections=lambda wildcards: corrections_digest(corrections, wildcards.dataset),
         code=code_digest("real.tasks.datasets", wings=DATA),
     message:
         "converting {wildcards.dataset} to the schema of problems"

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,8 +15,9 @@ from real.records.jobs import BASE, Job, trained_jobs
 from real.records.provenance import Record, read_record, this_process
 from real.system.code import commit_of, git_state
 from real.system.files import file_digest, read_json
+from real.tasks.corrections import NOTHING_CORRECTED, corrections_digest, read_corrections
 from real.tasks.problems import MATH_BENCHMARKS
-from real.tasks.sources import read_sources
+from real.tasks.sources import labels, read_sources
 
 
 def stage_times(experiment: Experiment, jobs: Iterable[Job]) -> pd.DataFrame:
@@ -64,8 +66,7 @@ def _number(value: float) -> str:
 
 def origins(experiment: Experiment) -> pd.DataFrame:
     """Facts about what made the results, a row each: of runs and evaluations from their records, then of the rest."""
-    results, scale = Path(experiment.results), experiment.scale
-    records = [read_record(path) for job in trained_jobs(experiment) if (path := results / job.record).exists()]
+    scale, records = experiment.scale, _records(experiment)
     rows = [("configuration", ", ".join(experiment.read_from))]
     if scale.trains:
         rows.append(("seeds", ", ".join(map(str, scale.run_seeds))))
@@ -85,6 +86,12 @@ def origins(experiment: Experiment) -> pd.DataFrame:
     report = {"git": git_state(), **this_process()}
     rows += [(f"{what} of tables, figures and this page", fact(report)) for what, fact in FACTS.items()]
     return pd.DataFrame(rows, columns=["what", "which"])
+
+
+def _records(experiment: Experiment) -> list[Record]:
+    """Of the base model, the runs and the evaluations, as far as they are there."""
+    paths = [Path(experiment.results, job.record) for job in trained_jobs(experiment)]
+    return [read_record(path) for path in paths if path.exists()]
 
 
 def _machine(record: Record) -> str:
@@ -125,13 +132,51 @@ def _data(experiment: Experiment) -> Iterator[tuple[str, str]]:
     for name in dict.fromkeys([*used, *scale.evaluated_on]):
         if name in sources:
             yield sources[name].label, sources[name].identity
-    about = Path(experiment.results, "evaluations", BASE, "evaluation.json")
-    if about.exists():
-        evaluated = read_json(about, keys=("sampler", "benchmarks"))
+    if evaluated := _base_evaluation(experiment):
         yield "base model's checkpoint", evaluated["sampler"]["checkpoint"]
         for name, facts in evaluated["benchmarks"].items():
             if name not in MATH_BENCHMARKS:
                 yield f"{name}, {facts['problems']} generated problems", f"digest {facts['digest']}"
+
+
+def _base_evaluation(experiment: Experiment) -> dict[str, Any]:
+    """evaluation.json of the base model, which is asked what the runs are; empty where there is none yet."""
+    about = Path(experiment.results, "evaluations", BASE, "evaluation.json")
+    return read_json(about, keys=("sampler", "benchmarks")) if about.exists() else {}
+
+
+def ground_truths(experiment: Experiment) -> dict[str, pd.DataFrame]:
+    """Tables of the ground truths that were corrected and of those that the grader doesn't understand; no empty one.
+
+    Raises:
+        ConfigError: a mistake in datasets/corrections.yaml. DamagedError: a record or evaluation.json is damaged.
+    """
+    tables = {
+        "Ground truths that were corrected": _corrected(experiment),
+        "Ground truths that the grader doesn't understand": _not_understood(experiment),
+    }
+    return {heading: table for heading, table in tables.items() if len(table)}
+
+
+def _corrected(experiment: Experiment) -> pd.DataFrame:
+    """A row per correction in a dataset that jobs read, with how many of them read it so corrected."""
+    corrections, label = read_corrections(), labels()
+    read = [pair for record in _records(experiment) for pair in record.get("data", {}).items()]
+    rows = []
+    for name in [name for name in corrections if name in dict(read)]:
+        digests = [identity.get("corrections", NOTHING_CORRECTED) for of, identity in read if of == name]
+        jobs = f"{digests.count(corrections_digest(corrections, name))} of {len(digests)}"
+        for row, one in corrections[name].items():
+            rows.append((label[name], row, one.found, one.corrected, one.reason, jobs))
+    return pd.DataFrame(rows, columns=["data", "row", "found", "corrected", "reason", "jobs that read it so"])
+
+
+def _not_understood(experiment: Experiment) -> pd.DataFrame:
+    """A row per benchmark that has some, by the base model's evaluation: how many, and ids of their problems."""
+    benchmarks = _base_evaluation(experiment).get("benchmarks", {})
+    found = {name: facts.get("ground_truths_not_understood", []) for name, facts in benchmarks.items()}
+    rows = [(name, len(ids), ", ".join(ids)) for name, ids in found.items() if ids]
+    return pd.DataFrame(rows, columns=["benchmark", "count", "problems"])
 
 
 def job_digests(experiment: Experiment, jobs: Iterable[Job]) -> pd.DataFrame:

@@ -14,12 +14,13 @@ from real.config import Experiment
 from real.evidence.claims.page import TEMPLATES
 from real.evidence.exhibit import Exhibit, evaluations_shown, methods_shown
 from real.evidence.layout import TABLE_STYLE, html_tables, read_page
-from real.evidence.report.facts import data_hashes, job_digests, origins, stage_times
+from real.evidence.report.facts import data_hashes, ground_truths, job_digests, origins, stage_times
 from real.evidence.report.parts import Aside, asides, foreign_inputs, own_inputs
 from real.evidence.results import existing
 from real.evidence.training_curves import curve_ends
 from real.records.jobs import trained_jobs
 from real.system.files import MAKE_AGAIN, DamagedError, read_csv, read_json, write_text
+from real.tasks.corrections import CORRECTIONS_FILE
 from real.tasks.sources import SOURCES_FILE
 
 REPORT = "report"
@@ -41,9 +42,14 @@ def report_of(exhibits: Sequence[Exhibit]) -> Exhibit:
         make=make,
         reads=lambda experiment: own_inputs(experiment, exhibits),
         settings=lambda experiment: [methods_shown(experiment), *evaluations_shown(experiment)],
-        printed=lambda _: [*map(str, sorted(CAPTIONS.glob("*.rst"))), str(SOURCES_FILE)],
+        printed=lambda _: [*map(str, sorted(CAPTIONS.glob("*.rst"))), str(SOURCES_FILE), *corrections_shown()],
         beside=lambda experiment: foreign_inputs(experiment, exhibits),
     )
+
+
+def corrections_shown() -> list[str]:
+    """datasets/corrections.yaml, if there is one."""
+    return [str(CORRECTIONS_FILE)] if CORRECTIONS_FILE.exists() else []
 
 
 def write_report(experiment: Experiment, folder: Path, exhibits: Sequence[Exhibit]) -> None:
@@ -62,6 +68,7 @@ def write_report(experiment: Experiment, folder: Path, exhibits: Sequence[Exhibi
     made_from = {
         "What made the results": origins(experiment),
         "Data": data_hashes(experiment),
+        **ground_truths(experiment),
         "Jobs": job_digests(experiment, jobs),
     }
     page = TEMPLATES.get_template("report/page.html.j2").render(

@@ -287,10 +287,8 @@ def shifted_variable(gold: Gold, rng: random.Random) -> str | None:
 
 @different(_EQUATION, "integer", "root", "pi")
 def function_of_the_variable(gold: Gold, rng: random.Random) -> str | None:
-    """An equation for a logarithm, a factorial or a product of variables isn't one for the variable (but 2! is 2).
-
-    A sum of letters is left out: problems ask for m+n, and labelled cases call `m+n = 21` right.
-    """
+    """An equation for a logarithm, a factorial or a product of variables isn't one for the variable (but 2! is 2)."""
+    # a sum of letters is left out: problems ask for m+n, and labelled cases call `m+n = 21` right
     return (
         rng.choice([r"\log x = %s", "xy = %s", "x! = %s", "x - y = %s"]) % gold.bare
         if _plain(gold) and gold.parts.get("value") != 2
