@@ -188,13 +188,14 @@ class _Parser:
         if whole is None or next_ is None or whole.kind != "number" or not whole.text.isdigit():
             return None
         if next_.text == "\\frac" and next_.kind == "command":
-            saved, self.at = self.at, self.at + 1
-            found = self.power()
-            value = _ratio(found)
-            if value is not None and 0 < value < 1:
-                return ("num", int(whole.text) + value)
-            self.at = saved
-            return None
+            over, below = _digits(self.node(2)), _digits(self.node(3))
+            length = 4
+            if over is not None and len(over) == 2 and not isinstance(self.node(2), Braces):  # 2\frac13
+                over, below, length = over[0], over[1], 3
+            if not over or not below or not int(over) < int(below):
+                return None
+            self.at += length
+            return ("num", int(whole.text) + Fraction(int(over), int(below)))
         under = self.node(3)
         if (
             next_.kind == "number"
@@ -494,13 +495,11 @@ def _begins(command: str) -> bool:
     )
 
 
-def _ratio(tree: Tree) -> Fraction | None:
-    """The value of a fraction of two positive integers."""
-    match tree:
-        case ("mul", (("num", over), ("pow", ("num", under), ("num", exponent)))) if exponent == -1 and under > 0:
-            whole = over.denominator == under.denominator == 1
-            return over / under if whole else None
-    return None
+def _digits(node: Node | None) -> str | None:
+    """The digits of an integer, in braces or not."""
+    if isinstance(node, Braces) and len(node.nodes) == 1:
+        node = node.nodes[0]
+    return node.text if node is not None and node.kind == "number" and node.text.isdigit() else None
 
 
 def _derivative(over: Sequence[Node], under: Sequence[Node]) -> str | None:

@@ -112,6 +112,9 @@ _IGNORED_ARGUMENT = words("color hspace vspace phantom hphantom vphantom label t
 # which braces around them, that only change the space, don't make another thing
 _SIGNS = words("+ - * / = < > \\times \\cdot \\div \\pm \\mp \\le \\ge \\ne \\in \\cup : ;")
 
+# what is raised without being an exponent
+_RAISED_MARKS = {"\\circ": "°", "°": "°", "\\degree": "°", "\\prime": "'", "'": "'"}
+
 _LEXEME = re.compile(
     r"(?P<space>\s+|~|\\[ ,;:!>])"
     # a point at a sentence's end is no part of a number
@@ -279,15 +282,20 @@ class _Builder:
 
     def _raised(self, spaced: int, roman: bool, found: list[Node]) -> None:
         r"""``^``; ``^\circ`` is a degree and ``^\prime`` a prime, in braces or not."""
-        start = self.at
-        content = self._argument(roman)
-        marks = [node.text for node in content]
-        if marks and set(marks) <= {"\\circ", "°"}:
-            found.append(Token("mark", "°", spaced))
-        elif marks and set(marks) == {"'"}:
-            found.extend(Token("mark", "'", spaced) for _ in marks)
+        self.peek()
+        braced = self.flat[self.at : self.at + 1] == [("mark", "{")]
+        end = self.at + braced
+        while end < len(self.flat) and (
+            self.flat[end][1] in _RAISED_MARKS or (braced and self.flat[end][0] == "space")
+        ):
+            end += 1
+            if not braced:
+                break
+        marks = [_RAISED_MARKS[text] for _, text in self.flat[self.at + braced : end] if text in _RAISED_MARKS]
+        if marks and (not braced or self.flat[end : end + 1] == [("mark", "}")]):
+            self.at = end + braced
+            found.extend(Token("mark", mark, spaced) for mark in ("°" if "°" in marks else "'" * len(marks)))
         else:
-            self.at = start
             found.append(Token("mark", "^", spaced, roman))
 
     def _negated(self, spaced: int, found: list[Node]) -> None:

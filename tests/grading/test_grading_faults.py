@@ -318,3 +318,33 @@ def test_no_lock_of_the_progress_bar_is_taken_for_no_pairs():
         thread.start()
         thread.join(30)
         assert not thread.is_alive()
+
+
+NESTED = {
+    "exponents": ("x^{", "2", "}"),
+    "mixed numbers": (r"2\frac{", "2", "}{3}"),
+    "fractions": (r"\frac{", "2", "}{3}"),
+    "roots": (r"\sqrt{", "2", "}"),
+    "brackets": ("(", "2", ")"),
+    "tuples": ("(1,", "2", ")"),
+    "sets": (r"\{1,", "2", r"\}"),
+    "equations": ("(x=", "2", ")"),
+    "set builders": (r"\{x : x=", "2", r"\}"),
+    "bars": (r"\left|(", "2", r")\right|"),
+    "signs": (r"(1\pm ", "2", ")"),
+    "text": (r"\text{", "2", "}"),
+    "units": ("5{", r"\text{m}", "}"),
+    "functions": (r"\sin(f(", "2", "))"),
+    "subscripts": ("x_{", "2", "}"),
+    "derivatives": (r"\frac{d", "{x}", "}{dt}"),
+    "factorials": ("(", "2", ")!"),
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_what_nests_deeply_is_read_once(kind):
+    """A reader that tried each level twice would need 2^39 steps, which this test would not outlive."""
+    opening, inside, closing = NESTED[kind]
+    for depth in (5, 39):
+        answer = opening * depth + inside + closing * depth
+        assert grade(f"\\boxed{{{answer}}}", "7").status in ("wrong", "not_understood"), answer
