@@ -8,10 +8,11 @@ number, and f, g and h before any bracket, is a function; a slash divides by the
 sign (1/2x is 1/(2x)); log without a base is to base 10; an integer before a proper fraction is a mixed number.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from real.grading import vocabulary
+from real.grading.spelling import letters, spelled
 from real.grading.tokens import MAX_DEPTH, Braces, Node, Token, UnreadableError
 from real.grading.trees import Tree, negative, quotient
 from real.grading.vocabulary import words
@@ -21,21 +22,8 @@ MAX_EXPONENT = 2000
 # brackets, exponents and arguments may nest no deeper, so that recursion stays far from Python's limit
 MAX_LEVELS = MAX_DEPTH + 10
 
-FUNCTIONS = words(
-    "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth log ln lg exp max min gcd lcm arg Re Im "
-    "sgn sign abs floor ceil"
-)
 _CONSTANTS = {"e": "e", "i": "i"}
 _COMMAND_CONSTANTS = {"\\pi": "pi", "\\infty": "inf", "\\imath": "i"}
-_ASCII_CONSTANTS = {"pi": "pi", "infinity": "inf", "infty": "inf", "inf": "inf"}
-_SPELLED_GREEK = words(
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu rho sigma tau phi chi psi omega"
-)
-NAMES = words(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi rho varrho sigma tau phi "
-    "varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega hbar ell odot oplus emptyset AA partial "
-    "mho nabla R Z Q N C circ star dagger infty"
-)
 _ACCENTS = {"dot": "'", "ddot": "''"}
 _DECORATIONS = words("hat bar vec tilde overline overrightarrow widehat widetilde check breve acute overleftrightarrow")
 _CLOSING = {"(": ")", "[": "]", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
@@ -60,37 +48,6 @@ def number(text: str) -> Fraction:
     if exponent and abs(int(exponent)) > MAX_EXPONENT:
         raise UnreadableError("an exponent beyond all bounds")
     return Fraction(mantissa) * Fraction(10) ** int(exponent or 0)
-
-
-def _letters(nodes: Sequence[Node]) -> list[Node]:
-    """Words as functions, constants or products of their letters."""
-    found: list[Node] = []
-    for node in nodes:
-        if isinstance(node, Token) and node.kind == "word":
-            found.extend(_spelled(node))
-        else:
-            found.append(node)
-    return found
-
-
-def _spelled(word: Token) -> list[Token]:
-    text = word.text
-    if text in FUNCTIONS or text in ("sqrt", "cbrt"):
-        return [Token("command", f"\\{text}", word.spaced)]
-    if text.lower() in _ASCII_CONSTANTS:
-        return [Token("const", _ASCII_CONSTANTS[text.lower()], word.spaced)]
-    if text in _SPELLED_GREEK:
-        return [Token("command", f"\\{text}", word.spaced)]
-    if word.roman:
-        raise UnreadableError("a word")
-    function = next((name for name in FUNCTIONS if text.startswith(name) and len(text) == len(name) + 1), None)
-    if function and len(function) > 1:
-        return [Token("command", f"\\{function}", word.spaced), Token("name", text[-1])]
-    if re.fullmatch("[a-zA-Z]pi", text):  # npi
-        return [Token("name", text[0], word.spaced), Token("const", "pi")]
-    if not text.isascii():
-        raise UnreadableError("a foreign word")
-    return [Token("name", letter, word.spaced and not at) for at, letter in enumerate(text)]
 
 
 class _Parser:
@@ -123,7 +80,7 @@ class _Parser:
     def inner(self, nodes: Sequence[Node]) -> Tree:
         """The tree of nodes within these."""
         self.deeper()
-        parser = _Parser(_letters(nodes), self.depth)
+        parser = _Parser(letters(nodes), self.depth)
         tree = parser.sum()
         if parser.at < len(parser.nodes):
             raise UnreadableError("something is left over")
@@ -366,13 +323,13 @@ class _Parser:
             return ("call", "binom", (self.argument(), self.argument()))
         if name in ("sqrt", "cbrt"):
             return self.root(3 if name == "cbrt" else 2)
-        if name in FUNCTIONS:
+        if name in vocabulary.FUNCTIONS:
             return self.function(name)
         if f"\\{name}" in _COMMAND_CONSTANTS:
             return ("const", _COMMAND_CONSTANTS[f"\\{name}"])
         if name in _ACCENTS or name in _DECORATIONS:
             return self.decorated(name)
-        if name in NAMES:
+        if name in vocabulary.NAMES:
             return self.applied(f"\\{name}" + self.subscript() + self.primes())
         raise UnreadableError(f"\\{name}")
 
@@ -449,7 +406,7 @@ class _Parser:
             found = (self.open_argument(),)
         if exponent == ("num", Fraction(-1)):
             name, exponent = f"arc{name}", None
-            if name not in FUNCTIONS:
+            if name not in vocabulary.FUNCTIONS:
                 raise UnreadableError("an inverse of that function")
         tree: Tree = ("call", name, (*found, *base))
         return tree if exponent is None else ("pow", tree, exponent)
@@ -463,7 +420,7 @@ class _Parser:
         """An argument without brackets: the factors up to a sign, a bracket or another function."""
         self.deeper()
         factors = [self.signed(self.power)]
-        while self.juxtaposed() and self.peek() not in _STARTS and self.peek()[1:] not in FUNCTIONS:
+        while self.juxtaposed() and self.peek() not in _STARTS and self.peek()[1:] not in vocabulary.FUNCTIONS:
             factors.append(self.power())
         while self.peek() == "/" and len(factors) == 1:
             self.at += 1
@@ -488,8 +445,8 @@ def _begins(command: str) -> bool:
     name = command[1:]
     return (
         name in ("frac", "sqrt", "cbrt", "binom", "pi", "infty", "imath")
-        or name in FUNCTIONS
-        or name in NAMES
+        or name in vocabulary.FUNCTIONS
+        or name in vocabulary.NAMES
         or name in _ACCENTS
         or name in _DECORATIONS
     )
@@ -504,7 +461,7 @@ def _digits(node: Node | None) -> str | None:
 
 def _derivative(over: Sequence[Node], under: Sequence[Node]) -> str | None:
     r"""x' for \frac{dx}{dt}, v'' for \frac{d^2v}{dt^2}, else None."""
-    above, below = _letters(over), _letters(under)
+    above, below = letters(over), letters(under)
     if [node.text for node in (*above[:1], *below[:1])] != ["d", "d"]:
         return None
     order, rest = 1, above[1:]
@@ -515,25 +472,10 @@ def _derivative(over: Sequence[Node], under: Sequence[Node]) -> str | None:
         order, rest = int(order_text), rest[2:]
     parser = _Parser(rest)
     node = parser.node()
-    if node is None or not (node.kind == "name" or node.text[1:] in NAMES) or below[1:2] == []:
+    if node is None or not (node.kind == "name" or node.text[1:] in vocabulary.NAMES) or below[1:2] == []:
         return None
     parser.at += 1
     text = node.text + parser.subscript()
     if parser.at < len(rest) or (order > 1 and spelled(below[2:]) != f"^{order}") or (order == 1 and len(below) != 2):
         return None
     return text + "'" * order
-
-
-def spelled(nodes: Sequence[Node]) -> str:
-    """One text for nodes that mean the same, without the braces that LaTeX needs around one thing."""
-    found = []
-    for node in nodes:
-        if isinstance(node, Braces):
-            inside = spelled(node.nodes)
-            found.append(inside if len(nodes) == 1 or len(node.nodes) == 1 else f"{{{inside}}}")
-        elif isinstance(node, Token):
-            found.append(node.text + " " * (node.kind == "command"))
-        else:
-            rows = "\\\\".join("&".join(spelled(cell) for cell in row) for row in node.rows)
-            found.append(f"\\begin{{{node.name}}}{rows}\\end{{{node.name}}}")
-    return "".join(found).strip()

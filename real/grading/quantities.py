@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from real.grading import vocabulary
-from real.grading.expressions import FUNCTIONS, expression, spelled
+from real.grading.expressions import expression
 from real.grading.forms import Based, Value
+from real.grading.spelling import spelled
 from real.grading.tokens import Braces, Node, Token, UnreadableError
 from real.grading.trees import Tree
 
@@ -66,7 +67,7 @@ def _percent(nodes: Sequence[Node]) -> tuple[Sequence[Node], bool]:
 
 def _unit_start(nodes: Sequence[Node]) -> int:
     """Where a unit begins that goes on to the end; 0: nowhere."""
-    trigonometric = any(node.kind == "command" and node.text[1:] in FUNCTIONS for node in nodes)
+    trigonometric = any(node.kind == "command" and node.text[1:] in vocabulary.FUNCTIONS for node in nodes)
     for at in range(max(1, len(nodes) - MAX_UNIT_NODES), len(nodes)):
         node, before = nodes[at], nodes[at - 1]
         raised = node.text in ("^", "_") or (before.text in ("^", "_") and before.kind == "mark")
@@ -272,3 +273,8 @@ def _base(nodes: Sequence[Node]) -> int | None:
     text = nodes[0].text.lower()
     found = int(text) if text.isdigit() and len(text) < 3 else vocabulary.BASES.get(text)
     return found if found is not None and 2 <= found <= 36 else None
+
+
+def is_number_word(words: Sequence[str]) -> bool:
+    """Whether words spell a number."""
+    return spoken_number([part for word in words for part in word.split("-")]) is not None

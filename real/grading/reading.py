@@ -5,14 +5,12 @@ aside, a list falls into items, and each item is tried against what it may be, f
 expression. An item that nothing fits is Unread, and is compared as text alone or, where it holds no words, by a worker.
 """
 
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from real.grading import relations, vocabulary
-from real.grading.expressions import FUNCTIONS, expression, spelled
+from real.grading.expressions import expression
 from real.grading.forms import (
-    Choice,
     Dots,
     Form,
     Group,
@@ -23,13 +21,14 @@ from real.grading.forms import (
     Ratio,
     Reals,
     SetOperation,
-    Text,
     Unread,
     Value,
 )
 from real.grading.quantities import based, plain_units, value
+from real.grading.spelling import for_worker, holds, spelled
 from real.grading.tokens import Braces, Environment, Node, Token, UnreadableError, joined, tokens
 from real.grading.trees import Tree, negative
+from real.grading.wording import choice, text
 
 # beyond these, text is compared as text alone
 MAX_CHARACTERS = 1000
@@ -39,16 +38,6 @@ CACHED_CHARACTERS = 200
 _OPENING = {"(": ")", "[": "]", "\\{": "\\}"}
 _CLOSING = frozenset(_OPENING.values())
 _SET_SIGNS = ("\\cup", "\\cap", "\\setminus")
-_CHOICES = "ABCDEFGHIJ"
-# what a worker's parser reads and this grammar doesn't; without one of them it could only read less
-_WORKERS = vocabulary.words("\\sum \\prod \\int \\iint \\oint \\lim \\det environment")
-# signs that change what a value beside them says
-_MEANINGFUL = vocabulary.words(
-    "\\not \\approx \\sim \\ne \\le \\ge < > \\ll \\gg \\pm \\mp \\pmod \\bmod \\mod \\notin \\implies \\iff \\and "
-    "\\or ?"
-)
-# plain letters that a parser of mathematics knows
-_MATHEMATICAL = re.compile("d[a-z]|" + "|".join(FUNCTIONS))
 _MATRICES = vocabulary.words("matrix pmatrix bmatrix Bmatrix smallmatrix array pmatrix* bmatrix*")
 
 
@@ -81,49 +70,7 @@ def answer(nodes: Sequence[Node]) -> Form:
         form = several(plain)
         return Qualified(form, qualifier) if qualifier else form
     except UnreadableError:
-        return unread(nodes)
-
-
-def unread(nodes: Sequence[Node]) -> Unread:
-    """Nodes that no rule fits."""
-    asked = _holds_any(nodes, _WORKERS) and _is_mathematics(nodes)
-    return Unread(spelled(nodes), latex(nodes) if asked else "")
-
-
-def _is_mathematics(nodes: Sequence[Node]) -> bool:
-    """Whether a parser of mathematics may be asked: there are no words, and no signs that say more than a value."""
-    before: Node | None = None
-    raised = False  # a number side by side with one that is raised is a factor
-    for node in nodes:
-        if isinstance(node, Braces):
-            fits = _is_mathematics(node.nodes)
-        elif isinstance(node, Environment):
-            fits = all(_is_mathematics(cell) for row in node.rows for cell in row)
-        elif node.kind == "word":
-            fits = not node.roman and bool(_MATHEMATICAL.fullmatch(node.text))
-        elif node.kind == "number":
-            fits = before is None or before.kind != "number" or raised
-        else:
-            fits = node.text.isascii() and node.text not in _MEANINGFUL and not (node.roman and node.kind == "name")
-        if not fits:
-            return False
-        raised = before is not None and before.text in ("^", "_")
-        before = node
-    return True
-
-
-def latex(nodes: Sequence[Node]) -> str:
-    """The nodes as LaTeX, with space between any two, so that none merge."""
-    found = []
-    for node in nodes:
-        if isinstance(node, Braces):
-            found.append(f"{{{latex(node.nodes)}}}")
-        elif isinstance(node, Token):
-            found.append(node.text)
-        else:
-            rows = "\\\\".join("&".join(latex(cell) for cell in row) for row in node.rows)
-            found.append(f"\\begin{{{node.name}}}{rows}\\end{{{node.name}}}")
-    return " ".join(found)
+        return Unread(spelled(nodes), for_worker(nodes))
 
 
 def stripped(nodes: Sequence[Node]) -> tuple[Node, ...]:
@@ -189,7 +136,7 @@ def _remark(nodes: Sequence[Node]) -> int:
         if depth == 0:
             inner = nodes[at + 1 : -1]
             condition = any(node.text in ("<", ">", "\\le", "\\ge", "\\in", "\\ne") for node in inner)
-            return at if text == "(" and nodes[at].spaced and condition and not _holds(inner, "=") else 0
+            return at if text == "(" and nodes[at].spaced and condition and not holds(inner, "=") else 0
     return 0
 
 
@@ -269,23 +216,11 @@ def signs(nodes: Sequence[Node]) -> list[Form]:
     """The item, or the two that ± stands for."""
     texts = [node.text for node in nodes]
     within = _is_bracketed(nodes, "\\{")
-    if within or not _holds(nodes, "\\pm"):
+    if within or not holds(nodes, "\\pm"):
         return [item(nodes)]
     if texts[:1] == ["\\pm"] and len(nodes) > 1:
         return [item(nodes[1:]), item(_signed(nodes, "+", "-"))]
     return [item(_signed(nodes, "-", "+")), item(_signed(nodes, "+", "-"))][::-1]
-
-
-def _holds(nodes: Sequence[Node], text: str) -> bool:
-    return _holds_any(nodes, frozenset((text,)))
-
-
-def _holds_any(nodes: Sequence[Node], texts: Collection[str]) -> bool:
-    """Whether one of some marks, commands or kinds of nodes is among nodes or within them."""
-    return any(
-        node.text in texts or node.kind in texts or (isinstance(node, Braces) and _holds_any(node.nodes, texts))
-        for node in nodes
-    )
 
 
 def _signed(nodes: Sequence[Node], lower: str, upper: str) -> tuple[Node, ...]:
@@ -313,59 +248,12 @@ def item(nodes: Sequence[Node]) -> Form:
     try:
         if (found := relations.relation(nodes, item)) is not None:
             return found
-        for rule in (_sets, _matrix, _bracketed, _ratio, based, _words):
+        for rule in (_sets, _matrix, _bracketed, _ratio, based, text):
             if (form := rule(nodes)) is not None:
                 return form
         return value(nodes)
     except UnreadableError:
-        return unread(nodes)
-
-
-def choice(nodes: Sequence[Node]) -> Choice | None:
-    """``(C)``, "Option C", and ``(C) 42`` or "C: ellipse", which tell the choice with what it says."""
-    if (
-        nodes[0].kind == "word"
-        and nodes[0].text.lower() in ("option", "choice", "answer", "statement")
-        and len(nodes) > 1
-    ):
-        inner = nodes[1:]
-        if len(inner) == 1 and inner[0].text in _CHOICES and inner[0].kind == "name":
-            return Choice(inner[0].text)
-        return choice(inner)
-    texts = [node.text for node in nodes[:3]]
-    if len(texts) == 3 and texts[0] == "(" and texts[2] == ")" and texts[1] in _CHOICES and nodes[1].kind == "name":
-        return Choice(texts[1]) if len(nodes) == 3 or _says(nodes[3:]) else None
-    if len(nodes) == 2 and texts[0] in _CHOICES and nodes[0].kind == "name" and texts[1] == ")":
-        return Choice(texts[0])
-    if len(nodes) > 2 and texts[0] in _CHOICES and nodes[0].kind == "name" and texts[1] in (":", ".", ")"):
-        words = any(node.kind == "word" and node.roman for node in nodes[2:])
-        return Choice(texts[0]) if (words or texts[1] != ":") and _says(nodes[2:]) else None
-    return None
-
-
-def _says(nodes: Sequence[Node]) -> bool:
-    """Whether nodes after a choice are what the choice says: no operation on it, no other choice, no other meaning."""
-    if nodes[0].kind in ("mark", "command") and nodes[0].text not in (
-        ":",
-        "-",
-        ".",
-        "(",
-        "\\$",
-        "\\sqrt",
-        "\\frac",
-        "\\pi",
-    ):
-        return False
-    if nodes[0].text in ("-", "(") and not nodes[0].spaced:
-        return False
-    words = {node.text.lower() for node in nodes if node.kind == "word"}
-    if words & (vocabulary.ALTERING | vocabulary.OR | vocabulary.AND):
-        return False
-    single = [at for at, node in enumerate(nodes) if node.kind == "name" and node.text in _CHOICES]
-    lonely = [at for at in single if nodes[at - 1 : at] and nodes[at - 1].text in ("(", ",")] or (
-        [0] if single[:1] == [0] else []
-    )
-    return not lonely
+        return Unread(spelled(nodes), for_worker(nodes))
 
 
 def _is_bracketed(nodes: Sequence[Node], opening: str) -> bool:
@@ -452,20 +340,3 @@ def _ratio(nodes: Sequence[Node]) -> Ratio | None:
     """Numbers with colons between."""
     parts = split(nodes, (":",))
     return Ratio(tuple(value(part) for part in parts)) if len(parts) > 1 and all(parts) else None
-
-
-def _words(nodes: Sequence[Node]) -> Text | None:
-    """Words alone; a single letter in ``\\text`` is a name, and plain letters may be a product."""
-    words = []
-    for node in nodes:
-        if node.kind == "word" or (node.kind == "name" and node.roman):
-            words.append(node.text.lower())
-        elif not (node.kind == "mark" and node.text in ("-", "'", '"', "`", ".", "?")):
-            return None
-    said = any(node.kind == "word" and node.roman for node in nodes) or (len(words) > 1 and nodes[0].kind == "word")
-    if not said or relations.is_number_word(words):
-        return None
-    kept = [word for word in words if word not in vocabulary.ARTICLES] or words
-    if len(kept) > 1 and kept[-1] in vocabulary.NOUNS:
-        kept = kept[:-1]
-    return Text(tuple(kept))

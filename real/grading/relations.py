@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from real.grading import vocabulary
-from real.grading.expressions import NAMES, expression, spelled
+from real.grading.expressions import expression
 from real.grading.forms import Form, Group, Interval, Labelled, Reals, Relation, SetOperation, Value
-from real.grading.quantities import spoken_number, value
+from real.grading.quantities import value
+from real.grading.spelling import spelled
 from real.grading.tokens import Braces, Node, Token, UnreadableError
 from real.grading.trees import INFINITY, Tree, names, negative
 
@@ -170,7 +171,7 @@ def _label_of_words(nodes: Sequence[Node]) -> str | None:
 def _label_of_name(nodes: Sequence[Node]) -> str | None:
     """A name with subscript and primes, or applied to something."""
     first = nodes[0]
-    if not (first.kind == "name" or (first.kind == "command" and first.text[1:] in NAMES)):
+    if not (first.kind == "name" or (first.kind == "command" and first.text[1:] in vocabulary.NAMES)):
         return _label_of_derivative(nodes)
     at = 1
     letters = first.text.strip("\\")
@@ -352,8 +353,3 @@ def set_builder(nodes: Sequence[Node], read: Read) -> Form | None:
     if "\\in" in texts:
         head = head[: texts.index("\\in")]
     return read(nodes[at + 1 :]) if label(head) is not None else None
-
-
-def is_number_word(words: Sequence[str]) -> bool:
-    """Whether words spell a number."""
-    return spoken_number([part for word in words for part in word.split("-")]) is not None

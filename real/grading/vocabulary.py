@@ -11,7 +11,6 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-AND, OR = frozenset(("and", "&", "\\and", "as", "well")), frozenset(("or", "and/or", "\\or"))
 APPROXIMATELY = words("approximately approx about around roughly circa")
 # before an answer, in any order
 OPENINGS = words(
@@ -219,3 +218,15 @@ def unit_named(word: str, roman: bool) -> str | None:
     if lower in COUNTED:
         return lower
     return lower if roman and _PLURAL.fullmatch(lower) and lower not in _NOT_COUNTED else None
+
+
+# of mathematics: functions of known values, and names of commands that stand for values
+FUNCTIONS = words(
+    "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth log ln lg exp max min gcd lcm arg Re Im "
+    "sgn sign abs floor ceil"
+)
+NAMES = words(
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi rho varrho sigma tau phi "
+    "varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega hbar ell odot oplus emptyset AA partial "
+    "mho nabla R Z Q N C circ star dagger infty"
+)
