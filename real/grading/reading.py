@@ -59,7 +59,7 @@ def _readings(text: str, is_truth: bool) -> tuple[Form, ...]:
     return tuple(answer(nodes) for nodes in spellings)
 
 
-_kept = lru_cache(maxsize=4096)(_readings)
+_kept = lru_cache(maxsize=2048)(_readings)
 
 
 def answer(nodes: Sequence[Node]) -> Form:

@@ -16,7 +16,7 @@ INFINITY: Tree = ("const", "inf")
 BACKSLASH = "\\"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def names(tree: Tree) -> frozenset[str]:
     """The names of a tree that may stand for values; of functions too."""
     if tree[0] == "name":

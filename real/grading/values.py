@@ -94,7 +94,7 @@ def _digits(tree: Tree) -> int:
     return max((_digits(part) for part in parts(tree)), default=0)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def rational(tree: Tree) -> Fraction | None:
     """The exact value of a tree of rational numbers, None where it has none or takes more than MAX_BITS."""
     match tree:

@@ -11,7 +11,7 @@ import time
 import pytest
 from tqdm import tqdm
 
-from real.grading import GradingError, grade, grade_many, memo, pool, worker
+from real.grading import GradingError, grade, grade_many, memo, pool, reading, worker
 from real.grading.memo import Memo
 from real.grading.worker import NotUnderstoodError, equivalent, judged
 from tests.support.paths import ROOT
@@ -318,6 +318,13 @@ def test_no_lock_of_the_progress_bar_is_taken_for_no_pairs():
         thread.start()
         thread.join(30)
         assert not thread.is_alive()
+
+
+def test_readings_of_long_answers_are_not_kept():
+    kept = reading._kept.cache_info().currsize
+    for n in range(20):
+        grade(f"\\boxed{{{n}+{'x+' * 120}1}}", "7")
+    assert reading._kept.cache_info().currsize <= kept + 1, "only the ground truth's"
 
 
 NESTED = {
