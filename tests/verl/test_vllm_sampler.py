@@ -53,7 +53,7 @@ def test_every_response_ends_at_the_limit_or_an_end_token(sampler):
     for response in responses:
         assert 1 <= response.tokens <= 16
         assert not response.truncated or response.tokens == 16
-        assert not any(hidden in response.text for hidden in ("<eos>", "?", "<pad>"))
+        assert not any(end in response.text for end in ("<eos>", "?")), "ends are no text; sampled padding is"
     assert any("</think>" in response.text for response in responses)
 
 
@@ -80,7 +80,7 @@ def test_samples_follow_the_tempered_nucleus(settings, checkpoint):
     size = int((ordered.cumsum(0) < top_p).sum()) + 1
     expected = dict.fromkeys(observed, 0.0)
     for probability, token in zip((ordered[:size] / ordered[:size].sum()).tolist(), ids[:size].tolist(), strict=True):
-        text = "" if token in (*first.ends, first.pad) else VOCABULARY[token]
+        text = "" if token in first.ends else VOCABULARY[token]
         expected[text] = expected.get(text, 0.0) + probability
     assert 3 <= size < len(VOCABULARY) - 3
     for text, probability in expected.items():
