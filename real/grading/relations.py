@@ -30,6 +30,8 @@ _SIGNS |= {f"\\{name}": "other" for name in _OTHERS}
 _REVERSED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _SETS = ("\\R", "\\Z", "\\N", "\\Q", "\\C")
 _INFINITE = Value(INFINITY), Value(negative(INFINITY))
+# before the letters of what they name
+_FIGURES = ("\\angle", "\\triangle", "\\overline")
 # functions whose value is named by more than a variable: P(X > 3), E[X]
 _NAMING = frozenset("fghPEVFGTNSLRMICDW")
 
@@ -110,14 +112,9 @@ def label(nodes: Sequence[Node]) -> str | None:
     if first.text == "\\frac" and len(nodes) == 3:
         parts_of = [label(node.nodes) for node in nodes[1:] if isinstance(node, Braces) and _is_capitals(node.nodes)]
         return "" if len(parts_of) == 2 and None not in parts_of else None
-    if (
-        first.text in ("\\angle", "\\triangle", "\\overline", "m")
-        and len(nodes) > 1
-        and first.kind in ("command", "name")
-    ):
+    if first.kind == "command" and first.text in _FIGURES and len(nodes) > 1:
         rest = nodes[1].nodes if isinstance(nodes[1], Braces) and len(nodes) == 2 else nodes[1:]
-        if first.kind == "command":
-            return label(rest) if rest and rest[0].text != "\\angle" else None
+        return label(rest) if rest and rest[0].text not in _FIGURES else None
     if first.text == "|" and texts[-1] == "|" and len(nodes) > 2 and texts[1] != "|":
         return label(nodes[1:-1])
     if first.text == "(" and texts[-1] == ")":

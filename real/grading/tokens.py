@@ -90,12 +90,12 @@ _SYNONYMS = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom", "geq": "ge",
     "geqslant": "ge", "leq": "le", "leqslant": "le", "neq": "ne", "infin": "infty", "lbrace": "{", "rbrace": "}",
     "dots": "ldots", "cdots": "ldots", "dotsc": "ldots", "dotsb": "ldots", "textdegree": "degree", "degrees": "degree",
-    "smallsetminus": "setminus", "backslash": "setminus", "varnothing": "emptyset", "lg": "lg", "simeq": "approx",
+    "smallsetminus": "setminus", "backslash": "setminus", "varnothing": "emptyset", "simeq": "approx",
     "approxeq": "approx", "thickapprox": "approx", "arctg": "arctan", "tg": "tan", "ctg": "cot", "asin": "arcsin",
     "acos": "arccos", "atan": "arctan", "coloneqq": "=", "colon": ":", "gt": ">", "lt": "<", "ast": "*", "lvert": "|",
     "rvert": "|", "vert": "|", "mid": "|", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "And": "&",
     "cdotp": "cdot", "land": "and", "wedge": "and", "lor": "or", "vee": "or", "bigcup": "cup", "slash": "/",
-    "bigl": "left", "bigr": "right", "minus": "-", "plus": "+", "Re": "Re", "displaylimits": "limits",
+    "bigl": "left", "bigr": "right", "minus": "-", "plus": "+", "displaylimits": "limits",
     "overbar": "overline", "middle": "left",
 }  # fmt: skip
 _STYLES = words(

@@ -1,4 +1,4 @@
-"""How numbers and polynomials are written."""
+"""How numbers and polynomials are written; nothing here is shared with the grader that is judged by it."""
 
 import random
 from decimal import ROUND_HALF_EVEN, Context, Decimal
