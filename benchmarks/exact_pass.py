@@ -136,7 +136,14 @@ def main() -> None:
     verl.add_argument("--prompt-tokens", type=int, help="of every row (tiny: 10, 1.5b: 256)")
     verl.add_argument("--response-tokens", type=int, help="of every row (tiny: 40, 1.5b: 4000)")
     verl.add_argument("--rows", type=int, nargs="+", help="rows per micro-batch (tiny: 4 8 16 32, 1.5b: 1 2 4 8)")
-    verl.add_argument("--attention", default="sdpa", help="transformers' name of a kernel, as cluster.attention")
+    # 32 rows: what each of the paper's eight GPUs has of a mini-batch
+    verl.add_argument("--groups", type=int, default=4, help="of 8 rows each")
+    verl.add_argument(
+        "--attention", nargs="+", default=["sdpa"], help="transformers' names of kernels, as cluster.attention"
+    )
+    verl.add_argument(
+        "--head", choices=("logits", "torch", "triton"), default="logits", help="or verl's fused linear cross-entropy"
+    )
     verl.add_argument("--turns", type=int, default=10)
     options = parser.parse_args()
     if options.verb == "torch":
@@ -152,7 +159,10 @@ def main() -> None:
             sys.exit(
                 f"verl's worker needs packages that this environment lacks ({missing.name}); use `make exact-pass`"
             )
-        verl_worker(options)
+        for at, row in enumerate(verl_worker(options)):
+            if at == 0:
+                print(*row, sep=" | ")
+            print(*row.values(), sep=" | ", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """verl's worker with and without REAL's extra pass; started by benchmarks/exact_pass.py under torchrun."""
 
 import argparse
+import itertools
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -28,7 +30,7 @@ from real.engines.verl.worker import RealTrainingWorker
 from real.objectives import group_advantage, make_objective
 from real.tasks.arithmetic import VOCABULARY
 
-GROUPS, ROLLOUTS = 4, 8  # the 32 rows that each of the paper's eight GPUs has of a mini-batch
+ROLLOUTS = 8
 DRIFT = 0.3  # standard deviation of the tokens' log-ratios, in nats
 
 
@@ -61,7 +63,7 @@ class RememberingWorker(RealTrainingWorker):
         return self.result
 
 
-def random_model(shape: str, tokens: int) -> PreTrainedModel:
+def random_model(shape: str, tokens: int, device: str) -> PreTrainedModel:
     """A randomly initialised policy: the smoke scale's, or one with the sizes of DeepSeek-R1-Distill-Qwen-1.5B."""
     if shape == "tiny":
         return build_policy(load([SHAPES[shape].scale]).scale.policy, tokens, 0)
@@ -76,24 +78,33 @@ def random_model(shape: str, tokens: int) -> PreTrainedModel:
         max_position_embeddings=131_072,
         tie_word_embeddings=False,
     )
-    return AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    # on the device: a CPU takes half a minute to draw 1.8 billion numbers
+    with torch.device(device):
+        return AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
 
 
 def settings(options: argparse.Namespace, method: str) -> VerlRun:
     """The scale's run of a method, cut to one mini-batch on one device."""
     run = resolve(load([SHAPES[options.shape].scale]), "real", 0)
     method_settings = resolve(load([SHAPES["1.5b"].scale]), method, 0).settings
-    geometry = {"prompts": GROUPS, "mini_batch_prompts": GROUPS, "rollouts": ROLLOUTS}
+    geometry = {"prompts": options.groups, "mini_batch_prompts": options.groups, "rollouts": ROLLOUTS}
     training = run.training.model_copy(update={**geometry, "max_response_tokens": options.response_tokens})
     devices = {"device": options.device, "nodes": 1, "gpus_per_node": 1, "offload": False}
-    cluster = run.cluster.model_copy(update={**devices, "attention": options.attention})
+    cluster = run.cluster.model_copy(update={**devices, "attention": options.attention[0]})
     changes = {"method": method, "settings": method_settings, "training": training, "cluster": cluster}
     return run.model_copy(update=changes)
 
 
-def actor_and_model(run: VerlRun, checkpoint: Path) -> tuple[ActorConfig, HFModelConfig]:
-    """verl's own configuration of the policy's worker, as the trainer composes it."""
+def actor_and_model(run: VerlRun, checkpoint: Path, head: str) -> tuple[ActorConfig, HFModelConfig]:
+    """verl's own configuration of the policy's worker, as the trainer composes it.
+
+    Args:
+        head: ``logits``, or the backend of verl's fused linear cross-entropy, ``torch`` or ``triton``.
+    """
     config = compose_config(run, checkpoint, (Path("train"), Path("validation")), Path("work"))
+    if head != "logits":
+        model = config.actor_rollout_ref.model
+        model.use_fused_kernels, model.fused_kernel_options.impl_backend = True, head
     actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
     actor.model_config = model = omega_conf_to_dataclass(config.actor_rollout_ref.model)
     return actor, model
@@ -125,9 +136,9 @@ def rows_of(options: argparse.Namespace, old_log_prob: torch.Tensor | None) -> T
         old_log_prob: (N, T); zeros where None.
     """
     generator = torch.Generator().manual_seed(0)
-    count, prompt, response = GROUPS * ROLLOUTS, options.prompt_tokens, options.response_tokens
+    count, prompt, response = options.groups * ROLLOUTS, options.prompt_tokens, options.response_tokens
     sequence = torch.randint(SHAPES[options.shape].vocabulary, (count, prompt + response), generator=generator)
-    group, label = torch.arange(GROUPS).repeat_interleave(ROLLOUTS), torch.arange(count) % 2
+    group, label = torch.arange(options.groups).repeat_interleave(ROLLOUTS), torch.arange(count) % 2
     ones = torch.ones(count, response)
     old = torch.zeros(count, response) if old_log_prob is None else old_log_prob
     columns = {
@@ -175,17 +186,19 @@ def gradient_of(worker: RememberingWorker, make_update: Callable[[], None]) -> l
     return found
 
 
-def peak_memory(device: str, make_update: Callable[[], None]) -> str:
+def peak_memory(device: str, make_update: Callable[[], None]) -> float | None:
     """GiB that an update allocates at most."""
     if device == "cpu":
-        return "–"
+        return None
     torch.cuda.reset_peak_memory_stats()
     make_update()
-    return f"{torch.cuda.max_memory_allocated() / 2**30:.1f}"
+    return torch.cuda.max_memory_allocated() / 2**30
 
 
-def measure(worker: RememberingWorker, losses: dict[str, RecordedLoss], options: argparse.Namespace) -> None:
-    """Print the table."""
+def measure(
+    worker: RememberingWorker, losses: dict[str, RecordedLoss], options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """A row of the table per number of rows in a micro-batch and kernel of attention."""
     length = options.prompt_tokens + options.response_tokens
 
     def cut(rows: int) -> None:
@@ -201,22 +214,28 @@ def measure(worker: RememberingWorker, losses: dict[str, RecordedLoss], options:
         "without": partial(update, worker, data, "real", losses["real"], True),
         "DAPO": partial(update, worker, data, "dapo", losses["dapo"], False),
     }
-    print("rows per micro-batch | with, ms | without, ms | DAPO, ms | with / without | with / DAPO | GiB | error")
     first = None
-    for rows in options.rows:
+    for rows, attention in itertools.product(options.rows, options.attention):
         cut(rows)
+        # the model reads the name at every forward pass
+        worker.engine.module.config._attn_implementation = attention
         sides["with"]()
         seconds = take_turns(sides, options.turns, clock_of(options.device))
         gradient = gradient_of(worker, sides["with"])
         first = first or gradient
-        cells = [milliseconds(seconds[name]) for name in sides]
-        ratios = [ratio(seconds["with"], seconds[name]) for name in ("without", "DAPO")]
-        memory = peak_memory(options.device, sides["with"])
-        print(rows, *cells, *ratios, memory, f"{relative_error(gradient, first):.1e}", sep=" | ", flush=True)
+        yield {
+            "head": options.head,
+            "attention": attention,
+            "rows per micro-batch": rows,
+            **{f"{name}, ms": milliseconds(seconds[name]) for name in sides},
+            **{f"with / {name}": ratio(seconds["with"], seconds[name]) for name in ("without", "DAPO")},
+            "GiB": peak_memory(options.device, sides["with"]),
+            "error": f"{relative_error(gradient, first):.1e}",
+        }
 
 
-def verl_worker(options: argparse.Namespace) -> None:
-    """Build the worker, measure it, and leave."""
+def verl_worker(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Build the worker, measure it, and leave; a row per number of rows in a micro-batch."""
     if os.environ.get("WORLD_SIZE") != "1":
         sys.exit("verl's worker needs torchrun, with one process; benchmarks/README.md has the command")
     shape = SHAPES[options.shape]
@@ -226,9 +245,11 @@ def verl_worker(options: argparse.Namespace) -> None:
     run = settings(options, "real")
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "model"
-        save_checkpoint(random_model(options.shape, options.prompt_tokens + options.response_tokens), checkpoint)
-        actor, model = actor_and_model(run, checkpoint)
-        baseline, _ = actor_and_model(settings(options, "dapo"), checkpoint)
+        save_checkpoint(
+            random_model(options.shape, options.prompt_tokens + options.response_tokens, options.device), checkpoint
+        )
+        actor, model = actor_and_model(run, checkpoint, options.head)
+        baseline, _ = actor_and_model(settings(options, "dapo"), checkpoint, options.head)
         worker = build_worker(actor, model)
         losses = {}
         for method, config in (("real", actor), ("dapo", baseline)):
@@ -237,8 +258,9 @@ def verl_worker(options: argparse.Namespace) -> None:
     name = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
     print(
         f"verl's worker, {name}, torch {torch.__version__}, {options.shape} in {run.cluster.precision}, gradient "
-        f"checkpointing {'on' if run.cluster.gradient_checkpointing else 'off'}, {options.turns} turns: "
-        f"{GROUPS * ROLLOUTS} rows of {options.prompt_tokens} + {options.response_tokens} tokens"
+        f"checkpointing "
+        f"{'on' if run.cluster.gradient_checkpointing else 'off'}, {options.turns} turns: "
+        f"{options.groups * ROLLOUTS} rows of {options.prompt_tokens} + {options.response_tokens} tokens"
     )
-    measure(worker, losses, options)
+    yield from measure(worker, losses, options)
     torch.distributed.destroy_process_group()

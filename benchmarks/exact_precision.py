@@ -1,5 +1,7 @@
 """The objectives and their weights in bfloat16 and float32 on a device, against float64 on the CPU."""
 
+from collections.abc import Iterator
+
 import torch
 
 from real.exact import token_weights
@@ -31,21 +33,30 @@ def loss_and_weights(objective: Objective, inputs: Inputs, dtype: torch.dtype, d
     return [part.cpu().double() for part in (loss, token_weights(objective, log_ratio, mask, group, reward))]
 
 
-def print_precision(device: str, tokens: int) -> None:
-    """Print relative errors. Inputs are rounded to the format first, for both sides: the error is the arithmetic's.
+def precision(device: str, tokens: int) -> Iterator[dict[str, str]]:
+    """Relative errors, an objective at a time. Inputs are rounded to the format first, for both sides: the error is the
+    arithmetic's.
 
     The engines take scores and weights in float32 or float64, whatever the model computes in; the columns of bfloat16
     say why.
     """
-    name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
-    print(f"{name}, torch {torch.__version__}: {GROUPS} x {ROLLOUTS} rows of up to {tokens:,} tokens, relative errors")
-    print("objective | loss, float32 | weights, float32 | loss, bfloat16 | weights, bfloat16")
     inputs = some_inputs(tokens)
     for objective in map(make_objective, OBJECTIVES):
-        cells = []
+        row = {"objective": objective.name}
         for dtype in (torch.float32, torch.bfloat16):
             rounded = tuple(t.to(dtype).double() if t.is_floating_point() else t for t in inputs)
             found = loss_and_weights(objective, rounded, dtype, device)
             exact = loss_and_weights(objective, rounded, torch.float64, "cpu")
-            cells += [f"{float((a - b).norm() / b.norm()):.1e}" for a, b in zip(found, exact, strict=True)]
-        print(objective.name, *cells, sep=" | ", flush=True)
+            for what, a, b in zip(("loss", "weights"), found, exact, strict=True):
+                row[f"{what}, {str(dtype).removeprefix('torch.')}"] = f"{float((a - b).norm() / b.norm()):.1e}"
+        yield row
+
+
+def print_precision(device: str, tokens: int) -> None:
+    """Print the table."""
+    name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+    print(f"{name}, torch {torch.__version__}: {GROUPS} x {ROLLOUTS} rows of up to {tokens:,} tokens, relative errors")
+    for at, row in enumerate(precision(device, tokens)):
+        if at == 0:
+            print(*row, sep=" | ")
+        print(*row.values(), sep=" | ", flush=True)
