@@ -29,7 +29,7 @@ LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && \
 	$(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
 
 .DEFAULT_GOAL := help
-.PHONY: help env gpu-env verl-env test-verl test-verl-full exact-pass laptop smoke published report learning_rate_sweep datasets test fuzz faults lint format clean
+.PHONY: help env gpu-env verl-env test-verl test-verl-full exact-pass gpu-check gpu-wheels laptop smoke published report learning_rate_sweep datasets test fuzz faults lint format clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,12 @@ test-verl-full: verl-env  ## the same, and what is long and seldom breaks: every
 
 exact-pass: verl-env  ## what REAL's extra pass costs in verl, measured on the CPU (benchmarks/README.md)
 	$(VERL_ENVIRONMENT) $(VERL_BIN)/torchrun --standalone --nproc-per-node=1 -m benchmarks.exact_pass verl
+
+gpu-check: gpu-env  ## what only a GPU can tell, in about ten minutes on one (benchmarks/README.md)
+	.venv-gpu/bin/python -m benchmarks.gpu_check
+
+gpu-wheels: env  ## gather what gpu-check needs on a GPU machine without network, in .gpu-wheels
+	$(BIN)/python -m benchmarks.gpu_wheels
 
 lint: env  ## ruff, mypy, snakefmt and snakemake --lint, changing nothing
 	$(LINT)
