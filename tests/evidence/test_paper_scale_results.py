@@ -1,6 +1,7 @@
 """Tables, claims, curves and figures of a scale of the verl engine, from made-up files (test data, no results)."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from real.planning.needs import Needs, needs
 from real.records.made_from import base_origin, evaluation_origin, run_origin
 from real.statistics.intervals import paired_difference
 from tests.support.made_up import record_all, with_samples, with_steps, with_training, write_correct, write_metrics
-from tests.support.paths import ROOT
+from tests.support.paths import PAPER_CONFIGS, ROOT
 from tests.support.scales import shipped
 
 LABELS = ["AIME24", "AIME25", "MATH500", "AMC23", "Minerva", "OlympiadBench"]
@@ -138,6 +139,21 @@ def test_an_overlay_that_trains_otherwise_judges_no_claim_of_its_scale_and_fills
         assert claim.reason == (
             f"these runs are trained otherwise than the claim's: {keys} not as in paper_configs/1.5b.yaml"
         )
+
+
+def test_7b_trains_at_the_rate_that_others_name_and_an_overlay_goes_back_to_the_released_one(finished):
+    small, large, released = shipped("1.5b"), shipped("7b"), shipped("7b", "variants/released_rate")
+    rates = [experiment.scale.training.learning_rate for experiment in (small, large, released)]
+    assert rates == [2.0e-6, 1.0e-6, 2.0e-6]
+    assert released.scale.training == small.scale.training, "the rate is all that 7B is trained otherwise by"
+    text = (PAPER_CONFIGS / "7b.yaml").read_text(encoding="utf-8")
+    assert re.search(r"learning_rate: 1\.0e-6 +# secondary: the note on v1, and DisCO's 7B script", text)
+    experiment, _ = finished("7b", "variants/released_rate", steps=1400)
+    row = {row.id: row for row in judge(experiment, load_claims())}["real_over_dapo_7b"]
+    assert (row.verdict, row.reason) == (
+        "not run",
+        "these runs are trained otherwise than the claim's: training.learning_rate not as in paper_configs/7b.yaml",
+    )
 
 
 @pytest.mark.parametrize("overlay", ["ablations", "full_dapo", "one_sided_train"])

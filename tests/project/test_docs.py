@@ -113,6 +113,25 @@ def test_a_test_named_with_its_file_stands_in_that_file():
         assert name in definitions(ROOT / file), f"{file}::{name}"
 
 
+def test_every_equation_of_the_paper_has_a_section_a_function_and_a_test_that_exist():
+    page = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    table = page.partition("## Equation, section, function, test\n")[2].partition("\n## ")[0]
+    rows = [re.split(r" (?<!\\)\| ", row) for row in re.findall(r"^\| (.*) \|$", table, re.M)][1:]
+    assert len(rows) == 16
+    sections = {"–", "Section 4", "Section 5", "Proposition 5.1", "Algorithm 1"}  # all that the note on v1 names
+    for content, section, functions, tests in rows:
+        assert section in sections, content
+        assert set(re.findall(r"Eq\. (\d+)", content)) <= {"8"}, f"{content}: no other number is known"
+        for cell, pattern in ((functions, r"`((?:real|figures)\.[\w.]+)`"), (tests, r"`(tests/[\w/]+\.py)::(\w+)`")):
+            assert len(re.findall(pattern, cell)) == cell.count("`") // 2 > 0, content
+        for name in re.findall(r"`([\w.]+)`", functions):
+            parts = name.split(".")
+            depth = next(n for n in range(len(parts), 0, -1) if module_file(parts[:n]))
+            assert ".".join(parts[depth:]) in definitions(module_file(parts[:depth])), name
+        for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", tests):
+            assert name in definitions(ROOT / file), f"{file}::{name}"
+
+
 def test_every_switch_of_the_released_code_is_a_key_of_the_configuration():
     files = sorted((ROOT / "paper_configs").glob("*.yaml"))
     known = {key for file in files for key in key_paths(yaml.safe_load(file.read_text()))}

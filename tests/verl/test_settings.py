@@ -23,7 +23,12 @@ from real.system.yaml_files import read_yaml
 SEED = 7
 ANY_SCALE = ["ablations", "one_sided_train", "tau_sweep"]
 PAPER_SCALE = [*ANY_SCALE, "dapo17k", "full_dapo", "learning_rate_sweep_paper"]
-VARIANTS = {"verl_smoke": ANY_SCALE, "single_gpu": PAPER_SCALE, "1.5b": PAPER_SCALE, "7b": PAPER_SCALE}
+VARIANTS = {
+    "verl_smoke": ANY_SCALE,
+    "single_gpu": PAPER_SCALE,
+    "1.5b": PAPER_SCALE,
+    "7b": [*PAPER_SCALE, "released_rate"],
+}
 LOSSES = {
     "real": (SURROGATE, "token-mean"),
     "real_bce": (SURROGATE, "token-mean"),

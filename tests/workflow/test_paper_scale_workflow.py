@@ -43,6 +43,7 @@ def whole_dags() -> dict[tuple[str, ...], dict[str, int]]:
         expected[scale,] = with_runs(4, datasets=7)
         expected |= {(scale, overlay): with_runs(methods, datasets=7) for overlay, methods in overlays.items()}
         expected[scale, "learning_rate_sweep_paper"] = SWEEP
+    expected["7b", "released_rate"] = with_runs(4, datasets=7)
     expected["verl_smoke",] = with_runs(1, datasets=0)
     expected |= {
         ("verl_smoke", overlay): with_runs(overlays[overlay], datasets=0)
