@@ -15,7 +15,7 @@ from figures.style import ABLATIONS, Look, legend_above, looks, print_evidence, 
 from real.config import Experiment
 from real.evidence.exhibit import Exhibit, figure_files
 from real.evidence.printed import evidence_line
-from real.evidence.training_curves import METRICS, curve_ends
+from real.evidence.training_curves import METRICS, curve_ends, late_starts
 from real.system.files import read_csv
 
 PANELS = {
@@ -88,7 +88,8 @@ def draw_digitised(axis: Axes, rows: pd.DataFrame, look: Look, last_step: float)
 def small_print(curves: pd.DataFrame, smoothing_steps: int, evidence: str) -> str:
     """What the lines, bands and numbers are."""
     if curves["seed"].isna().all():
-        return f"{evidence}; lines digitised from Figure 4 (accuracy about 1 % of the axis), smoothed by the authors"
+        lines = "lines digitised from Figure 4 (accuracy about 1 % of the axis), smoothed by the authors"
+        return "\n".join([evidence, "; ".join(filter(None, [lines, late_starts(curves)]))])
     seeds = curves["seed"].nunique()
     band = f"band: range over {seeds} seeds; " if seeds > 1 else ""
     return (

@@ -33,24 +33,42 @@ def training_curves(experiment: Experiment) -> pd.DataFrame:
 def curve_ends(curves: pd.DataFrame) -> pd.DataFrame:
     """A row per method, a column per metric: mean over seeds at the first and at the last measured step.
 
+    A step is named where it isn't the metric's first or last.
+
     Args:
         curves: tidy, columns metric, label, seed, step, value (training_curves.csv).
     """
-    last_step = curves.groupby("metric")["step"].max()
+    steps = curves.groupby("metric")["step"].agg(["min", "max"])
     lines = {place: rows.groupby("step")["value"].mean() for place, rows in curves.groupby(["metric", "label"])}
     rows = []
     for label in dict.fromkeys(curves["label"]):
         row = {"method": label}
         for metric, heading in METRICS.items():
             line = lines.get((metric, label))
-            row[heading] = NONE if line is None else _ends(line, last_step[metric])
+            row[heading] = NONE if line is None else _ends(line, *steps.loc[metric])
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _ends(line: pd.Series, last_step: float) -> str:
+def late_starts(curves: pd.DataFrame) -> str:
+    """Which curves begin later than the others of their metric, as one clause; empty where none does.
+
+    Args:
+        curves: as of :func:`curve_ends`.
+    """
+    first = curves.groupby(["metric", "label"], sort=False)["step"].min()
+    late = first[first > first.groupby("metric").transform("min")]
+    names = [
+        f"{label}'s {METRICS[metric].partition(',')[0].lower()} (only from step {late[metric, label]:g})"
+        for metric, label in late.index
+    ]
+    return f"not known from the start: {', '.join(names)}" if names else ""
+
+
+def _ends(line: pd.Series, first_step: float, last_step: float) -> str:
+    later = "" if line.index[0] == first_step else f" (step {line.index[0]:g})"
     earlier = "" if line.index[-1] == last_step else f" (step {line.index[-1]:g})"
-    return f"{line.iloc[0]:#.3g} → {line.iloc[-1]:#.3g}{earlier}"
+    return f"{line.iloc[0]:#.3g}{later} → {line.iloc[-1]:#.3g}{earlier}"
 
 
 def write_training_curves(experiment: Experiment, results: Path) -> None:
