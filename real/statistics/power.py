@@ -6,8 +6,9 @@ Two methods' rates of one problem are joined by a Gaussian copula with correlati
 repetition by a normal shift with standard deviation r in the mean of all benchmarks. Scores, differences and
 deviations are fractions, not points.
 
-ν = 1 follows from AIME24 accuracies of 64 samples (open-r1, pull request 665); ρ = 0.95 and r are assumptions: no
-paper of this kind publishes its run-to-run deviation. B benchmarks, each with P problems.
+ν = 1 follows from AIME24 accuracies of 64 samples (open-r1, pull request 665); ρ = 0.95 and r are assumptions: the
+paper prints no run-to-run deviation. ReSPO (arXiv 2609.35433) prints 0.54 and 0.95 points, over three seeds each
+(paper_configs/reported/third_party.csv). B benchmarks, each with P problems.
 """
 
 import math

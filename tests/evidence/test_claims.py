@@ -183,6 +183,7 @@ def test_other_problems_in_one_file_are_refused(trained, content):
 def test_json_and_page_hold_every_row_and_no_infinity(trained, monkeypatch):
     experiment = trained("laptop", [0])
     monkeypatch.setattr("real.evidence.claims.judge.load_claims", lambda: load_claims(CLAIMS))
+    monkeypatch.setattr("real.evidence.claims.judge.read_third_party", lambda: [])
     rows = write_claims(experiment, Path("written"))
     stored = json.loads(
         Path("written/claims.json").read_text(encoding="utf-8"), parse_constant=lambda name: pytest.fail(name)

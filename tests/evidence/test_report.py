@@ -362,7 +362,7 @@ def test_other_corrections_make_the_report_again(tiny_copy):
         ("tables/differences.json", b'{"title": "x", "sections": [], "notes": []}', "holds no table of this version's"),
         ("figures/training_dynamics.png", b"%PDF", "is no PNG; delete it and run the command that made it again"),
         ("claims.json", b"{", "is damaged"),
-        ("claims.json", b'{"experiment": "x", "evidence": "y", "rows": []}', "lacks estimates; delete"),
+        ("claims.json", b'{"experiment": "x", "evidence": "y", "rows": []}', "lacks estimates, others; delete"),
     ],
 )
 def test_a_missing_or_damaged_part_is_named_and_nothing_is_written(tiny_copy, capsys, name, content, sentence):

@@ -24,6 +24,7 @@ from real.evidence.claims.measures import MEASURES, NotMeasuredError, methods_of
 from real.evidence.claims.page import page
 from real.evidence.claims.schema import Analogue, Claim, ClaimsFile, Region, ScaleFacts, load_claims
 from real.evidence.printed import MEAN, benchmarks, cells, read_benchmarks
+from real.evidence.third_party import read_third_party
 from real.planning.needs import needs
 from real.records.consistent import EVALUATIONS, origin_notes
 from real.records.jobs import BASE
@@ -149,7 +150,8 @@ def write_claims(experiment: Experiment, folder: Path) -> list[ClaimRow]:
     if code := " ".join(filter(None, origin_notes(experiment, EVALUATIONS))):
         heading["code"] = code
     estimates = {facts.label: facts.cost for facts in content.scales.values() if facts.gpu_hours_per_run}
-    claims = _plain({**heading, "rows": [asdict(row) for row in rows], "estimates": estimates})
+    others = [asdict(report) for report in read_third_party()]
+    claims = _plain({**heading, "rows": [asdict(row) for row in rows], "estimates": estimates, "others": others})
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "claims.json", json.dumps(claims, indent=2, ensure_ascii=False) + "\n")
     write_text(folder / "claims.html", page(claims))

@@ -1,6 +1,6 @@
 """The claims table, as one self-contained HTML page and as a part of the report: page.html.j2 and table.html.j2."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,18 @@ def ends(interval: Mapping[str, Any], unit: str) -> str:
     return f"[{scale * interval['low']:{form}}, {scale * interval['high']:{form}}]"
 
 
+def reported(row: Mapping[str, Any]) -> str:
+    """The value of a row of others' reports; a dash where there is none."""
+    if row["value"] is None:
+        return "–"
+    return f"{100 * row['value']:.2f} points" if row["kind"] == "deviation" else f"{row['value']:.3f}"
+
+
+def spread(ends: Sequence[float]) -> str:
+    """Both ends of the range of a standard deviation, in points."""
+    return f"[{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]"
+
+
 # of this page and of the report
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1]),
@@ -43,7 +55,7 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.filters |= {"amount": amount, "ends": ends}
+TEMPLATES.filters |= {"amount": amount, "ends": ends, "reported": reported, "spread": spread}
 TEMPLATES.globals |= {
     "deviations": " / ".join(f"{100 * deviation:.1f}" for deviation in power.RUN_DEVIATIONS if deviation > 0),
     "concentration": f"{power.CONCENTRATION:g}",

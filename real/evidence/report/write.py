@@ -75,7 +75,9 @@ def write_report(experiment: Experiment, folder: Path, exhibits: Sequence[Exhibi
         experiment=experiment.name,
         evidence=experiment.scale.evidence,
         table_style=TABLE_STYLE,
-        claims=read_json(existing(folder / "claims.json"), keys=("experiment", "evidence", "rows", "estimates")),
+        claims=read_json(
+            existing(folder / "claims.json"), keys=("experiment", "evidence", "rows", "estimates", "others")
+        ),
         caption=caption,
         tables=[
             *(_table(path) for _, path in shown if path.suffix == ".json" and path.parent.name == "tables"),
