@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from real.config import PAPER_EVALUATION
 from real.system.names import CODE_DIGEST
+from real.system.sentences import unknown
 
 SCALE_HELP = "short for --config paper_configs/SCALE.yaml; --config then names overlays"
 INTRODUCTION = """\
@@ -15,6 +16,11 @@ REAL, rewards as labels: the paper's jobs one by one, and what looks at them.
 `snakemake --cores all` runs all of them in their order, at laptop scale."""
 EPILOG = "`python -m real VERB --help` has the options of a verb, and an example"
 NAME_WIDTH = 15
+# our names of the columns of a log of samples (real/evidence/sample_log.py): three that it must have, two that it may
+LOG_COLUMNS = ("problem_id", "sample", "correct", "seed", "benchmark")
+# what `evaluate` takes together with --from-log, and what its other flags are where they are not given
+OF_A_LOG = {"verb", "log", "from_log", "columns", "output"}
+NOT_GIVEN = {"gpus": 1, "processes": 2}
 
 
 class Parser(argparse.ArgumentParser):
@@ -61,6 +67,16 @@ def code_name(text: str) -> str:
     if not CODE_DIGEST.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no digest of code, 16 digits or letters a to f: copy it whole")
     return text
+
+
+def column_pair(text: str) -> tuple[str, str]:
+    """Converter of ``OURS=THEIRS``: one of our names of a log's columns, and what the log calls it."""
+    ours, equals, theirs = text.partition("=")
+    if not equals or not theirs:
+        raise argparse.ArgumentTypeError(f"{text!r} names no column; write OURS=THEIRS, such as problem_id=question")
+    if ours not in LOG_COLUMNS:
+        raise argparse.ArgumentTypeError(unknown("column", ours, LOG_COLUMNS))
+    return ours, theirs
 
 
 def overview(groups: Mapping[str, Mapping[str, str]]) -> str:
@@ -119,13 +135,25 @@ def add_plan_arguments(planner: argparse.ArgumentParser) -> None:
 
 def add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
     """Flags of ``evaluate``; each setting comes from its flag, else from --config, else from the paper."""
-    paper = PAPER_EVALUATION
+    paper, asked = PAPER_EVALUATION, evaluator.add_mutually_exclusive_group()
 
     def add(flag: str, convert: Callable[[str], object], what: str, default: object) -> None:
         evaluator.add_argument(flag, type=convert, help=f"{what} (default: {default}, or the scale's with --config)")
 
+    asked.add_argument("--model", type=nonempty, help="a Hugging Face checkpoint: a folder, or a hub id")
+    asked.add_argument(
+        "--from-log",
+        type=Path,
+        metavar="FILE",
+        help="score samples that are graded already: a .csv, .jsonl or .parquet with problem_id, sample and correct",
+    )
     evaluator.add_argument(
-        "--model", type=nonempty, required=True, help="a Hugging Face checkpoint: a folder, or a hub id"
+        "--columns",
+        nargs="+",
+        type=column_pair,
+        default=[],
+        metavar="OURS=THEIRS",
+        help=f"with --from-log, what the file calls {', '.join(LOG_COLUMNS)} (default: the first three as they are)",
     )
     add("--benchmarks", lambda names: names.split(","), "comma-separated", ",".join(paper.benchmarks))
     add("--samples", int, "per problem", paper.samples)
@@ -146,7 +174,7 @@ def add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
     )
     evaluator.add_argument("--gpus", type=int, default=1, help="copies of the model, a GPU each, by vllm (default: 1)")
     for flag, what, default in (
-        ("--output", "one parquet per benchmark", "results/evaluations/<name of the model>"),
+        ("--output", "one parquet per benchmark, or a log's scores", "results/evaluations/<name of the model or log>"),
         ("--work", "finished chunks, to go on from", "<output>/.partial"),
     ):
         evaluator.add_argument(flag, type=Path, help=f"folder for {what} (default: {default})")

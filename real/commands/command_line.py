@@ -19,6 +19,7 @@ from real.commands.arguments import (
     whole,
 )
 from real.commands.log import log_to
+from real.commands.sample_log import score_samples
 from real.commands.streams import READER_GONE, flush_streams, prepare_streams, reader_gone
 from real.config import PAPER_EVALUATION, ConfigError, Evaluation, Experiment, changed, json_schema, load, resolve
 from real.planning.plan import plan as make_plan
@@ -66,7 +67,14 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """sample and grade any checkpoint on the benchmarks"""
+    """sample and grade any checkpoint, or score a log of samples"""
+    if arguments.from_log is not None:
+        score_samples(arguments)
+        return
+    if arguments.model is None:
+        raise ConfigError("evaluate: nothing to evaluate; give --model DIR_OR_HUB, or --from-log FILE")
+    if arguments.columns:
+        raise ConfigError("--columns is about a log's columns; give --from-log FILE with it, or leave it out")
     experiment = _experiment(arguments) if arguments.config else None
     given = {key: getattr(arguments, key) for key in Evaluation.model_fields if getattr(arguments, key) is not None}
     start.evaluate_checkpoint(
