@@ -19,6 +19,7 @@ from real.commands.command_line import main
 from real.evidence.claims.judge import ClaimRow
 from real.evidence.claims.page import page
 from real.evidence.layout import html_page, write_readable
+from real.evidence.third_party import Report
 from real.statistics.intervals import Interval
 from real.system.gpus import Gpu, GpuError, claim
 from real.system.yaml_files import StrictLoader
@@ -207,7 +208,9 @@ def test_text_in_the_claims_page_stays_text(text):
         command=text,
         cost=text,
     )
-    html = page({"experiment": text, "scale": text, "evidence": text, "rows": [asdict(row)], "estimates": {text: text}})
+    other = Report(text, text, text, text, "direction", None, None, None, text)
+    heading = {"experiment": text, "scale": text, "evidence": text}
+    html = page({**heading, "rows": [asdict(row)], "estimates": {text: text}, "others": [asdict(other)]})
     assert not re.search("<(script|img|iframe)", html)
     assert "7*7" in html or "7*7" not in text, "a template in a text is not rendered"
 
