@@ -1,0 +1,140 @@
+"""One token after another for many rows by the lean forward (lean.py), with a cache of keys and values.
+
+Weights are joined once per call, with queries scaled, and each projection of queries and keys stands there a second
+time, turned by a quarter, so that rotary positions cost two operations a layer. The cache grows by blocks, and rows
+that are finished leave it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from real.models.lean import Layer, LeanModel, attention, causal_bias, joined, projected, rows_of, unit_norm
+
+# positions that the cache grows by
+BLOCK = 8
+
+
+class LeanDecoder:
+    """N = P·G rows, rollouts of one prompt side by side, that are decoded together.
+
+    Attributes:
+        logits: (n, V) of each row's next token.
+    """
+
+    def __init__(self, model: LeanModel, prompts: Sequence[Sequence[int]], rollouts: int) -> None:
+        self.model, self.shape = model, model.shape
+        self.layers = [_Weights(layer, model) for layer in model.layers]
+        self.head = (model.lm_head.weight * model.model.norm.weight).t().contiguous()
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
+        self.used = int(lengths.max())
+        self.room = self.used + BLOCK
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+        x = self._prefill(prompts, lengths, rollouts)
+        self.position = lengths.repeat_interleave(rollouts)
+        # of the padding before short prompts, which nothing sees
+        place = torch.arange(self.used, device=model.device)
+        hidden = place[None] < self.used - self.position[:, None]
+        self.bias = torch.zeros(hidden.shape, dtype=model.dtype, device=model.device).masked_fill(hidden, float("-inf"))
+        self.padded = bool(hidden.any())
+        self.logits = self._logits(x).repeat_interleave(rollouts, dim=0)
+
+    def _prefill(self, prompts: Sequence[Sequence[int]], lengths: Tensor, rollouts: int) -> Tensor:
+        """(P, width) hidden states of the prompts' last tokens; their keys and values fill the cache, once per row."""
+        model, shape, count = self.model, self.shape, len(prompts)
+        rows = [torch.tensor(prompt, device=model.device) for prompt in prompts]
+        token = pad_sequence(rows, batch_first=True, padding_side="left")
+        position = (torch.arange(self.used, device=model.device)[None] - self.used + lengths[:, None]).clamp(min=0)
+        bias = causal_bias(lengths.tolist(), 0, self.used, model.dtype, padded=True).to(model.device)
+        cosine, sine = model.rotation(position.reshape(-1))
+        x = model.model.embed_tokens(token.reshape(-1))
+        for layer in model.layers:
+            query, key, value = (rows_of(part, count) for part in projected(layer, x, cosine, sine, shape))
+            x = joined(layer, x, attention(query, key, value, bias), shape)
+            spare = (0, self.room - self.used)
+            repeated = (
+                part.repeat_interleave(rollouts, dim=0) for part in (key.transpose(2, 3), value.transpose(2, 3))
+            )
+            keys, values = (functional.pad(part, spare).contiguous() for part in repeated)
+            self.keys.append(keys)
+            self.values.append(values.transpose(2, 3).contiguous())
+        return x.view(count, self.used, -1)[:, -1]
+
+    def keep(self, rows: Tensor) -> None:
+        """Let all other rows go."""
+        self.position, self.bias = self.position[rows], self.bias[rows]
+        self.keys = [keys[rows] for keys in self.keys]
+        self.values = [values[rows] for values in self.values]
+
+    def step(self, token: Tensor) -> None:
+        """Take one more (n,) token per row; ``logits`` are those after it."""
+        shape, rows = self.shape, len(token)
+        self._grow()
+        cosine, sine = (torch.cat([half, half], dim=-1)[:, None] for half in self.model.rotation(self.position))
+        x = self.model.model.embed_tokens(token)
+        turning = shape.heads + shape.key_heads
+        for weights, keys, values in zip(self.layers, self.keys, self.values, strict=True):
+            parts = weights.inner(unit_norm(x, shape.epsilon)).view(rows, -1, shape.head_width)
+            turned = torch.addcmul(parts[:, :turning] * cosine, parts[:, turning + shape.key_heads :], sine)
+            keys[..., self.used - 1] = turned[:, shape.heads :]
+            values[:, :, self.used - 1] = parts[:, turning : turning + shape.key_heads]
+            query = turned[:, : shape.heads].reshape(rows * shape.key_heads, -1, shape.head_width)
+            scores = torch.bmm(query, keys.view(-1, shape.head_width, self.room)[..., : self.used])
+            if self.padded:
+                scores = (scores.view(rows, shape.heads, -1) + self.bias[:, None]).view(scores.shape)
+            found = torch.bmm(scores.softmax(dim=-1), values.view(-1, self.room, shape.head_width)[:, : self.used])
+            x = weights.joined(x, found.view(rows, -1), shape.epsilon)
+        self.position = self.position + 1
+        self.logits = self._logits(x)
+
+    def _grow(self) -> None:
+        """Make place for one more token."""
+        self.used += 1
+        self.bias = functional.pad(self.bias, (0, 1))
+        if self.used > self.room:
+            self.room += BLOCK
+            self.keys = [functional.pad(keys, (0, BLOCK)) for keys in self.keys]
+            self.values = [functional.pad(values, (0, 0, 0, BLOCK)) for values in self.values]
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return torch.mm(unit_norm(x, self.shape.epsilon), self.head)
+
+
+class _Weights:
+    """The weights of one layer, joined for decoding."""
+
+    def __init__(self, layer: Layer, model: LeanModel) -> None:
+        shape = model.shape
+        weight, bias = layer.self_attn.fused(layer.input_layernorm)
+        scale = torch.ones(len(weight), dtype=model.dtype, device=model.device)
+        scale[: shape.heads * shape.head_width] = shape.head_width**-0.5
+        rows = weight * scale[:, None]
+        turning = (shape.heads + shape.key_heads) * shape.head_width
+        self.weight = torch.cat([rows, _quarter_turned(rows[:turning], shape.head_width)]).t().contiguous()
+        self.bias = None
+        if bias is not None:
+            entries = (bias * scale)[:, None]
+            self.bias = torch.cat([entries, _quarter_turned(entries[:turning], shape.head_width)]).squeeze(1)
+        self.outer = layer.self_attn.o_proj.weight.t().contiguous()
+        self.gate_up = layer.mlp.fused(layer.post_attention_layernorm).t().contiguous()
+        self.down = layer.mlp.down_proj.weight.t().contiguous()
+
+    def inner(self, x: Tensor) -> Tensor:
+        """Queries, keys and values side by side, then queries and keys turned by a quarter."""
+        return torch.mm(x, self.weight) if self.bias is None else torch.addmm(self.bias, x, self.weight)
+
+    def joined(self, x: Tensor, found: Tensor, epsilon: float) -> Tensor:
+        """The tokens after the layer, from those before it and what attention found."""
+        x = torch.addmm(x, found, self.outer)
+        gate, up = torch.mm(unit_norm(x, epsilon), self.gate_up).chunk(2, dim=-1)
+        return torch.addmm(x, functional.silu(gate) * up, self.down)
+
+
+def _quarter_turned(rows: Tensor, head_width: int) -> Tensor:
+    """(heads · D, ...) rows that give what rotary positions multiply by the sine: (-second half, first half)."""
+    halves = rows.view(-1, 2, head_width // 2, rows.shape[-1])
+    return torch.cat([-halves[:, 1:], halves[:, :1]], dim=1).reshape(rows.shape)
