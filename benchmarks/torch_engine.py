@@ -39,7 +39,7 @@ from typing import Any
 import torch
 import transformers
 from torch.profiler import ProfilerActivity, profile
-from transformers import GenerationConfig, PreTrainedTokenizerBase, TrainerCallback
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase, TrainerCallback
 
 from real.config import Run, load, resolve
 from real.engines.torch.policy import build_policy, load_checkpoint, save_checkpoint
@@ -48,7 +48,7 @@ from real.grading import grade_many
 from real.models.batched_sampler import sample
 from real.models.device import prepare_torch
 from real.objectives import make_objective
-from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, answer_of, build_tokenizer, encode
+from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, answer_of, encode
 
 try:
     import datasets
@@ -257,7 +257,7 @@ def alternating(count: int) -> list[float]:
 
 def peer_tokenizer(checkpoint: Path) -> PreTrainedTokenizerBase:
     """The tokenizer, with an <eos> outside the vocabulary where the checkpoint has one."""
-    tokenizer = build_tokenizer()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     if is_endless(checkpoint):
         tokenizer.add_special_tokens({"eos_token": "<never>"})
     return tokenizer

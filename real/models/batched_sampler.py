@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from real.models.lean import LeanModel
+from real.models.lean import LeanModel, Model
 from real.models.lean_decoder import LeanDecoder
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Rollouts:
 
 @torch.no_grad()
 def sample(
-    model: "PreTrainedModel | LeanModel",
+    model: Model,
     prompts: Sequence[Sequence[int]],
     uniform: Tensor,
     temperature: float,
@@ -91,7 +91,7 @@ def sample(
     return Rollouts(response, mask, log_prob, entropy, found.truncated)
 
 
-def end_tokens(model: "PreTrainedModel | LeanModel") -> list[int]:
+def end_tokens(model: Model) -> list[int]:
     """Ids that end a response: those of the generation config, else of the model's; several in many chat models."""
     for config in (model.generation_config, model.config):
         ids = getattr(config, "eos_token_id", None)
@@ -100,7 +100,7 @@ def end_tokens(model: "PreTrainedModel | LeanModel") -> list[int]:
     return []
 
 
-def pad_token(model: "PreTrainedModel | LeanModel") -> int:
+def pad_token(model: Model) -> int:
     """Id that fills rows up; where the model names none, an end token, or 0: masks tell it from a real one."""
     pad = getattr(model.config, "pad_token_id", None)
     return pad if pad is not None else next(iter(end_tokens(model)), 0)
@@ -126,7 +126,7 @@ class Decoder(Protocol):
         """Take one more (n,) token per row."""
 
 
-def decoder_of(model: "PreTrainedModel | LeanModel", prompts: Sequence[Sequence[int]], rollouts: int) -> Decoder:
+def decoder_of(model: Model, prompts: Sequence[Sequence[int]], rollouts: int) -> Decoder:
     """A decoder of as many rows per prompt, with the prompts run."""
     if isinstance(model, LeanModel):
         return LeanDecoder(model, prompts, rollouts)

@@ -1,10 +1,13 @@
 """Where tensors live: the device of a job, and torch set up so that a run repeats."""
 
+from typing import TypeVar
+
 import torch
-from transformers import PreTrainedModel
 
 from real.config import ConfigError
 from real.system.gpus import visible
+
+Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 def prepare_torch(device: str) -> torch.device:
@@ -20,9 +23,9 @@ def prepare_torch(device: str) -> torch.device:
     return torch.device(device)
 
 
-def move(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+def move(model: Module, device: torch.device) -> Module:
     """The model on ``device``."""
-    return torch.nn.Module.to(model, device)  # PreTrainedModel.to is untyped
+    return torch.nn.Module.to(model, device)  # that of transformers' models is untyped
 
 
 def default_device() -> str:

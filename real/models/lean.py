@@ -1,7 +1,7 @@
 r"""Qwen2, Llama, Mistral and SmolLM2 in plain torch: RMSNorm, rotary positions, grouped-query attention and SwiGLU.
 
 The same model that transformers builds, with the same names of parameters, written for two uses: the log-probs of
-sampled responses (here) and decoding (lean_sampler.py). A prompt is computed once for all its rollouts, which attend to
+sampled responses (here) and decoding (lean_decoder.py). A prompt is computed once for all its rollouts, which attend to
 its keys and values; autograd carries their gradients through it. Tokens stand packed, one after the other, wherever a
 token's place doesn't matter, so that only attention sees padding.
 
@@ -16,13 +16,16 @@ H query heads in K groups, each group with one key head; D numbers a head.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from real.models.shapes import Shape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # rows of similar length attend together: fewer cost calls, more cost padding
 BUCKET_ROWS = 16
@@ -110,19 +113,17 @@ class LeanModel(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape
-        self.config, self.generation_config = (
-            SimpleNamespace(**config or {}),
-            SimpleNamespace(**generation_config or {}),
-        )
+        self.config, self.generation_config = (SimpleNamespace(**one or {}) for one in (config, generation_config))
         self.model: Body = Body(shape)
         # as in the library: reading the padding token has no gradient
         self.model.embed_tokens.padding_idx = getattr(self.config, "pad_token_id", None)
         self.lm_head: nn.Linear = nn.Linear(shape.width, shape.vocabulary, bias=False)
-        if shape.tied:
+        self.tie()
+
+    def tie(self) -> None:
+        """Make the head the embedding, where the model has no other."""
+        if self.shape.tied:
             self.lm_head.weight = self.model.embed_tokens.weight
-        powers = torch.arange(0, shape.head_width, 2, dtype=torch.int64).float() / shape.head_width
-        self.frequency: Tensor
-        self.register_buffer("frequency", 1.0 / shape.theta**powers, persistent=False)
 
     @property
     def layers(self) -> list[Layer]:
@@ -139,11 +140,22 @@ class LeanModel(nn.Module):
         """Precision of the weights."""
         return self.lm_head.weight.dtype
 
-    def rotation(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines, (..., D/2) each, that turn queries and keys at the given positions."""
-        # in float32 as in the library, whatever the weights are in
-        angle = position[..., None].float() * self.frequency.float()
-        return angle.cos().to(self.dtype), angle.sin().to(self.dtype)
+
+# what samples and learns: this module's, or the library's
+Model: TypeAlias = Union[LeanModel, "PreTrainedModel"]
+
+
+def frequencies(shape: Shape, device: torch.device) -> Tensor:
+    """(D/2,) radians by which the pairs of numbers in queries and keys turn from one position to the next."""
+    powers = torch.arange(0, shape.head_width, 2, device=device).float() / shape.head_width
+    return 1.0 / shape.theta**powers
+
+
+def rotation(position: Tensor, frequency: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines, (..., D/2) each, that turn queries and keys at the given positions."""
+    # in float32 as in the library, whatever the weights are in
+    angle = position[..., None].float() * frequency
+    return angle.cos().to(dtype), angle.sin().to(dtype)
 
 
 def unit_norm(x: Tensor, epsilon: float) -> Tensor:
@@ -257,7 +269,7 @@ def log_probs(model: LeanModel, packed: Plan, temperature: float) -> Tensor:
     """(Σ lengths,) log-probability of each response token under softmax(logits / temperature), row by row."""
     shape, (prompts, longest) = model.shape, packed.prompts
     x = model.model.embed_tokens(packed.token)
-    cosine, sine = model.rotation(packed.position)
+    cosine, sine = rotation(packed.position, frequencies(shape, model.device), model.dtype)
     count = prompts * longest
     for layer in model.layers:
         query, key, value = projected(layer, x, cosine, sine, shape)
@@ -270,10 +282,7 @@ def log_probs(model: LeanModel, packed: Plan, temperature: float) -> Tensor:
             both_keys = torch.cat([keys.index_select(0, bucket.prompt), own_key], dim=2)
             both_values = torch.cat([values.index_select(0, bucket.prompt), own_value], dim=2)
             attended.append(attention(rows_of(query[here], size), both_keys, both_values, bucket.bias))
-        x = torch.addmm(x, torch.cat(attended), layer.self_attn.o_proj.weight.t())
-        inner = functional.linear(unit_norm(x, shape.epsilon), layer.mlp.fused(layer.post_attention_layernorm))
-        gate, up = inner.chunk(2, dim=-1)
-        x = torch.addmm(x, functional.silu(gate) * up, layer.mlp.down_proj.weight.t())
+        x = joined(layer, x, torch.cat(attended), shape)
     last = unit_norm(x.index_select(0, packed.source), shape.epsilon) * model.model.norm.weight
     logits = functional.linear(last, model.lm_head.weight) / temperature
     return logits.log_softmax(dim=-1).gather(1, packed.target[:, None]).squeeze(1)

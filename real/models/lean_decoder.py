@@ -12,7 +12,18 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from real.models.lean import Layer, LeanModel, attention, causal_bias, joined, projected, rows_of, unit_norm
+from real.models.lean import (
+    Layer,
+    LeanModel,
+    attention,
+    causal_bias,
+    frequencies,
+    joined,
+    projected,
+    rotation,
+    rows_of,
+    unit_norm,
+)
 
 # positions that the cache grows by
 BLOCK = 8
@@ -28,6 +39,7 @@ class LeanDecoder:
     def __init__(self, model: LeanModel, prompts: Sequence[Sequence[int]], rollouts: int) -> None:
         self.model, self.shape = model, model.shape
         self.layers = [_Weights(layer, model) for layer in model.layers]
+        self.frequency = frequencies(model.shape, model.device)
         self.head = (model.lm_head.weight * model.model.norm.weight).t().contiguous()
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
         self.used = int(lengths.max())
@@ -50,7 +62,7 @@ class LeanDecoder:
         token = pad_sequence(rows, batch_first=True, padding_side="left")
         position = (torch.arange(self.used, device=model.device)[None] - self.used + lengths[:, None]).clamp(min=0)
         bias = causal_bias(lengths.tolist(), 0, self.used, model.dtype, padded=True).to(model.device)
-        cosine, sine = model.rotation(position.reshape(-1))
+        cosine, sine = rotation(position.reshape(-1), self.frequency, model.dtype)
         x = model.model.embed_tokens(token.reshape(-1))
         for layer in model.layers:
             query, key, value = (rows_of(part, count) for part in projected(layer, x, cosine, sine, shape))
@@ -74,7 +86,8 @@ class LeanDecoder:
         """Take one more (n,) token per row; ``logits`` are those after it."""
         shape, rows = self.shape, len(token)
         self._grow()
-        cosine, sine = (torch.cat([half, half], dim=-1)[:, None] for half in self.model.rotation(self.position))
+        turns = rotation(self.position, self.frequency, self.model.dtype)
+        cosine, sine = (torch.cat([half, half], dim=-1)[:, None] for half in turns)
         x = self.model.model.embed_tokens(token)
         turning = shape.heads + shape.key_heads
         for weights, keys, values in zip(self.layers, self.keys, self.values, strict=True):

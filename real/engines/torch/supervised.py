@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import PreTrainedModel
 
 from real.config import ArithmeticScale, Phase
 from real.engines.finite import explained, require_finite
 from real.engines.torch.policy import build_policy, require_sound, save_checkpoint, token_log_probs
 from real.models.device import move, prepare_torch
+from real.models.lean import Model
 from real.system.code import code_digest
 from real.system.files import write_json_lines
 from real.system.interrupts import Stopped, graceful_stop
@@ -95,7 +95,7 @@ def train_base(
 
 
 def train_steps(
-    model: PreTrainedModel, scale: ArithmeticScale, state: dict[str, Any], work: WorkFolder, checkpoint_every: int
+    model: Model, scale: ArithmeticScale, state: dict[str, Any], work: WorkFolder, checkpoint_every: int
 ) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl, after the steps that ``state`` lacks.
 
@@ -143,7 +143,7 @@ def train_steps(
 
 
 def train_step(
-    model: PreTrainedModel, optimizer: torch.optim.Optimizer, rows: Rows, phase: Phase, step: int
+    model: Model, optimizer: torch.optim.Optimizer, rows: Rows, phase: Phase, step: int
 ) -> tuple[float, float]:
     """One AdamW step on the rows of :func:`draw_solutions`; the loss before it, and its learning rate.
 
