@@ -1,11 +1,12 @@
 """The lean forward equals the library's, for every architecture that it takes, and takes no other."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers.models.llama import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
@@ -14,10 +15,13 @@ from transformers.models.mistral.modeling_mistral import MistralRMSNorm
 from transformers.models.qwen2 import Qwen2Config, Qwen2ForCausalLM
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
-from real.engines.torch.policy import token_log_probs
+from real.engines.torch.policy import build_policy, save_checkpoint, token_log_probs
 from real.models.batched_sampler import sample
-from real.models.lean import LeanModel, log_probs, plan
+from real.models.checkpoints import load_model
+from real.models.lean import LeanModel, plan
 from real.models.shapes import read_shape
+from real.tasks.arithmetic import TrainingPrompts, encode
+from tests.support.scales import shipped
 
 SIZES = {
     "vocab_size": 31,
@@ -74,12 +78,6 @@ def exact_norms(monkeypatch):
         monkeypatch.setattr(norm, "forward", forward)
 
 
-def scattered(lean: LeanModel, prompts, response, mask, temperature):
-    packed = plan(prompts, response, mask.sum(dim=1), lean.dtype)
-    found = log_probs(lean, packed, temperature)
-    return torch.zeros(response.shape, dtype=lean.dtype).index_put((packed.row, packed.column), found)
-
-
 def rows(seed: int, groups: int, rollouts: int, longest: int):
     """Prompts of one to five tokens, with responses of none to ``longest``."""
     generator = torch.Generator().manual_seed(seed)
@@ -91,23 +89,87 @@ def rows(seed: int, groups: int, rollouts: int, longest: int):
     return prompts, draw(31, len(prompts), longest), mask, torch.randn(mask.shape, generator=generator).double()
 
 
+def require_equal(model, lean, batch, rtol: float, atol: float, of_gradients: float) -> None:
+    """Log-probs of a weighted batch, each within the tolerances, and gradients relative to their norm."""
+    prompts, response, mask, weight = batch
+    found = {}
+    for one in (model, lean):
+        one.zero_grad()
+        found[one] = token_log_probs(one, prompts, response, mask, 0.7)
+        (found[one] * weight).sum().backward()
+    torch.testing.assert_close(found[lean], found[model], rtol=rtol, atol=atol)
+    gradients = dict(lean.named_parameters())
+    for name, parameter in model.named_parameters():
+        difference = (parameter.grad - gradients[name].grad).norm()
+        assert difference <= of_gradients * max(parameter.grad.norm(), 1e-6), name
+
+
 @pytest.mark.usefixtures("exact_norms")
 @pytest.mark.parametrize("seed", range(4))
 def test_log_probs_and_gradients_are_the_librarys_in_float64(both, seed):
     """Over empty responses, one-token prompts, groups of one and prompts that occur twice."""
     model, lean = (one.double() for one in both)
-    prompts, response, mask, weight = rows(seed, *[(3, 5, 9), (1, 1, 1), (7, 1, 4), (2, 20, 12)][seed])
-    for one in (model, lean):
-        one.zero_grad()
-    expected = token_log_probs(model, prompts, response, mask, 0.7)
-    found = scattered(lean, prompts, response, mask, 0.7)
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
-    (expected * weight).sum().backward()
-    (found * weight * mask).sum().backward()
-    gradients = dict(lean.named_parameters())
-    for name, parameter in model.named_parameters():
-        difference = (parameter.grad - gradients[name].grad).norm()
-        assert difference <= 1e-10 * max(parameter.grad.norm(), 1e-6), name
+    require_equal(model, lean, rows(seed, *[(3, 5, 9), (1, 1, 1), (7, 1, 4), (2, 20, 12)][seed]), 1e-10, 1e-12, 1e-10)
+
+
+SHAPES = st.tuples(
+    st.integers(1, 3), st.sampled_from([(1, 1), (2, 1), (4, 2), (6, 3), (3, 3)]), st.sampled_from([2, 8, 10])
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(SHAPES, st.booleans(), st.integers(0, 2**20), st.integers(1, 4), st.integers(1, 18), st.integers(1, 9))
+def test_models_of_any_shape_are_the_librarys_in_float64(exact_norms, shape, tied, seed, groups, rollouts, longest):
+    layers, (heads, key_heads), head_width = shape
+    sizes = {
+        "hidden_size": heads * head_width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": key_heads,
+        "intermediate_size": 5 * layers + heads,
+    }
+    torch.manual_seed(seed)
+    config = Qwen2Config(**{**SIZES, **sizes}, tie_word_embeddings=tied, architectures=["Qwen2ForCausalLM"])
+    model = Qwen2ForCausalLM(config).double().eval()
+    written = json.loads(config.to_json_string())
+    lean = LeanModel(read_shape(written), written).double()
+    lean.load_state_dict(model.state_dict())
+    require_equal(model, lean, rows(seed, groups, rollouts, longest), 1e-10, 1e-12, 1e-10)
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory):
+    """The laptop's policy by both forwards, with weights about as large as trained ones, and a mini-batch of it."""
+    scale = shipped("laptop").scale
+    lean = build_policy(scale.policy, 64, seed=0)
+    with torch.no_grad():
+        for parameter in lean.parameters():
+            parameter.mul_(4.0 if parameter.dim() > 1 else 1.0)
+    folder = tmp_path_factory.mktemp("laptop") / "model"
+    save_checkpoint(lean, folder)
+    texts = TrainingPrompts(scale.task.training_families, 0, 8, 4).draw(8, random.Random(0))
+    prompts = [encode(text) for text in texts]
+    uniform = torch.rand(64, 40, generator=torch.Generator().manual_seed(0))
+    rollouts = sample(lean, prompts, uniform, 0.6, 1.0)
+    weight = torch.randn(rollouts.mask.shape, generator=torch.Generator().manual_seed(1)) / 64
+    batch = [prompt for prompt in prompts for _ in range(8)], rollouts.response, rollouts.mask, weight
+    return load_model(folder, dtype=torch.float32).eval(), lean, batch
+
+
+def test_at_the_laptops_shape_float32_differs_from_the_library_by_rounding(laptop):
+    require_equal(*laptop, rtol=0, atol=5e-5, of_gradients=1e-5)
+
+
+def test_the_same_batch_gives_the_same_bytes(laptop):
+    _, lean, (prompts, response, mask, weight) = laptop
+    found = []
+    for _ in range(3):
+        lean.zero_grad()
+        log_prob = token_log_probs(lean, prompts, response, mask, 0.6)
+        (log_prob * weight).sum().backward()
+        found.append([log_prob.detach(), *(parameter.grad.clone() for parameter in lean.parameters())])
+    for again in found[1:]:
+        assert all(map(torch.equal, again, found[0]))
 
 
 def test_responses_and_their_log_probs_are_the_librarys(both):
