@@ -182,6 +182,50 @@ def test_a_mini_batch_that_fits_one_micro_batch_runs_every_row_once_and_gives_th
     assert not single.weights[:4].any()
 
 
+@pytest.mark.parametrize("staleness", [0, 1])
+def test_one_sided_rows_are_not_run_in_the_first_mini_batch_of_the_policy_that_sampled_them(
+    policy, smoke, monkeypatch, staleness
+):
+    run = resolve(smoke, "real", 0)
+    run = run.model_copy(
+        update={"training": run.training.model_copy(update={"staleness": staleness, "micro_batch_rows": 64})}
+    )
+    batch = some_batch(policy, groups=8, rollouts=8)
+    batch.reward = torch.zeros(64)
+    batch.reward[8] = 1.0
+    rows_run = []
+
+    def counted(model, prompts, *rest):
+        rows_run.append(len(prompts))
+        return token_log_probs(model, prompts, *rest)
+
+    monkeypatch.setattr("real.engines.torch.update.token_log_probs", counted)
+    seen = train.update(policy, torch.optim.AdamW(policy.parameters()), make_objective("real"), batch, run, step=2)
+    log_ratio = [gradient.log_ratio * part.mask for part, gradient in seen]
+    first_rows = [8] if staleness == 0 else [8, 8]
+    assert rows_run == [*first_rows, 16, 16, 16]
+    assert log_ratio[0][:8].any() == (staleness > 0)
+    assert all(ratios.any(dim=1).all() for ratios in (log_ratio[0][8:], *log_ratio[1:]))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_rows_that_are_not_run_change_no_gradient(policy, name):
+    """Where the policy is the one that sampled; the log-ratio of a row that is run is rounding."""
+    model = policy.double()
+    batch = some_batch(model)
+    batch.reward = torch.arange(16) % 2.0
+    batch.reward[:4] = 1.0
+    with torch.no_grad():
+        batch.old_log_prob = token_log_probs(model, batch.prompts, batch.response, batch.mask, 0.7)
+    found = {}
+    for as_sampled in (False, True):
+        model.zero_grad()
+        gradient = accumulate_gradient(model, batch, make_objective(name), 0.0, 0.7, 16, as_sampled)
+        found[as_sampled] = [gradient.log_ratio, gradient.weights, *(p.grad.clone() for p in model.parameters())]
+    torch.testing.assert_close(found[True], found[False], rtol=1e-12, atol=1e-14)
+    assert not found[True][0][:4].any()
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_mini_batch_of_one_sided_groups_makes_no_gradient_but_keeps_its_scores(policy, name):
     batch = some_batch(policy)
