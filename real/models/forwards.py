@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from real.models.batched_sampler import sample
 from real.models.checkpoints import CheckpointError, load_model, loading, refuse_more_than_data
-from real.models.lean import Model, log_probs, plan
+from real.models.lean import Model, log_probs
 from real.models.lean_checkpoints import CONFIG, read_lean
+from real.models.packing import plan
 from real.system.code import ROOT, versions
 from real.system.errors import ExpectedError
 from real.system.files import file_digest

@@ -13,8 +13,7 @@ Axes: P distinct prompts of S tokens at most, padded on the left; N rows of T re
 H query heads in K groups, each group with one key head; D numbers a head.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
@@ -22,13 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from real.models.packing import Plan
 from real.models.shapes import Shape
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-# rows of similar length attend together: fewer cost calls, more cost padding
-BUCKET_ROWS = 16
 
 
 class Attention(nn.Module):
@@ -42,11 +39,17 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(shape.width, keys, bias=shape.bias)
         self.o_proj = nn.Linear(queries, shape.width, bias=False)
 
-    def fused(self, norm: "Norm") -> tuple[Tensor, Tensor | None]:
-        """Weight and bias of all three inner projections in one, with the norm's weight in it."""
-        parts = (self.q_proj, self.k_proj, self.v_proj)
-        bias = None if self.q_proj.bias is None else torch.cat([part.bias for part in parts])
-        return torch.cat([part.weight for part in parts]) * norm.weight, bias
+    def fused(self, norm: "Norm", head_width: int) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of all three inner projections in one, with the norm's weight in it.
+
+        Numbers of a query and of a key that rotary positions turn together stand side by side; checkpoints have them
+        D/2 apart. Products of both are the same.
+        """
+        turned, kept = (self.q_proj, self.k_proj), self.v_proj
+        weight = torch.cat([*(paired(part.weight, head_width) for part in turned), kept.weight]) * norm.weight
+        if kept.bias is None:
+            return weight, None
+        return weight, torch.cat([*(paired(part.bias, head_width) for part in turned), kept.bias])
 
 
 class Mlp(nn.Module):
@@ -151,11 +154,12 @@ def frequencies(shape: Shape, device: torch.device) -> Tensor:
     return 1.0 / shape.theta**powers
 
 
-def rotation(position: Tensor, frequency: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosines and sines, (..., D/2) each, that turn queries and keys at the given positions."""
+def rotation(position: Tensor, frequency: Tensor, dtype: torch.dtype) -> Tensor:
+    """(M, D/2) complex numbers of absolute value 1 that turn queries and keys at the given positions."""
     # in float32 as in the library, whatever the weights are in
-    angle = position[..., None].float() * frequency
-    return angle.cos().to(dtype), angle.sin().to(dtype)
+    angle = position[:, None].float() * frequency
+    exact = torch.promote_types(dtype, torch.float32)
+    return torch.complex(angle.cos().to(exact), angle.sin().to(exact))
 
 
 def unit_norm(x: Tensor, epsilon: float) -> Tensor:
@@ -164,124 +168,36 @@ def unit_norm(x: Tensor, epsilon: float) -> Tensor:
     return (exact * torch.rsqrt((exact * exact).mean(dim=-1, keepdim=True) + epsilon)).to(x.dtype)
 
 
-def rotated(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """(M, heads, D) queries or keys, turned by the angles of their positions."""
-    left, right = x.chunk(2, dim=-1)
-    cosine, sine = cosine[:, None], sine[:, None]
-    return torch.cat([left * cosine - right * sine, right * cosine + left * sine], dim=-1)
+def rotated(x: Tensor, turn: Tensor) -> Tensor:
+    """(M, heads, D) queries or keys, whose numbers stand in pairs, turned by the angles of their positions."""
+    pairs = x.to(turn.real.dtype).reshape(*x.shape[:2], -1, 2)
+    return torch.view_as_real(torch.view_as_complex(pairs) * turn[:, None]).view(x.shape).to(x.dtype)
 
 
-@dataclass(frozen=True)
-class Bucket:
-    """Rows of similar length: their packed tokens are ``start``, row after row, ``width`` each.
-
-    Attributes:
-        prompt: (rows,) whose prompt each row attends to.
-        bias: (rows, width, S + width) 0 where a token sees another, else -inf.
-    """
-
-    start: int
-    width: int
-    prompt: Tensor
-    bias: Tensor
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a batch is packed: the prompts, then the buckets.
-
-    Attributes:
-        token, position: (M,).
-        prompts: P, S.
-        prompt_bias: (P, S, S), as of :class:`Bucket`.
-        buckets: those whose responses have more than one token; the last token of a response predicts nothing.
-        source: packed token that predicts each response token, row by row; target: that token; row, column: where it
-            stands in the response.
-    """
-
-    token: Tensor
-    position: Tensor
-    prompts: tuple[int, int]
-    prompt_bias: Tensor
-    buckets: list[Bucket]
-    source: Tensor
-    target: Tensor
-    row: Tensor
-    column: Tensor
-
-
-def plan(prompts: Sequence[Sequence[int]], response: Tensor, length: Tensor, dtype: torch.dtype) -> Plan:
-    """Pack N rows, whose equal prompts are one; ``length`` (N,) counts response tokens."""
-    distinct = list(dict.fromkeys(map(tuple, prompts)))
-    index = {prompt: at for at, prompt in enumerate(distinct)}
-    of_row = [index[tuple(prompt)] for prompt in prompts]
-    longest = max(map(len, distinct))
-    token = [number for prompt in distinct for number in (*[0] * (longest - len(prompt)), *prompt)]
-    position = [max(0, at - longest + len(prompt)) for prompt in distinct for at in range(longest)]
-    rows, lengths = response.tolist(), length.tolist()
-    order = sorted(range(len(rows)), key=lengths.__getitem__)
-    buckets, source = [], {}
-    for begin in range(0, len(order), BUCKET_ROWS):
-        chosen = order[begin : begin + BUCKET_ROWS]
-        width = max(0, max(lengths[row] for row in chosen) - 1)
-        start = len(token)
-        for row in chosen:
-            used = max(0, lengths[row] - 1)
-            token += [*rows[row][:used], *[0] * (width - used)]
-            position += range(len(prompts[row]), len(prompts[row]) + width)
-            first = start + chosen.index(row) * width
-            source[row] = [of_row[row] * longest + longest - 1, *range(first, first + used)]
-        if width:
-            prompt = torch.tensor([of_row[row] for row in chosen])
-            bias = causal_bias([len(prompts[row]) for row in chosen], longest, width, dtype)
-            buckets.append(Bucket(start, width, prompt, bias))
-    counted = [(row, at) for row in range(len(rows)) for at in range(lengths[row])]
-    device = response.device
-    return Plan(
-        torch.tensor(token, device=device),
-        torch.tensor(position, device=device),
-        (len(distinct), longest),
-        causal_bias(list(map(len, distinct)), 0, longest, dtype, padded=True).to(device),
-        [Bucket(one.start, one.width, one.prompt.to(device), one.bias.to(device)) for one in buckets],
-        torch.tensor([source[row][at] for row, at in counted], dtype=torch.long, device=device),
-        torch.tensor([rows[row][at] for row, at in counted], dtype=torch.long, device=device),
-        torch.tensor([row for row, _ in counted], dtype=torch.long, device=device),
-        torch.tensor([at for _, at in counted], dtype=torch.long, device=device),
-    )
-
-
-def causal_bias(lengths: Sequence[int], before: int, width: int, dtype: torch.dtype, padded: bool = False) -> Tensor:
-    """(rows, width, before + width) causal bias; the first ``before`` places, or the rows' own, are padded prompts.
-
-    A place before a prompt's beginning sees itself, so that no softmax is over nothing.
-    """
-    causal = torch.full((width, width), float("-inf"), dtype=dtype).triu(1)
-    bias = functional.pad(causal, (before, 0)).repeat(len(lengths), 1, 1)
-    for row, length in enumerate(lengths):
-        empty = (width if padded else before) - length
-        bias[row, :, :empty] = float("-inf")
-        if padded:
-            bias[row].diagonal()[:empty] = 0
-    return bias
+def paired(rows: Tensor, head_width: int) -> Tensor:
+    """(heads · D, ...) rows so ordered that what is turned together stands together; checkpoints have it D/2 apart."""
+    return rows.view(-1, 2, head_width // 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 
 
 def log_probs(model: LeanModel, packed: Plan, temperature: float) -> Tensor:
     """(Σ lengths,) log-probability of each response token under softmax(logits / temperature), row by row."""
-    shape, (prompts, longest) = model.shape, packed.prompts
+    shape = model.shape
     x = model.model.embed_tokens(packed.token)
-    cosine, sine = rotation(packed.position, frequencies(shape, model.device), model.dtype)
-    count = prompts * longest
+    turn = rotation(packed.position, frequencies(shape, model.device), model.dtype)
+    # the same for every layer
+    biases = [per_head(part.bias, shape) for part in packed.parts]
     for layer in model.layers:
-        query, key, value = projected(layer, x, cosine, sine, shape)
-        keys, values = (rows_of(part[:count], prompts) for part in (key, value))
-        attended = [attention(rows_of(query[:count], prompts), keys, values, packed.prompt_bias)]
-        for bucket in packed.buckets:
-            size = len(bucket.prompt)
-            here = slice(bucket.start, bucket.start + size * bucket.width)
-            own_key, own_value = (rows_of(part[here], size) for part in (key, value))
-            both_keys = torch.cat([keys.index_select(0, bucket.prompt), own_key], dim=2)
-            both_values = torch.cat([values.index_select(0, bucket.prompt), own_value], dim=2)
-            attended.append(attention(rows_of(query[here], size), both_keys, both_values, bucket.bias))
+        query, key, value = projected(layer, x, turn, shape)
+        attended = []
+        for part, bias in zip(packed.parts, biases, strict=True):
+            here = slice(part.start, part.start + part.rows * part.width)
+            keys, values = (rows_of(one[here], part.rows) for one in (key, value))
+            if part.prompt is None:
+                prompt_keys, prompt_values = keys, values
+            else:
+                keys = torch.cat([prompt_keys.index_select(0, part.prompt), keys], dim=2)
+                values = torch.cat([prompt_values.index_select(0, part.prompt), values], dim=2)
+            attended.append(attention(rows_of(query[here], part.rows), keys, values, bias))
         x = joined(layer, x, torch.cat(attended), shape)
     last = unit_norm(x.index_select(0, packed.source), shape.epsilon) * model.model.norm.weight
     logits = functional.linear(last, model.lm_head.weight) / temperature
@@ -296,11 +212,11 @@ def joined(layer: Layer, x: Tensor, attended: Tensor, shape: Shape) -> Tensor:
     return torch.addmm(x, functional.silu(gate) * up, layer.mlp.down_proj.weight.t())
 
 
-def projected(layer: Layer, x: Tensor, cosine: Tensor, sine: Tensor, shape: Shape) -> tuple[Tensor, Tensor, Tensor]:
+def projected(layer: Layer, x: Tensor, turn: Tensor, shape: Shape) -> tuple[Tensor, Tensor, Tensor]:
     """(M, H, D) queries and (M, K, D) keys, both turned, and (M, K, D) values."""
-    weight, bias = layer.self_attn.fused(layer.input_layernorm)
+    weight, bias = layer.self_attn.fused(layer.input_layernorm, shape.head_width)
     parts = functional.linear(unit_norm(x, shape.epsilon), weight, bias).view(len(x), -1, shape.head_width)
-    turned = rotated(parts[:, : shape.heads + shape.key_heads], cosine, sine)
+    turned = rotated(parts[:, : shape.heads + shape.key_heads], turn)
     return turned[:, : shape.heads], turned[:, shape.heads :], parts[:, shape.heads + shape.key_heads :]
 
 
@@ -309,13 +225,16 @@ def rows_of(packed: Tensor, rows: int) -> Tensor:
     return packed.view(rows, -1, *packed.shape[1:]).transpose(1, 2)
 
 
+def per_head(bias: Tensor, shape: Shape) -> Tensor:
+    """(rows · K, H / K · t, s) from a bias (rows, t, s), as :func:`attention` takes it."""
+    rows, width, seen = bias.shape
+    return bias[:, None].expand(rows, shape.heads, width, seen).reshape(rows * shape.key_heads, -1, seen)
+
+
 def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """(rows · t, H · D) from (rows, H, t, D) queries over (rows, K, s, D) keys and values, biased by (rows, t, s)."""
+    """(rows · t, H · D) from (rows, H, t, D) queries over (rows, K, s, D) keys and values, with :func:`per_head`."""
     rows, heads, width, size = query.shape
     groups = key.shape[1]
-    grouped = query.reshape(rows * groups, -1, size)
-    scores = torch.bmm(grouped, key.reshape(rows * groups, -1, size).transpose(1, 2)) * size**-0.5
-    scores = scores.view(rows, heads, width, -1) + bias[:, None]
-    weights = scores.softmax(dim=-1).view(rows * groups, -1, scores.shape[-1])
-    found = torch.bmm(weights, value.reshape(rows * groups, -1, size))
-    return found.view(rows, heads, width, size).transpose(1, 2).reshape(rows * width, heads * size)
+    grouped, keys, values = (part.reshape(rows * groups, -1, size) for part in (query, key, value))
+    weights = torch.baddbmm(bias, grouped, keys.transpose(1, 2), alpha=size**-0.5).softmax(dim=-1)
+    return torch.bmm(weights, values).view(rows, heads, width, size).transpose(1, 2).reshape(rows * width, heads * size)

@@ -16,14 +16,15 @@ from real.models.lean import (
     Layer,
     LeanModel,
     attention,
-    causal_bias,
     frequencies,
     joined,
+    per_head,
     projected,
     rotation,
     rows_of,
     unit_norm,
 )
+from real.models.packing import causal_bias
 
 # positions that the cache grows by
 BLOCK = 8
@@ -44,13 +45,13 @@ class LeanDecoder:
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
         self.used = int(lengths.max())
         self.room = self.used + BLOCK
+        self.turns = self._tables()
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
         x = self._prefill(prompts, lengths, rollouts)
         self.position = lengths.repeat_interleave(rollouts)
         # of the padding before short prompts, which nothing sees
-        place = torch.arange(self.used, device=model.device)
-        hidden = place[None] < self.used - self.position[:, None]
+        hidden = torch.arange(self.used, device=model.device) < self.used - self.position[:, None]
         self.bias = torch.zeros(hidden.shape, dtype=model.dtype, device=model.device).masked_fill(hidden, float("-inf"))
         self.padded = bool(hidden.any())
         self.logits = self._logits(x).repeat_interleave(rollouts, dim=0)
@@ -60,20 +61,17 @@ class LeanDecoder:
         model, shape, count = self.model, self.shape, len(prompts)
         rows = [torch.tensor(prompt, device=model.device) for prompt in prompts]
         token = pad_sequence(rows, batch_first=True, padding_side="left")
-        position = (torch.arange(self.used, device=model.device)[None] - self.used + lengths[:, None]).clamp(min=0)
-        bias = causal_bias(lengths.tolist(), 0, self.used, model.dtype, padded=True).to(model.device)
-        cosine, sine = rotation(position.reshape(-1), self.frequency, model.dtype)
+        empty = self.used - lengths
+        position = (torch.arange(self.used, device=model.device) - empty[:, None]).clamp(min=0)
+        bias = per_head(causal_bias(empty, 0, self.used, model.dtype), shape)
+        turn = rotation(position.reshape(-1), self.frequency, model.dtype)
         x = model.model.embed_tokens(token.reshape(-1))
         for layer in model.layers:
-            query, key, value = (rows_of(part, count) for part in projected(layer, x, cosine, sine, shape))
+            query, key, value = (rows_of(part, count) for part in projected(layer, x, turn, shape))
             x = joined(layer, x, attention(query, key, value, bias), shape)
-            spare = (0, self.room - self.used)
-            repeated = (
-                part.repeat_interleave(rollouts, dim=0) for part in (key.transpose(2, 3), value.transpose(2, 3))
-            )
-            keys, values = (functional.pad(part, spare).contiguous() for part in repeated)
-            self.keys.append(keys)
-            self.values.append(values.transpose(2, 3).contiguous())
+            keys, values = (part.repeat_interleave(rollouts, dim=0) for part in (key.transpose(2, 3), value))
+            self.keys.append(with_room(keys, -1, self.used, self.room))
+            self.values.append(with_room(values, -2, self.used, self.room))
         return x.view(count, self.used, -1)[:, -1]
 
     def keep(self, rows: Tensor) -> None:
@@ -85,21 +83,22 @@ class LeanDecoder:
     def step(self, token: Tensor) -> None:
         """Take one more (n,) token per row; ``logits`` are those after it."""
         shape, rows = self.shape, len(token)
+        size, groups = shape.head_width, rows * shape.key_heads
         self._grow()
-        turns = rotation(self.position, self.frequency, self.model.dtype)
-        cosine, sine = (torch.cat([half, half], dim=-1)[:, None] for half in turns)
+        heads = shape.heads + shape.key_heads
+        cosine, sine = (table[self.position] for table in self.turns)
+        bias = per_head(self.bias[:, None], shape) if self.padded else None
+        kept = heads * size
         x = self.model.model.embed_tokens(token)
-        turning = shape.heads + shape.key_heads
         for weights, keys, values in zip(self.layers, self.keys, self.values, strict=True):
-            parts = weights.inner(unit_norm(x, shape.epsilon)).view(rows, -1, shape.head_width)
-            turned = torch.addcmul(parts[:, :turning] * cosine, parts[:, turning + shape.key_heads :], sine)
+            parts = weights.inner(unit_norm(x, shape.epsilon))
+            turned = torch.addcmul(parts[:, :kept] * cosine, parts[:, -kept:], sine).view(rows, heads, size)
             keys[..., self.used - 1] = turned[:, shape.heads :]
-            values[:, :, self.used - 1] = parts[:, turning : turning + shape.key_heads]
-            query = turned[:, : shape.heads].reshape(rows * shape.key_heads, -1, shape.head_width)
-            scores = torch.bmm(query, keys.view(-1, shape.head_width, self.room)[..., : self.used])
-            if self.padded:
-                scores = (scores.view(rows, shape.heads, -1) + self.bias[:, None]).view(scores.shape)
-            found = torch.bmm(scores.softmax(dim=-1), values.view(-1, self.room, shape.head_width)[:, : self.used])
+            values[:, :, self.used - 1] = parts[:, kept:-kept].view(rows, -1, size)
+            query = turned[:, : shape.heads].reshape(groups, -1, size)
+            seen = keys.view(groups, size, self.room)[..., : self.used]
+            scores = torch.bmm(query, seen) if bias is None else torch.baddbmm(bias, query, seen)
+            found = torch.bmm(scores.softmax(dim=-1), values.view(groups, self.room, size)[:, : self.used])
             x = weights.joined(x, found.view(rows, -1), shape.epsilon)
         self.position = self.position + 1
         self.logits = self._logits(x)
@@ -107,11 +106,20 @@ class LeanDecoder:
     def _grow(self) -> None:
         """Make place for one more token."""
         self.used += 1
-        self.bias = functional.pad(self.bias, (0, 1))
+        if self.padded:
+            self.bias = functional.pad(self.bias, (0, 1))
         if self.used > self.room:
-            self.room += BLOCK
-            self.keys = [functional.pad(keys, (0, BLOCK)) for keys in self.keys]
-            self.values = [functional.pad(values, (0, 0, 0, BLOCK)) for values in self.values]
+            used, self.room = self.room, self.room + BLOCK
+            self.keys = [with_room(keys, -1, used, self.room) for keys in self.keys]
+            self.values = [with_room(values, -2, used, self.room) for values in self.values]
+            self.turns = self._tables()
+
+    def _tables(self) -> tuple[Tensor, Tensor]:
+        """(room, (H + K) · D) cosines and sines of all positions that there is room for, for each number they turn."""
+        place = torch.arange(self.room, device=self.model.device)
+        turn = rotation(place, self.frequency, self.model.dtype).repeat_interleave(2, dim=1)
+        wide = turn.repeat(1, self.shape.heads + self.shape.key_heads)
+        return wide.real.to(self.model.dtype).contiguous(), wide.imag.to(self.model.dtype).contiguous()
 
     def _logits(self, x: Tensor) -> Tensor:
         return torch.mm(unit_norm(x, self.shape.epsilon), self.head)
@@ -122,16 +130,16 @@ class _Weights:
 
     def __init__(self, layer: Layer, model: LeanModel) -> None:
         shape = model.shape
-        weight, bias = layer.self_attn.fused(layer.input_layernorm)
+        weight, bias = layer.self_attn.fused(layer.input_layernorm, shape.head_width)
         scale = torch.ones(len(weight), dtype=model.dtype, device=model.device)
         scale[: shape.heads * shape.head_width] = shape.head_width**-0.5
         rows = weight * scale[:, None]
         turning = (shape.heads + shape.key_heads) * shape.head_width
-        self.weight = torch.cat([rows, _quarter_turned(rows[:turning], shape.head_width)]).t().contiguous()
+        self.weight = torch.cat([rows, _quarter_turned(rows[:turning])]).t().contiguous()
         self.bias = None
         if bias is not None:
-            entries = (bias * scale)[:, None]
-            self.bias = torch.cat([entries, _quarter_turned(entries[:turning], shape.head_width)]).squeeze(1)
+            entries = bias * scale
+            self.bias = torch.cat([entries, _quarter_turned(entries[:turning])])
         self.outer = layer.self_attn.o_proj.weight.t().contiguous()
         self.gate_up = layer.mlp.fused(layer.post_attention_layernorm).t().contiguous()
         self.down = layer.mlp.down_proj.weight.t().contiguous()
@@ -147,7 +155,16 @@ class _Weights:
         return torch.addmm(x, functional.silu(gate) * up, self.down)
 
 
-def _quarter_turned(rows: Tensor, head_width: int) -> Tensor:
-    """(heads · D, ...) rows that give what rotary positions multiply by the sine: (-second half, first half)."""
-    halves = rows.view(-1, 2, head_width // 2, rows.shape[-1])
-    return torch.cat([-halves[:, 1:], halves[:, :1]], dim=1).reshape(rows.shape)
+def _quarter_turned(rows: Tensor) -> Tensor:
+    """(heads · D, ...) rows that give what rotary positions multiply by the sine: of each pair (-second, first)."""
+    pairs = rows.view(-1, 2, *rows.shape[1:])
+    return torch.stack([-pairs[:, 1], pairs[:, 0]], dim=1).view(rows.shape)
+
+
+def with_room(part: Tensor, dim: int, used: int, room: int) -> Tensor:
+    """A copy of the first ``used`` places along a dimension, with room for more after them."""
+    shape = list(part.shape)
+    shape[dim] = room
+    copy = part.new_empty(shape)
+    copy.narrow(dim, 0, used).copy_(part.narrow(dim, 0, used))
+    return copy

@@ -13,7 +13,7 @@ from real.engines.run_files import samples_frame
 from real.engines.torch import supervised, train
 from real.engines.torch.policy import load_checkpoint, save_checkpoint, token_log_probs
 from real.engines.torch.update import Batch, accumulate_gradient, kl_to_reference
-from real.models import lean
+from real.models import packing
 from real.models.batched_sampler import _draw, sample
 from real.models.checkpoints import CheckpointError
 from real.models.device import prepare_torch
@@ -68,7 +68,7 @@ def test_log_probs_do_not_depend_on_the_buckets(policy, monkeypatch):
     prompts = some_prompts(9)
     sampled = some_rollouts(policy, prompts, 1)
     whole = token_log_probs(policy, prompts, sampled.response, sampled.mask, 1.0)
-    monkeypatch.setattr(lean, "BUCKET_ROWS", 2)
+    monkeypatch.setattr(packing, "BUCKET_ROWS", 2)
     torch.testing.assert_close(token_log_probs(policy, prompts, sampled.response, sampled.mask, 1.0), whole)
 
 

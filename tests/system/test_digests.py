@@ -106,7 +106,7 @@ def test_another_clamp_makes_the_runs_of_both_trainers_stale_and_no_evaluation(c
         ("real/engines/torch/policy.py", "BUCKET_ROWS = 16", "BUCKET_ROWS = 8", {"torch run", "base model"}),
         ("real/models/vllm_sampler.py", "import", "import json\nimport", {"vllm evaluation"}),
         ("real/models/torch_sampler.py", "import", "import json\nimport", IN_TORCH),
-        ("real/models/lean.py", "BUCKET_ROWS = 16", "BUCKET_ROWS = 8", {"torch run", "base model", *EVALUATIONS}),
+        ("real/models/packing.py", "BUCKET_ROWS = 16", "BUCKET_ROWS = 8", {"torch run", "base model", *EVALUATIONS}),
         ("real/evaluation/chunks.py", 'SUFFIX = ".chunk"', 'SUFFIX = ".part"', EVALUATIONS),
         ("real/grading/extraction.py", "import", "import json\nimport", RUNS | EVALUATIONS),
         # started by its name, so that no import tells of it

@@ -13,8 +13,9 @@ from real.config import Policy
 from real.engines.finite import require_finite
 from real.models.device import move
 from real.models.forwards import Verdict, open_model
-from real.models.lean import LeanModel, Model, log_probs, plan
+from real.models.lean import LeanModel, Model, log_probs
 from real.models.lean_checkpoints import write_lean
+from real.models.packing import plan
 from real.models.shapes import read_shape
 from real.system.files import writing
 from real.tasks.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, write_tokenizer
