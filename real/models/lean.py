@@ -28,16 +28,25 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+class Linear(nn.Module):
+    """Weight (outputs, inputs) and bias of a projection; nothing is in them yet."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+
+
 class Attention(nn.Module):
     """Projections of one layer's attention."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         queries, keys = shape.heads * shape.head_width, shape.key_heads * shape.head_width
-        self.q_proj = nn.Linear(shape.width, queries, bias=shape.bias)
-        self.k_proj = nn.Linear(shape.width, keys, bias=shape.bias)
-        self.v_proj = nn.Linear(shape.width, keys, bias=shape.bias)
-        self.o_proj = nn.Linear(queries, shape.width, bias=False)
+        self.q_proj = Linear(shape.width, queries, shape.bias)
+        self.k_proj = Linear(shape.width, keys, shape.bias)
+        self.v_proj = Linear(shape.width, keys, shape.bias)
+        self.o_proj = Linear(queries, shape.width)
 
     def fused(self, norm: "Norm", head_width: int) -> tuple[Tensor, Tensor | None]:
         """Weight and bias of all three inner projections in one, with the norm's weight in it.
@@ -45,11 +54,12 @@ class Attention(nn.Module):
         Numbers of a query and of a key that rotary positions turn together stand side by side; checkpoints have them
         D/2 apart. Products of both are the same.
         """
-        turned, kept = (self.q_proj, self.k_proj), self.v_proj
-        weight = torch.cat([*(paired(part.weight, head_width) for part in turned), kept.weight]) * norm.weight
-        if kept.bias is None:
+        parts = (self.q_proj, self.k_proj, self.v_proj)
+        (query, key, value), (query_bias, key_bias, value_bias) = zip(*((p.weight, p.bias) for p in parts), strict=True)
+        weight = torch.cat([paired(query, head_width), paired(key, head_width), value]) * norm.weight
+        if query_bias is None or key_bias is None or value_bias is None:
             return weight, None
-        return weight, torch.cat([*(paired(part.bias, head_width) for part in turned), kept.bias])
+        return weight, torch.cat([paired(query_bias, head_width), paired(key_bias, head_width), value_bias])
 
 
 class Mlp(nn.Module):
@@ -57,9 +67,9 @@ class Mlp(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(shape.width, shape.feed_forward, bias=False)
-        self.up_proj = nn.Linear(shape.width, shape.feed_forward, bias=False)
-        self.down_proj = nn.Linear(shape.feed_forward, shape.width, bias=False)
+        self.gate_proj = Linear(shape.width, shape.feed_forward)
+        self.up_proj = Linear(shape.width, shape.feed_forward)
+        self.down_proj = Linear(shape.feed_forward, shape.width)
 
     def fused(self, norm: "Norm") -> Tensor:
         """Weight of both inner projections in one, with the norm's weight in it."""
@@ -91,12 +101,12 @@ class Layer(nn.Module):
 class Body(nn.Module):
     """All but the head."""
 
-    embed_tokens: nn.Embedding
+    embed_tokens: Linear
     norm: Norm
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(shape.vocabulary, shape.width)
+        self.embed_tokens = Linear(shape.width, shape.vocabulary)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = Norm(shape.width)
 
@@ -118,15 +128,19 @@ class LeanModel(nn.Module):
         self.shape = shape
         self.config, self.generation_config = (SimpleNamespace(**one or {}) for one in (config, generation_config))
         self.model: Body = Body(shape)
-        # as in the library: reading the padding token has no gradient
-        self.model.embed_tokens.padding_idx = getattr(self.config, "pad_token_id", None)
-        self.lm_head: nn.Linear = nn.Linear(shape.width, shape.vocabulary, bias=False)
+        self.lm_head = Linear(shape.width, shape.vocabulary)
         self.tie()
 
     def tie(self) -> None:
         """Make the head the embedding, where the model has no other."""
         if self.shape.tied:
             self.lm_head.weight = self.model.embed_tokens.weight
+
+    def embedded(self, token: Tensor) -> Tensor:
+        """(M, width) of (M,) token ids."""
+        # as in the library: reading the padding token has no gradient
+        padding = getattr(self.config, "pad_token_id", None)
+        return functional.embedding(token, self.model.embed_tokens.weight, padding)
 
     @property
     def layers(self) -> list[Layer]:
@@ -182,7 +196,7 @@ def paired(rows: Tensor, head_width: int) -> Tensor:
 def log_probs(model: LeanModel, packed: Plan, temperature: float) -> Tensor:
     """(Σ lengths,) log-probability of each response token under softmax(logits / temperature), row by row."""
     shape = model.shape
-    x = model.model.embed_tokens(packed.token)
+    x = model.embedded(packed.token)
     turn = rotation(packed.position, frequencies(shape, model.device), model.dtype)
     # the same for every layer
     biases = [per_head(part.bias, shape) for part in packed.parts]

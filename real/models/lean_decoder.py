@@ -65,7 +65,7 @@ class LeanDecoder:
         position = (torch.arange(self.used, device=model.device) - empty[:, None]).clamp(min=0)
         bias = per_head(causal_bias(empty, 0, self.used, model.dtype), shape)
         turn = rotation(position.reshape(-1), self.frequency, model.dtype)
-        x = model.model.embed_tokens(token.reshape(-1))
+        x = model.embedded(token.reshape(-1))
         for layer in model.layers:
             query, key, value = (rows_of(part, count) for part in projected(layer, x, turn, shape))
             x = joined(layer, x, attention(query, key, value, bias), shape)
@@ -89,7 +89,7 @@ class LeanDecoder:
         cosine, sine = (table[self.position] for table in self.turns)
         bias = per_head(self.bias[:, None], shape) if self.padded else None
         kept = heads * size
-        x = self.model.model.embed_tokens(token)
+        x = self.model.embedded(token)
         for weights, keys, values in zip(self.layers, self.keys, self.values, strict=True):
             parts = weights.inner(unit_norm(x, shape.epsilon))
             turned = torch.addcmul(parts[:, :kept] * cosine, parts[:, -kept:], sine).view(rows, heads, size)

@@ -1,4 +1,4 @@
-"""The laptop's jobs never import transformers, and their records say why they needn't."""
+"""The laptop's jobs never import transformers, nor torch's compiler, and their records say why they needn't."""
 
 import importlib.metadata
 import json
@@ -16,7 +16,7 @@ JOB = """
 import sys
 from real.commands.command_line import main
 code = main(sys.argv[1:])
-print("imported:", [name for name in ("transformers", "torch") if name in sys.modules])
+print("imported:", [name for name in ("transformers", "torch._dynamo", "torch") if name in sys.modules])
 sys.exit(code)
 """
 

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from real.config import ConfigError, Phase, resolve
 from real.engines.run_files import samples_frame
 from real.engines.torch import supervised, train
+from real.engines.torch.adamw import AdamW
 from real.engines.torch.policy import load_checkpoint, save_checkpoint, token_log_probs
 from real.engines.torch.update import Batch, accumulate_gradient, kl_to_reference
 from real.models import packing
@@ -200,7 +201,9 @@ def test_one_sided_rows_are_not_run_in_the_first_mini_batch_of_the_policy_that_s
         return token_log_probs(model, prompts, *rest)
 
     monkeypatch.setattr("real.engines.torch.update.token_log_probs", counted)
-    seen = train.update(policy, torch.optim.AdamW(policy.parameters()), make_objective("real"), batch, run, step=2)
+    seen = train.update(
+        policy, AdamW(policy.parameters(), (0.9, 0.999), 0.01), make_objective("real"), batch, run, step=2
+    )
     log_ratio = [gradient.log_ratio * part.mask for part, gradient in seen]
     first_rows = [8] if staleness == 0 else [8, 8]
     assert rows_run == [*first_rows, 16, 16, 16]
@@ -241,7 +244,7 @@ def test_a_mini_batch_of_one_sided_groups_makes_no_gradient_but_keeps_its_scores
 def test_the_optimizer_steps_even_where_no_group_is_two_sided(policy, smoke):
     run = resolve(smoke, "real", 0)
     batch = some_batch(policy, groups=8, rollouts=8)
-    optimizer = torch.optim.AdamW(policy.parameters(), lr=0.0, weight_decay=0.01)
+    optimizer = AdamW(policy.parameters(), (0.9, 0.999), 0.01)
     train.update(policy, optimizer, make_objective("real"), batch, run, step=2)
     before = [parameter.detach().clone() for parameter in policy.parameters()]
     batch.reward = torch.zeros(64)

@@ -32,6 +32,7 @@ from real.counterfactual import make_any_objective
 from real.engines.alarms import Alarms
 from real.engines.finite import explained, require_finite
 from real.engines.run_files import log_line, made_by, metrics_line
+from real.engines.torch.adamw import AdamW
 from real.engines.torch.measure import gradient_samples, step_metrics, write_results
 from real.engines.torch.policy import load_checkpoint, require_sound, save_checkpoint, token_log_probs
 from real.engines.torch.update import Batch, Gradient, accumulate_gradient, learning_rate_at
@@ -61,9 +62,7 @@ class Learner:
         self.reference = (
             load_checkpoint(base, device, known).requires_grad_(False) if settings.kl_coefficient > 0 else None
         )
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=0.0, betas=(0.9, 0.999), weight_decay=training.weight_decay, fused=True
-        )
+        self.optimizer = AdamW(self.model.parameters(), betas=(0.9, 0.999), weight_decay=training.weight_decay)
         self.objective = make_any_objective(settings.objective, **settings.hyperparameters)
         self.prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
         # another instance, so that the optimizer never meets weights that were swapped under it; loaded as the model
@@ -230,7 +229,7 @@ def collect(
 
 def update(
     model: Model,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     objective: Objective,
     batch: Batch,
     run: TorchRun,
@@ -238,15 +237,13 @@ def update(
 ) -> list[tuple[Batch, Gradient]]:
     """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw."""
     training = run.training
-    for parameters in optimizer.param_groups:
-        parameters["lr"] = learning_rate_at(training, step)
+    optimizer.learning_rate = learning_rate_at(training, step)
     rows = training.mini_batch_prompts * training.rollouts
     seen: list[tuple[Batch, Gradient]] = []
     for indices in torch.arange(len(batch.prompts), device=batch.group.device).split(rows):
         mini_batch = batch.select(indices)
-        # zeros rather than None: AdamW steps by its momentum even where no group of the mini-batch is two-sided
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
+        # it steps by its momentum even where no group of the mini-batch is two-sided
+        optimizer.zero_grad()
         gradient = accumulate_gradient(
             model,
             mini_batch,
