@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from tensordict import TensorDict
-from transformers import PreTrainedModel
 from transformers.models.auto import AutoModelForCausalLM
 from transformers.models.qwen2 import Qwen2Config
 from verl.utils import tensordict_utils as tu
@@ -61,7 +60,7 @@ class RememberingWorker(RealTrainingWorker):
         return self.result
 
 
-def random_model(shape: str, tokens: int) -> PreTrainedModel:
+def random_model(shape: str, tokens: int) -> torch.nn.Module:
     """A randomly initialised policy: the smoke scale's, or one with the sizes of DeepSeek-R1-Distill-Qwen-1.5B."""
     if shape == "tiny":
         return build_policy(load([SHAPES[shape].scale]).scale.policy, tokens, 0)

@@ -39,13 +39,15 @@ from typing import Any
 import torch
 import transformers
 from torch.profiler import ProfilerActivity, profile
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase, TrainerCallback
+from transformers import GenerationConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast, TrainerCallback
 
 from real.config import Run, load, resolve
+from real.engines.torch.adamw import AdamW
 from real.engines.torch.policy import build_policy, load_checkpoint, save_checkpoint
 from real.engines.torch.train import collect, step_metrics, update
 from real.grading import grade_many
 from real.models.batched_sampler import sample
+from real.models.checkpoints import load_model
 from real.models.device import prepare_torch
 from real.objectives import make_objective
 from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, answer_of, encode
@@ -147,7 +149,7 @@ def engine_steps(run: Run, checkpoint: Path) -> Iterator[int]:
     model = load_checkpoint(checkpoint, device)
     reference = load_checkpoint(checkpoint, device).requires_grad_(False) if settings.kl_coefficient > 0 else None
     objective = make_objective(settings.objective, **settings.hyperparameters)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=training.weight_decay, fused=True)
+    optimizer = AdamW(model.parameters(), (0.9, 0.999), training.weight_decay)
     prompts = training_prompts(run)
     for step in itertools.count(1):
         batch, rollouts = collect(model, reference, prompts, run, step)
@@ -207,8 +209,9 @@ def steps(run: Run, checkpoint: Path, setting: str, traced: bool = False) -> Lap
 
 
 def sampling(run: Run, checkpoint: Path, cache: str) -> Laps:
-    """``sample``, which also returns log-probs and entropies, and in turn ``model.generate``, which doesn't."""
+    """``sample``, which also returns log-probs and entropies, and in turn ``generate``, which doesn't."""
     model = load_checkpoint(checkpoint, prepare_torch("cpu"))
+    peer_model = load_model(checkpoint, dtype=torch.float32).eval()
     training, tokenizer = run.training, peer_tokenizer(checkpoint)
     limit, temperature = training.max_response_tokens, training.temperature
     eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
@@ -222,7 +225,7 @@ def sampling(run: Run, checkpoint: Path, cache: str) -> Laps:
         repeated = [prompt for prompt in prompts for _ in range(training.rollouts)]
         rows = tokenizer(repeated, padding=True, return_tensors="pt")
         inputs = {"input_ids": rows["input_ids"], "attention_mask": rows["attention_mask"]}
-        response = model.generate(**inputs, generation_config=config)[:, inputs["input_ids"].shape[1] :]
+        response = peer_model.generate(**inputs, generation_config=config)[:, inputs["input_ids"].shape[1] :]
         ended = (response == eos).int()
         peer = timer.stop(int((ended.cumsum(dim=1) - ended == 0).sum()))
 
@@ -257,7 +260,7 @@ def alternating(count: int) -> list[float]:
 
 def peer_tokenizer(checkpoint: Path) -> PreTrainedTokenizerBase:
     """The tokenizer, with an <eos> outside the vocabulary where the checkpoint has one."""
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
     if is_endless(checkpoint):
         tokenizer.add_special_tokens({"eos_token": "<never>"})
     return tokenizer

@@ -21,7 +21,7 @@ from vllm_evaluations import (
 
 from real.config import ConfigError
 from real.models.chat import sample_seed
-from real.models.checkpoints import CheckpointError
+from real.models.checkpoints import CheckpointError, load_model
 from real.models.torch_sampler import TorchSampler
 from real.models.vllm_sampler import VllmSampler
 from real.tasks.arithmetic import VOCABULARY
@@ -74,7 +74,7 @@ def test_samples_follow_the_tempered_nucleus(settings, checkpoint):
     count, top_p = 1500, 0.8
     first = settings(max_response_tokens=1, top_p=top_p)
     observed = [response.text for response in first.sample(PROBLEMS[:1], count)]
-    model = TorchSampler(str(checkpoint), SETTINGS, "cpu").model
+    model = load_model(checkpoint)
     logits = model(torch.tensor([first._prompt(PROBLEMS[0])])).logits[0, -1].double() / WARM
     ordered, ids = logits.softmax(-1).sort(descending=True)
     size = int((ordered.cumsum(0) < top_p).sum()) + 1
