@@ -65,26 +65,27 @@ def sample(
     uniform = uniform.to(device)
     found = _nothing_sampled(count, max_tokens, pad, device)
     decoder = decoder_of(model, prompts, count // len(prompts))
-    rows = torch.arange(count, device=device)
-    running = torch.ones(count, dtype=torch.bool, device=device)
+    # of the rows in the batch, those that no end token has ended, by place; the one thing that is asked of the device
+    # per token
+    rows = live = torch.arange(count, device=device)
     for t in range(max_tokens):
         log_p = (decoder.logits.float() / temperature).log_softmax(dim=-1)
         probability = log_p.exp()
         token = _draw(probability, uniform[rows, t], top_p)
-        live = rows[running]
-        found.response[live, t] = token[running]
-        found.mask[live, t] = 1
-        found.log_prob[live, t] = log_p.gather(1, token[:, None]).squeeze(1)[running]
-        found.entropy[live, t] = -(probability * log_p).sum(dim=1)[running]
-        running &= ~torch.isin(token, end)
-        found.truncated[rows] = running
-        active = int(running.sum())
-        if active == 0 or t == max_tokens - 1:
+        running, drawn = rows[live], token[live]
+        found.response[running, t] = drawn
+        found.mask[running, t] = 1
+        found.log_prob[running, t] = log_p[live, drawn]
+        found.entropy[running, t] = -(probability * log_p).sum(dim=1)[live]
+        goes_on = ~torch.isin(drawn, end)
+        found.truncated[running] = goes_on
+        live = live[goes_on]
+        if len(live) == 0 or t == max_tokens - 1:
             break
-        if active <= (1 - COMPACT_SHARE) * len(rows):
-            kept = running.nonzero().squeeze(1)
-            decoder.keep(kept)
-            rows, token, running = rows[kept], token[kept], running[kept]
+        if len(live) <= (1 - COMPACT_SHARE) * len(rows):
+            decoder.keep(live)
+            rows, token = rows[live], token[live]
+            live = torch.arange(len(rows), device=device)
         decoder.step(token)
     per_token = (found.response, found.mask, found.log_prob, found.entropy)
     response, mask, log_prob, entropy = (values[:, : t + 1] for values in per_token)

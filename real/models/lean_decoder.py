@@ -26,8 +26,9 @@ from real.models.lean import (
 )
 from real.models.packing import causal_bias
 
-# positions that the cache grows by
+# positions that the cache grows by at least; a long one grows by a share, so that copies stay in proportion to it
 BLOCK = 8
+SHARE = 1 / 8
 
 
 class LeanDecoder:
@@ -109,7 +110,7 @@ class LeanDecoder:
         if self.padded:
             self.bias = functional.pad(self.bias, (0, 1))
         if self.used > self.room:
-            used, self.room = self.room, self.room + BLOCK
+            used, self.room = self.room, self.room + max(BLOCK, int(SHARE * self.room))
             self.keys = [with_room(keys, -1, used, self.room) for keys in self.keys]
             self.values = [with_room(values, -2, used, self.room) for values in self.values]
             self.turns = self._tables()
