@@ -25,6 +25,7 @@ _FIXED: Mapping[str, tuple[Any, ...]] = {
     "rope_scaling": (None,),
     "sliding_window": (None,),
     "use_sliding_window": (False,),
+    "use_mrope": (False,),
     "pretraining_tp": (1,),
     "rope_interleaved": (False,),
 }
@@ -55,6 +56,8 @@ def read_shape(config: Mapping[str, Any]) -> Shape | None:
     rest = {key: value for key, value in config.items() if key not in _INDIFFERENT}
     if kind == "mistral" and "sliding_window" not in rest:  # the library's own value is 4096
         return None
+    if kind == "qwen2" and not rest.get("use_sliding_window"):
+        rest.pop("sliding_window", None)  # the width of windows that it doesn't use
     if any(rest.pop(key) not in allowed for key, allowed in _FIXED.items() if key in rest):
         return None
     theta = _theta(rest)

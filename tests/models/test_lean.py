@@ -217,6 +217,21 @@ CONFIG = {
 @pytest.mark.parametrize(
     "change",
     [
+        {"sliding_window": 131072, "use_sliding_window": False, "max_window_layers": 21, "use_mrope": False},
+        {"rope_theta": 1e6, "torch_dtype": "bfloat16", "transformers_version": "4.44.0"},
+        {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "attention_bias": False, "mlp_bias": False},
+        {"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": None, "head_dim": 8},
+    ],
+    ids=["Qwen2.5", "older spelling", "Llama", "Mistral"],
+)
+def test_configurations_as_the_families_have_them_are_understood(change):
+    """Of Qwen2.5, of SmolLM2 and of Mistral 7B v0.3, as far as keys go."""
+    assert read_shape({**CONFIG, **change}) is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
         {"hidden_act": "gelu"},
         {"model_type": "gemma2"},
         {"architectures": ["Qwen2ForSequenceClassification"]},
