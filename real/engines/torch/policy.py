@@ -23,6 +23,8 @@ from real.tasks.arithmetic import EOS, PAD, TOKEN_ID, VOCABULARY, write_tokenize
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+# rows that share no prompt gain nothing from being run together; so many stay in a core's cache
+ROWS_IN_CACHE = 32
 # of a model by transformers: rows of similar length run through it together; fewer cost overhead, more cost padding
 BUCKET_ROWS = 16
 # of the first weights, transformers' own for this architecture
@@ -86,9 +88,15 @@ def token_log_probs(
     """
     if not isinstance(model, LeanModel):
         return _library_log_probs(model, prompts, response, mask, temperature)
-    packed = plan(prompts, response, mask.sum(dim=1).long(), model.dtype)
-    found = log_probs(model, packed, temperature)
-    return found.new_zeros(response.shape).index_put((packed.row, packed.column), found)
+    length = mask.sum(dim=1).long()
+    share = len(set(map(tuple, prompts))) < len(prompts)
+    parts = []
+    for rows in length.argsort(stable=True).split(len(prompts) if share else ROWS_IN_CACHE):
+        chosen = [prompts[row] for row in rows.tolist()]
+        packed = plan(chosen, response[rows], length[rows], model.dtype)
+        parts.append((rows[packed.row], packed.column, log_probs(model, packed, temperature)))
+    row, column, found = (torch.cat(part) for part in zip(*parts, strict=True))
+    return found.new_zeros(response.shape).index_put((row, column), found)
 
 
 def _library_log_probs(
