@@ -195,9 +195,9 @@ def all_cases(run: Run, models: dict[str, Path], folder: Path) -> None:
         "40 tokens": endless,
         **{f"{name} up to <eos>": at for name, at in models.items()},
     }.items():
-        for kl, variant in (("without KL", no_kl), ("with KL", run)):
-            for peer in PEERS:
-                compare(f"{case}, step {kl} / TRL, {peer}", rows, steps(variant, checkpoint, peer))
+        for peer in PEERS:
+            compare(f"{case}, step without KL / TRL, {peer}", rows, steps(no_kl, checkpoint, peer))
+        compare(f"{case}, step with KL / TRL, plain", rows, steps(run, checkpoint, "plain"))
         for cache in ("dynamic", "static"):
             compare(f"{case}, sampling / generate, {cache} cache", rows, sampling(run, checkpoint, cache))
     for case, checkpoint in {"40 tokens": endless, **models}.items():
