@@ -33,7 +33,7 @@ try:
 except ImportError:
     sys.exit("The benchmark's peer is missing: pip install -r benchmarks/requirements.txt (see benchmarks/README.md)")
 
-WARM_UP, TURNS = 1, 2
+WARM_UP, TURNS = 2, 12
 # an <eos> that can't be sampled: the first id after the vocabulary
 NEVER = len(VOCABULARY)
 
