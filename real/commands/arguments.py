@@ -141,8 +141,9 @@ def add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
     )
     evaluator.add_argument(
         "--sampler",
-        choices=("transformers", "vllm"),
-        help="library that samples (default: transformers, or vllm for a scale of the verl engine)",
+        choices=("torch", "transformers", "vllm"),
+        help="what samples: torch alone, where it equals transformers on the checkpoint; transformers in any case; "
+        "vllm (default: torch, or vllm for a scale of the verl engine)",
     )
     evaluator.add_argument("--gpus", type=int, default=1, help="copies of the model, a GPU each, by vllm (default: 1)")
     for flag, what, default in (

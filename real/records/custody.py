@@ -6,7 +6,7 @@ nothing here to notice; only hashes that are kept elsewhere, such as in git, tel
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,16 @@ def record_of(path: Path) -> Path | None:
         for candidate in (folder / RECORD, folder / DRAWN / f"{path.stem}.json"):
             if candidate.exists():
                 return candidate
+    return None
+
+
+def forward_beside(folder: Path) -> dict[str, Any] | None:
+    """Which forward a checkpoint's job found it to be run by, as its record has it; None: no job of ours says so."""
+    record = record_of(folder / "config.json")
+    # beside a checkpoint from elsewhere another program's file may have a record's name
+    with suppress(DamagedError):
+        found: dict[str, Any] | None = read_record(record).get("forward") if record else None
+        return found
     return None
 
 

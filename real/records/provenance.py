@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -76,6 +76,13 @@ class _Written(_Checked):
     sha256: Sha256
 
 
+class _Forward(_Checked):
+    forward: Literal["lean", "library"]
+    largest_difference: float | None
+    library: str
+    config_sha256: Sha256
+
+
 class _Record(_Checked):
     config: dict[str, Any]
     config_digest: str
@@ -87,6 +94,7 @@ class _Record(_Checked):
     packages: dict[str, str] = _MAY_LACK
     machine: _Machine = _MAY_LACK
     earlier_code: list[_EarlierCode] = _MAY_LACK
+    forward: _Forward = _MAY_LACK
     read: dict[str, Sha256] = _MAY_LACK
     wrote: dict[str, _Written] = _MAY_LACK
     data: dict[str, dict[str, str]] = _MAY_LACK
