@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 
 # a command imports torch first; generous, because machines are shared
 START_S = 120
-STEPS = 120
+STEPS = 80
 LONG = {"training": {"steps": STEPS, "validation_every": STEPS, "gradient_sample_steps": [1]}}
 
 
