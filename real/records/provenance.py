@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from real.records.made_from import Origin
 from real.system.code import git_state, output_of, versions
-from real.system.files import DamagedError, read_json, signature, write_json
+from real.system.files import DamagedError, read_json, read_once, write_json
 from real.system.gpus import Gpu, read_gpus
 
 RECORD = "provenance.json"
@@ -104,9 +104,6 @@ class _Record(_Checked):
     peak_memory_bytes: Bytes = _MAY_LACK
 
 
-_read: dict[tuple[int, ...], Record] = {}
-
-
 @contextmanager
 def recorded(path: Path, origin: Origin, files: Sequence[str], **what: Any) -> Iterator[dict[str, Any]]:
     """Write the record ``path`` when the job in the block has succeeded.
@@ -129,16 +126,14 @@ def recorded(path: Path, origin: Origin, files: Sequence[str], **what: Any) -> I
     write_json(path, {**facts, "config": origin.settings})
 
 
+@read_once
 def read_record(path: Path) -> Record:
-    """A record, with what it holds checked, and read once per process.
+    """A record, with what it holds checked.
 
     Raises:
         FileNotFoundError: no such file.
         DamagedError: a key is missing or of another kind.
     """
-    key = signature(path) if path.exists() else None
-    if key in _read:
-        return _read[key]
     remedy = f"delete {'it' if path.parent.name == DRAWN else 'its folder'} and run snakemake again"
     content = read_json(path, keys=("config", "config_digest", "code_digest", "git"), remedy=remedy)
     try:
@@ -147,8 +142,6 @@ def read_record(path: Path) -> Record:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise DamagedError(f"{path}: {where} is no such value as a job writes ({first['msg']}); {remedy}") from None
-    if key is not None:
-        _read[key] = content
     return content
 
 
