@@ -32,7 +32,7 @@ INITIAL_DEVIATION = 0.02
 
 
 def build_policy(shape: Policy, max_tokens: int, seed: int) -> LeanModel:
-    """A freshly initialised policy over the arithmetic vocabulary, by the same distribution as in transformers.
+    """A freshly initialised policy over the arithmetic vocabulary, with the weights that transformers gives this seed.
 
     Args:
         max_tokens: longest prompt plus response.
@@ -59,15 +59,28 @@ def build_policy(shape: Policy, max_tokens: int, seed: int) -> LeanModel:
     read = read_shape(config)
     assert read is not None
     model = LeanModel(read, config, ends)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() > 1:
-                parameter.normal_(0.0, INITIAL_DEVIATION, generator=generator)
-            else:
-                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
-        model.model.embed_tokens.weight[TOKEN_ID[PAD]] = 0.0
+    draw_first_weights(model, torch.Generator().manual_seed(seed))
+    model.model.embed_tokens.weight.detach()[TOKEN_ID[PAD]] = 0.0
     return model
+
+
+@torch.no_grad()
+def draw_first_weights(model: LeanModel, generator: torch.Generator) -> None:
+    """Fill a model with a tied head by the numbers that transformers draws from the same stream.
+
+    There torch initialises every module first, as it is built, and transformers then draws its own numbers over that.
+    """
+    weights = dict(model.model.named_parameters())
+    for name, weight in weights.items():
+        if name == "embed_tokens.weight":
+            weight.normal_(generator=generator)
+        elif "norm" not in name:
+            weight.uniform_(generator=generator)
+    for name, weight in weights.items():
+        if weight.dim() > 1:
+            weight.normal_(0.0, INITIAL_DEVIATION, generator=generator)
+        else:
+            weight.fill_(0.0 if name.endswith("bias") else 1.0)
 
 
 def token_log_probs(
