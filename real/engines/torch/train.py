@@ -191,7 +191,7 @@ def train_step(learner: Learner, state: dict[str, Any], step: int) -> tuple[Batc
     began = time.perf_counter()
     batch, rollouts = collect(learner.sampling_policy(), learner.reference, learner.prompts, run, step)
     sampled = time.perf_counter()
-    seen = update(model, learner.optimizer, objective, batch, run, step)
+    seen = update(model, learner.optimizer, objective, batch, run, step, run.training.staleness > 0)
     updated = time.perf_counter()
     line = step_metrics(rollouts, batch, seen, run, step)
     if step % training.validation_every == 0 or step == training.steps:
@@ -234,8 +234,13 @@ def update(
     batch: Batch,
     run: TorchRun,
     step: int,
+    stale: bool = False,
 ) -> list[tuple[Batch, Gradient]]:
-    """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw."""
+    """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw.
+
+    Args:
+        stale: whether another policy than ``model`` sampled them.
+    """
     training = run.training
     optimizer.learning_rate = learning_rate_at(training, step)
     rows = training.mini_batch_prompts * training.rollouts
@@ -251,7 +256,7 @@ def update(
             run.settings.kl_coefficient,
             training.temperature,
             training.micro_batch_rows,
-            as_sampled=not seen and not training.staleness,
+            as_sampled=not seen and not stale,
         )
         gradient.norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip))
         require_finite("gradient's norm", gradient.norm)
