@@ -35,6 +35,7 @@ from tqdm import tqdm
 
 from real.commands.exhibits import exhibits
 from real.config import Experiment, load, resolve
+from real.evidence.scores import NONE
 from real.records.custody import hashed_and_checked, name_of
 from real.records.jobs import BASE, MODEL, Job, base_of_run, trained_jobs
 from real.records.provenance import this_process
@@ -58,6 +59,8 @@ DRY_RUN = "snakemake -n"
 # of the smallest size, which stands for start-up: all exponents depend on it
 TURNS = 3
 VERBS = ("manifest", "verify", "status", "plan")
+# so many times the smallest size's time, at least, tell an exponent from noise
+GROWN = 3
 # a process of its own starts the command: a child's peak begins with that of whoever started it
 TIMER = """
 import json, resource, subprocess, sys, time
@@ -198,10 +201,12 @@ def taken_by(command: Sequence[str], folder: Path, turns: int) -> Taken:
 
 
 def exponent(runs: Sequence[int], seconds: Sequence[float]) -> float:
-    """p of seconds = a + b (runs − the fewest)^p, with a of the fewest; NaN where too few sizes take longer than it."""
+    """p of seconds = a + b (runs − the fewest)^p, with a of the fewest; NaN where too little grows to tell."""
     beyond = [(size - runs[0], taken - seconds[0]) for size, taken in zip(runs, seconds, strict=True)]
     grown = np.log([pair for pair in beyond if min(pair) > 0])
-    return float(np.polyfit(*grown.T, 1)[0]) if len(grown) > 1 else math.nan
+    if len(grown) < 2 or seconds[-1] < GROWN * seconds[0]:
+        return math.nan
+    return float(np.polyfit(*grown.T, 1)[0])
 
 
 def measure(shape: Shape, asked: argparse.Namespace, folder: Path) -> str:
@@ -233,9 +238,9 @@ def table(counts: Sequence[int], taken: dict[str, list[Taken]]) -> str:
         seconds = [one.cpu for one in those]
         growth = {f"{count:,} runs": f"{cpu:.1f}" for count, cpu in zip(counts, seconds, strict=True)}
         wall, memory = f"{those[-1].wall:.1f}", f"{those[0].memory:.0f} to {those[-1].memory:.0f}"
-        rows.append(
-            {"CPU seconds": name, **growth, "p": f"{exponent(counts, seconds):.2f}", "wall": wall, "MiB": memory}
-        )
+        power = exponent(counts, seconds)
+        grown = NONE if math.isnan(power) else f"{power:.2f}"
+        rows.append({"CPU seconds": name, **growth, "p": grown, "wall": wall, "MiB": memory})
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 

@@ -4,7 +4,7 @@ A reader takes all the methods that its caller shows, and checks once that their
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,12 @@ class ResultsError(ExpectedError):
 
 def problem_rates(experiment: Experiment, methods: Sequence[str]) -> Rates:
     """pass@1 of every problem; as :func:`rates_by_k`."""
-    return rates_by_k(experiment, methods, (1,))[1]
+    ((_, rates),) = rates_by_k(experiment, methods, (1,))
+    return rates
 
 
-def rates_by_k(experiment: Experiment, methods: Sequence[str], ks: Sequence[int]) -> dict[int, Rates]:
-    """pass@k of every problem for each k: (S, P) by method and benchmark, the same problems in the same order.
+def rates_by_k(experiment: Experiment, methods: Sequence[str], ks: Sequence[int]) -> Iterator[tuple[int, Rates]]:
+    """Each k with pass@k of every problem: (S, P) by method and benchmark, the same problems in the same order.
 
     Args:
         methods: of the scale, or ``"base"``, whose S is 1.
@@ -58,17 +59,20 @@ def rates_by_k(experiment: Experiment, methods: Sequence[str], ks: Sequence[int]
     benchmarks = scale.evaluated_on
     jobs = {method: [evaluation_job(benchmarks, method, seed) for seed in those] for method, those in seeds.items()}
     _require_finished(experiment, [job for those in jobs.values() for job in those], EVALUATIONS)
-    rates: dict[int, Rates] = {k: {method: {} for method in jobs} for k in ks}
+    files = {
+        (method, benchmark): [Path(experiment.results, job.name, f"{benchmark}.parquet") for job in those]
+        for benchmark in benchmarks
+        for method, those in jobs.items()
+    }
+    graded: dict[Path, _Counts] = {}
     for benchmark in benchmarks:
-        paths = {
-            method: [Path(experiment.results, job.name, f"{benchmark}.parquet") for job in those]
-            for method, those in jobs.items()
-        }
-        graded = _graded(benchmark, [path for those in paths.values() for path in those])
-        for k in ks:
-            for method, those in paths.items():
-                rates[k][method][benchmark] = np.stack([_rates(path, graded[path], k) for path in those])
-    return rates
+        graded |= _graded(benchmark, [path for method in jobs for path in files[method, benchmark]])
+    # one k after the other, because the rates of a single one take as much memory as all counts
+    for k in ks:
+        rates: Rates = {method: {} for method in jobs}
+        for (method, benchmark), paths in files.items():
+            rates[method][benchmark] = np.stack([_rates(path, graded[path], k) for path in paths])
+        yield k, rates
 
 
 def run_metrics(experiment: Experiment, methods: Sequence[str]) -> dict[tuple[str, int], pd.DataFrame]:
