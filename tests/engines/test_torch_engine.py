@@ -183,14 +183,12 @@ def test_a_mini_batch_that_fits_one_micro_batch_runs_every_row_once_and_gives_th
     assert not single.weights[:4].any()
 
 
-@pytest.mark.parametrize("staleness", [0, 1])
+@pytest.mark.parametrize("stale", [False, True])
 def test_one_sided_rows_are_not_run_in_the_first_mini_batch_of_the_policy_that_sampled_them(
-    policy, smoke, monkeypatch, staleness
+    policy, smoke, monkeypatch, stale
 ):
     run = resolve(smoke, "real", 0)
-    run = run.model_copy(
-        update={"training": run.training.model_copy(update={"staleness": staleness, "micro_batch_rows": 64})}
-    )
+    run = run.model_copy(update={"training": run.training.model_copy(update={"micro_batch_rows": 64})})
     batch = some_batch(policy, groups=8, rollouts=8)
     batch.reward = torch.zeros(64)
     batch.reward[8] = 1.0
@@ -201,13 +199,12 @@ def test_one_sided_rows_are_not_run_in_the_first_mini_batch_of_the_policy_that_s
         return token_log_probs(model, prompts, *rest)
 
     monkeypatch.setattr("real.engines.torch.update.token_log_probs", counted)
-    seen = train.update(
-        policy, AdamW(policy.parameters(), (0.9, 0.999), 0.01), make_objective("real"), batch, run, step=2
-    )
+    optimizer = AdamW(policy.parameters(), (0.9, 0.999), 0.01)
+    seen = train.update(policy, optimizer, make_objective("real"), batch, run, step=2, stale=stale)
     log_ratio = [gradient.log_ratio * part.mask for part, gradient in seen]
-    first_rows = [8] if staleness == 0 else [8, 8]
+    first_rows = [8, 8] if stale else [8]
     assert rows_run == [*first_rows, 16, 16, 16]
-    assert log_ratio[0][:8].any() == (staleness > 0)
+    assert log_ratio[0][:8].any() == stale
     assert all(ratios.any(dim=1).all() for ratios in (log_ratio[0][8:], *log_ratio[1:]))
 
 
