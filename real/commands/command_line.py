@@ -35,7 +35,7 @@ from real.system.code import EVIDENCE
 from real.system.errors import ExpectedError, memory_sentence, system_sentence
 from real.system.interrupts import Stopped, interruptible
 from real.tasks import datasets
-from real.tasks.sources import fetch, find_source, mirror_folder
+from real.tasks.sources import find_source, mirror_folder
 
 PROG = "python -m real"
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
@@ -95,6 +95,8 @@ def make(arguments: argparse.Namespace) -> None:
 
 def download(arguments: argparse.Namespace) -> None:
     """fetch and verify one dataset"""
+    from real.tasks.fetching import fetch
+
     fetch(find_source(arguments.dataset), mirror=mirror_folder())
 
 

@@ -144,10 +144,15 @@ def _module_file(module: str) -> Path:
 
 
 @cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
 def _imports(file: Path) -> list[str]:
     """This repository's modules that a file imports, wherever in it."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -177,4 +182,4 @@ class _WithoutWords(ast.NodeTransformer):
 
 @cache
 def _tree(file: Path) -> str:
-    return ast.dump(_WithoutWords().visit(ast.parse(file.read_text(encoding="utf-8"))))
+    return ast.dump(_WithoutWords().visit(_parsed(file)))  # in place: no import stands in what is left out

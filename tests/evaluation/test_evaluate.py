@@ -18,8 +18,9 @@ from real.models.chat import Response, sample_seed
 from real.models.torch_sampler import TorchSampler
 from real.tasks.arithmetic import held_out_problems
 from real.tasks.datasets import load_problems, prepare
+from real.tasks.fetching import fetch
 from real.tasks.problems import MATH_BENCHMARKS
-from real.tasks.sources import fetch, read_sources
+from real.tasks.sources import read_sources
 from tests.support.paths import ROOT
 from tests.support.random_checkpoint import (
     PROBLEMS,

@@ -47,7 +47,7 @@ def digests(copy, monkeypatch):
 
 def forget() -> None:
     """One process asks once; here each edit is asked for."""
-    for function in (code_digest, code._tree, code._imports):
+    for function in (code_digest, code._parsed, code._imports, code._tree):
         function.cache_clear()
 
 
@@ -113,7 +113,7 @@ def test_another_clamp_makes_the_runs_of_both_trainers_stale_and_no_evaluation(c
         ("real/grading/worker.py", "\nimport", "\nimport json\nimport", RUNS | EVALUATIONS),
         ("real/tasks/datasets.py", "import", "import re\nimport", {"data"}),
         ("real/tasks/corrections.py", 'NOTHING_CORRECTED = "none"', 'NOTHING_CORRECTED = ""', {"data"}),
-        ("real/tasks/sources.py", "RETRIES = 2", "RETRIES = 3", {"data"}),
+        ("real/tasks/sources.py", '"git_blob", "unanswered"}', '"git_blob"}', {"data"}),
     ],
 )
 def test_code_that_can_change_a_number_makes_those_results_stale_that_it_makes(changed, file, old, new, stale):
