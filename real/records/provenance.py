@@ -22,6 +22,7 @@ from real.records.made_from import Origin
 from real.system.code import git_state, output_of, versions
 from real.system.files import DamagedError, read_json, read_once, write_json
 from real.system.gpus import Gpu, read_gpus
+from real.system.portable import PORTABLE, not_portable_because
 
 RECORD = "provenance.json"
 # folder, below a scale's results, of the records of what is drawn, by its name
@@ -59,6 +60,7 @@ class _Gpu(_Checked):
 class _Machine(_Checked):
     system: str
     processor: str | None
+    arithmetic: str = _MAY_LACK
     cores: int | None
     memory_bytes: Bytes
     gpus: list[_Gpu]
@@ -160,6 +162,7 @@ def this_process() -> dict[str, Any]:
             "system": platform.platform(),
             "architecture": platform.machine(),
             "processor": _processor(),
+            "arithmetic": not_portable_because() or PORTABLE,
             "cores": os.cpu_count(),
             "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             "gpus": [_recorded_gpu(gpu) for gpu in read_gpus() or []],

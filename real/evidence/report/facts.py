@@ -101,6 +101,7 @@ def _machine(record: Record) -> str:
     gpus = Counter(gpu["name"] for gpu in machine["gpus"])
     memory = f"{machine['memory_bytes'] / 1e9:.0f} GB"
     facts = [f"{machine['processor']}, {machine['cores']} cores, {memory}", machine["system"]]
+    facts += [f"rounding: {machine['arithmetic']}"] if "arithmetic" in machine else []
     return "; ".join([*facts, *(f"{count} × {name}" for name, count in gpus.items())])
 
 
