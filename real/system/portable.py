@@ -26,7 +26,9 @@ CPU_FACTS = Path("/proc/cpuinfo")
 
 
 def pin() -> None:
-    """Ask for the same kernels as everywhere, where the processor has them; a variable that is set stays as it is.
+    """Ask for the same kernels as everywhere, where the processor has them.
+
+    A variable that is set already chooses other kernels on purpose and stays (benchmarks/rounding.py).
 
     Raises:
         RuntimeError: numpy or torch is imported already, and has chosen.
@@ -36,6 +38,8 @@ def pin() -> None:
     if _has_avx2():
         for name, value in KERNELS.items():
             os.environ.setdefault(name, value)
+        # clusters set it; a job has one thread, and more would add in another order
+        os.environ["OPENBLAS_NUM_THREADS"] = KERNELS["OPENBLAS_NUM_THREADS"]
 
 
 @cache

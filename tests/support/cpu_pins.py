@@ -42,7 +42,7 @@ def this_platform() -> dict[str, str]:
 
 def this_processor() -> str:
     """Its name and what it can, for whoever meets other bytes."""
-    facts = Path("/proc/cpuinfo").read_text().splitlines()
+    facts = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in facts)}
     return f"{found.get('model name')}: {found.get('flags')}"
 
