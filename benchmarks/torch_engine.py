@@ -9,8 +9,9 @@
 Measured: generated tokens per CPU-second, on one thread, of whole outer steps: prompts, 32 x 8 rollouts of at most 40
 tokens, grading, log-probs, four AdamW updates of 64 rollouts, metrics. Both sides start from one checkpoint, get the
 same prompts in the same order, and share objective (GRPO, clip 0.2), temperature, optimizer and gradient clip. They
-take turns step by step in one process, so that both meet the same machine. Medians, minima and maxima, of ratios too,
-are over turns. ``WARM_UP`` turns don't count, nor does a turn in which torch_compile compiled: compilation is apart.
+take turns step by step in one process, so that both meet the same machine; products are OpenBLAS's in the engine's
+turns and MKL's in the peer's. Medians, minima and maxima, of ratios too, are over turns. ``WARM_UP`` turns don't count,
+nor does a turn in which torch_compile compiled: compilation is apart.
 
 Equal lengths: both sides are told that <eos> is an id the model has no logit for, so every response has exactly
 40 tokens and neither side pays for a logits processor; rewards alternate, so that every row has a gradient.
@@ -42,7 +43,19 @@ import torch
 import transformers
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.trl_steps import NEVER, PEER_SETTINGS, TURNS, Lap, Laps, engine_steps, sampling, steps, trl
+from benchmarks.trl_steps import (
+    NEVER,
+    PEER_SETTINGS,
+    TURNS,
+    Lap,
+    Laps,
+    as_the_engine_does,
+    as_the_peer_would,
+    engine_steps,
+    sampling,
+    steps,
+    trl,
+)
 from benchmarks.turns import clock_of, take_turns
 from real.config import Run, load, resolve
 from real.engines.torch.policy import build_policy, load_checkpoint, save_checkpoint, token_log_probs
@@ -161,14 +174,16 @@ def large_update() -> None:
     prompts = [row for row in torch.randint(shape.vocabulary, (2, 93)).tolist() for _ in range(8)]
     response = torch.randint(shape.vocabulary, (16, 11))
 
-    def update(model: Model) -> Callable[[], None]:
+    def update(model: Model, prepare: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
+            prepare()
             model.zero_grad()
             token_log_probs(model, prompts, response, torch.ones(16, 11), 1.0).sum().backward()
 
         return run
 
-    seconds = take_turns({"real": update(lean), "transformers": update(library)}, TURNS, clock_of("cpu"))
+    sides = {"real": update(lean, as_the_engine_does), "transformers": update(library, as_the_peer_would)}
+    seconds = take_turns(sides, TURNS, clock_of("cpu"))
     ratios = [a / b for a, b in zip(seconds["transformers"], seconds["real"], strict=True)]
     print(
         f"update of 134.5M parameters, 16 rows of 93 + 11 tokens, CPU-seconds: real {spread(seconds['real'])}, "

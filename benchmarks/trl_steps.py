@@ -24,6 +24,7 @@ from real.grading import grade_many
 from real.models.batched_sampler import sample
 from real.models.checkpoints import load_model
 from real.models.device import prepare_torch
+from real.models.products import give_back_mkl, take_openblas
 from real.objectives import make_objective
 from real.tasks.arithmetic import VOCABULARY, TrainingPrompts, answer_of, encode
 
@@ -98,13 +99,13 @@ class Turns(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step % self.updates == 0:
-            torch.use_deterministic_algorithms(False)  # the engine's choice, not the peer's
+            as_the_peer_would()
             self.timer.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step % self.updates == 0:
             peer = self.timer.stop(self.tokens)
-            torch.use_deterministic_algorithms(True)
+            as_the_engine_does()
             self.timer.start()
             self.laps.append((self.timer.stop(next(self.engine)), peer))
 
@@ -188,6 +189,7 @@ def sampling(run: Run, checkpoint: Path, cache: str) -> Laps:
     for turn in range(WARM_UP + TURNS):
         prompts = texts(run, turn + 1)
         torch.manual_seed(turn)
+        as_the_peer_would()
         timer.start()
         repeated = [prompt for prompt in prompts for _ in range(training.rollouts)]
         rows = tokenizer(repeated, padding=True, return_tensors="pt")
@@ -196,13 +198,24 @@ def sampling(run: Run, checkpoint: Path, cache: str) -> Laps:
         ended = (response == eos).int()
         peer = timer.stop(int((ended.cumsum(dim=1) - ended == 0).sum()))
 
-        torch.use_deterministic_algorithms(True)
+        as_the_engine_does()
         timer.start()
         uniform = torch.rand(len(repeated), limit, generator=torch.Generator().manual_seed(turn))
         rollouts = sample(model, [encode(prompt) for prompt in prompts], uniform, temperature, 1.0)
         laps.append((timer.stop(int(rollouts.mask.sum())), peer))
-        torch.use_deterministic_algorithms(False)
     return laps[WARM_UP:]
+
+
+def as_the_peer_would() -> None:
+    """torch as it is: deterministic kernels and OpenBLAS's products are the engine's choice."""
+    torch.use_deterministic_algorithms(False)
+    give_back_mkl()
+
+
+def as_the_engine_does() -> None:
+    """See there; but for kernels that the processor chooses, which both sides have."""
+    torch.use_deterministic_algorithms(True)
+    take_openblas()
 
 
 def training_prompts(run: Run) -> TrainingPrompts:

@@ -29,6 +29,8 @@ from real.records.custody import in_custody
 from real.records.made_from import Origin
 from real.records.manifest import write_manifest
 from real.records.provenance import DRAWN
+from real.records.recorded import expected_report
+from real.records.recorded import record as write_record
 from real.records.scale_file import require_own_results
 from real.records.verify import verify_report
 from real.system.code import EVIDENCE
@@ -38,6 +40,7 @@ from real.tasks import datasets
 from real.tasks.sources import find_source, mirror_folder
 
 PROG = "python -m real"
+REDRAWN = Path("results/published/recorded")
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
 
@@ -149,7 +152,30 @@ def verify(arguments: argparse.Namespace) -> int:
     experiment = _experiment(arguments)
     text, well = verify_report(experiment, all_jobs(experiment))
     print(text)
+    if arguments.expected:
+        compared, same = expected_report(experiment)
+        print(compared)
+        well = well and same
     return 0 if well else 1
+
+
+def record(arguments: argparse.Namespace) -> None:
+    """keep what a finished scale measured in git, without weights and texts"""
+    from real.commands.exhibits import all_jobs
+    from real.commands.redraw import exhibits_read
+
+    experiment = _experiment(arguments)
+    print(f"recorded in {write_record(experiment, all_jobs(experiment), exhibits_read(experiment))}")
+
+
+def redraw(arguments: argparse.Namespace) -> int:
+    """draw tables, figures and claims of a recorded scale without training"""
+    from real.commands.redraw import redraw as draw
+
+    other = draw(arguments.name, arguments.output)
+    where = arguments.output / arguments.name
+    print("\n".join([f"differs     {name}" for name in other] or [f"{where}: the bytes that were recorded"]))
+    return 0
 
 
 def schema(arguments: argparse.Namespace) -> None:
@@ -225,6 +251,8 @@ GROUPS: dict[str, dict[Callable[[argparse.Namespace], int | None], str]] = {
     "tables, figures, claims and report, from finished runs": {
         make: "benchmarks --config paper_configs/laptop.yaml",
         manifest: "--config paper_configs/laptop.yaml",
+        record: "--scale laptop",
+        redraw: "laptop",
     },
     "for whoever changes the package": {schema: ""},
 }
@@ -253,12 +281,19 @@ def _parser() -> argparse.ArgumentParser:
             added[verb] = one = verbs.add_parser(name, description=verb.__doc__, epilog=text)
             one.set_defaults(verb=verb)
             add_log(one)
-            if verb not in (download, prepare, contamination, schema):
-                add_config(one, short=verb in (plan, status, verify), required=verb is not evaluate)
+            if verb not in (download, prepare, contamination, redraw, schema):
+                add_config(one, short=verb in (plan, status, verify, record), required=verb is not evaluate)
     added[base].add_argument("--seed", type=whole(0), help="of base.further_seeds (default: base.seed)")
     add_run_arguments(added[train])
     add_evaluation_arguments(added[evaluate])
     add_plan_arguments(added[plan])
+    added[verify].add_argument(
+        "--expected", action="store_true", help="compare with results/recorded too: the same bytes, or what differs"
+    )
+    added[redraw].add_argument("name", help="of a folder of results/recorded")
+    added[redraw].add_argument(
+        "--output", type=Path, default=REDRAWN, help=f"folder in which it gets a folder (default: {REDRAWN})"
+    )
     added[make].add_argument("name", help="of the exhibit, which is the name of its rule and of its files")
     for old, name in ALIASES.items():
         one = verbs.add_parser(old, description=f"the same as `{PROG} make {name}`")

@@ -21,8 +21,9 @@ from real.system.files import DamagedError, file_digest
 from real.tasks.corrections import CORRECTIONS_FILE, NOTHING_CORRECTED, corrections_digest, read_corrections
 from real.tasks.sources import SOURCES_FILE, read_sources
 
-# not declared: what the workflow notes of its jobs, and running jobs' states
-UNDECLARED = ("logs", "benchmarks", "work", MANIFEST)
+# not declared: what the workflow notes of its jobs, running jobs' states, and what is redrawn from records, which is
+# held against them as it is drawn
+UNDECLARED = ("logs", "benchmarks", "work", "recorded", MANIFEST)
 REMEDIES = {
     "missing": (
         "run snakemake with the same configuration, which makes a declared file again; at a protected scale it repeats "

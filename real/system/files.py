@@ -87,6 +87,11 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, partial(Path.write_text, data=text, encoding="utf-8"))
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Bytes as they are."""
+    write_atomically(path, partial(Path.write_bytes, data=content))
+
+
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """A CSV file without the index."""
     write_text(path, table.to_csv(index=False))
