@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 AVX512 = ("AVX512F", "AVX512CD", "AVX512_SKX", "AVX512_CLX", "AVX512_CNL", "AVX512_ICL", "AVX512_SPR", "X86_V4")
@@ -22,6 +23,7 @@ KERNELS = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 PORTABLE = "the same on every x86-64 processor with AVX2"
+ENGINES = "vllm"
 CPU_FACTS = Path("/proc/cpuinfo")
 
 
@@ -30,9 +32,13 @@ def pin() -> None:
 
     A variable that is set already chooses other kernels on purpose and stays (benchmarks/rounding.py).
 
+    Where vLLM is installed nothing is asked: it and verl choose for themselves, and nothing repeats byte by byte there.
+
     Raises:
         RuntimeError: numpy or torch is imported already, and has chosen.
     """
+    if find_spec(ENGINES):
+        return
     if loaded := sorted({"numpy", "torch"} & sys.modules.keys()):
         raise RuntimeError(f"{' and '.join(loaded)}: imported already; call pin() before")
     if _has_avx2():
@@ -45,6 +51,8 @@ def pin() -> None:
 @cache
 def not_portable_because() -> str:
     """Why this process's arithmetic rounds as its processor does; empty where it rounds as on every other."""
+    if find_spec(ENGINES):
+        return f"the environment of {ENGINES} and verl chooses its own kernels"
     if not _has_avx2():
         return f"this processor ({platform.machine()}) has no AVX2"
     if changed := [name for name, value in KERNELS.items() if os.environ.get(name) != value]:

@@ -75,3 +75,11 @@ def test_the_libraries_take_the_kernels_that_are_asked_for():
         "from real.system import portable; portable.pin(); import torch; print(torch.backends.cpu.get_cpu_capability())"
     )
     assert python("-c", script).stdout.strip() == "AVX2"
+
+
+def test_nothing_is_asked_in_the_environment_of_the_engines(monkeypatch):
+    monkeypatch.setattr(portable, "find_spec", lambda name: name == portable.ENGINES)
+    before = dict(portable.os.environ)
+    portable.pin()  # numpy is imported already, which is no matter there
+    assert dict(portable.os.environ) == before
+    assert "chooses its own kernels" in portable.not_portable_because.__wrapped__()
