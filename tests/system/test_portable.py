@@ -83,3 +83,9 @@ def test_nothing_is_asked_in_the_environment_of_the_engines(monkeypatch):
     portable.pin()  # numpy is imported already, which is no matter there
     assert dict(portable.os.environ) == before
     assert "chooses its own kernels" in portable.not_portable_because.__wrapped__()
+
+
+@x86
+def test_the_tests_themselves_run_by_the_kernels_that_all_processors_have():
+    if portable._has_avx2() and not portable.find_spec(portable.ENGINES):
+        assert portable.not_portable_because() == ""
