@@ -172,7 +172,7 @@ def redraw(arguments: argparse.Namespace) -> int:
     """draw tables, figures and claims of a recorded scale without training"""
     from real.commands.redraw import redraw as draw
 
-    other = draw(arguments.name, arguments.output)
+    other = draw(arguments.name, arguments.output, arguments.write)
     where = arguments.output / arguments.name
     print("\n".join([f"differs     {name}" for name in other] or [f"{where}: the bytes that were recorded"]))
     return 0
@@ -291,6 +291,9 @@ def _parser() -> argparse.ArgumentParser:
         "--expected", action="store_true", help="compare with results/recorded too: the same bytes, or what differs"
     )
     added[redraw].add_argument("name", help="of a folder of results/recorded")
+    added[redraw].add_argument(
+        "--write", action="store_true", help="make what the present code draws what is recorded; look at it before"
+    )
     added[redraw].add_argument(
         "--output", type=Path, default=REDRAWN, help=f"folder in which it gets a folder (default: {REDRAWN})"
     )

@@ -13,12 +13,15 @@ from real.commands.exhibits import exhibits
 from real.config import Experiment, load
 from real.evidence.exhibit import Exhibit
 from real.evidence.report.write import REPORT
-from real.records.recorded import About, read_about, unpack
+from real.records.recorded import About, read_about, renew, unpack
 from real.system.files import file_digest
 
 
-def redraw(name: str, folder: Path) -> list[str]:
+def redraw(name: str, folder: Path, write: bool = False) -> list[str]:
     """Draw all exhibits of a recorded scale into ``folder/<name>``.
+
+    Args:
+        write: make what is drawn now what is recorded.
 
     Returns:
         files that don't have the bytes that were recorded, in the order in which they were drawn.
@@ -36,6 +39,8 @@ def redraw(name: str, folder: Path) -> list[str]:
         for output in drawn:
             (folder / name / output).parent.mkdir(parents=True, exist_ok=True)
             Path(there.results, output).rename(folder / name / output)
+    if write:
+        renew(name, folder / name, drawn)
     return [output for output in drawn if file_digest(folder / name / output) != about.files[output].sha256]
 
 

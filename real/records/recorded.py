@@ -22,7 +22,7 @@ from real.records.jobs import Job, trained_jobs
 from real.records.manifest import MANIFEST, ListedFile, read_manifest
 from real.records.provenance import RECORD, read_record
 from real.records.verify import verify
-from real.system.code import commit_of
+from real.system.code import commit_of, git_state
 from real.system.errors import ExpectedError
 from real.system.files import DamagedError, file_digest, read_json, read_table, write_bytes, write_json
 
@@ -49,6 +49,8 @@ class About(Strict):
     """that name it on a command line"""
     commit: str
     """that made the runs"""
+    drawn_by: str
+    """commit that drew tables and figures"""
     date: str
     """when the last result was written"""
     processor: str | None
@@ -97,14 +99,13 @@ def record(experiment: Experiment, declared: Sequence[Job], reads: Collection[st
                 9,
             )
     write_bytes(folder / ARCHIVE, archive.getvalue())
-    for path in (path for pattern in READABLE for path in sorted(results.glob(pattern))):
-        (folder / path.relative_to(results)).parent.mkdir(exist_ok=True)
-        write_bytes(folder / path.relative_to(results), path.read_bytes())
+    _keep_readable(results, folder)
     about = About(
         experiment=experiment.name,
         evidence=experiment.scale.evidence,
         config_files=experiment.files,
         commit=commit_of(first),
+        drawn_by=commit_of(records[-1]),
         date=time.strftime("%Y-%m-%d", time.gmtime((results / MANIFEST).stat().st_mtime)),
         processor=first["machine"]["processor"],
         arithmetic=first["machine"].get("arithmetic", "not recorded"),
@@ -114,6 +115,22 @@ def record(experiment: Experiment, declared: Sequence[Job], reads: Collection[st
     )
     write_json(folder / ABOUT, about.model_dump())
     return folder
+
+
+def renew(name: str, drawn: Path, outputs: Collection[str]) -> None:
+    """Make what was redrawn of a recorded scale, by code that draws otherwise, what is recorded.
+
+    Args:
+        drawn: folder of what was drawn; outputs: all of it, by path below that.
+    """
+    about, folder = read_about(name), RECORDED / name
+    sizes = {
+        output: {"bytes": (drawn / output).stat().st_size, "sha256": file_digest(drawn / output)} for output in outputs
+    }
+    files = {key: entry.model_copy(update=sizes.get(key, {})) for key, entry in about.files.items()}
+    _keep_readable(drawn, folder)
+    renewed = about.model_copy(update={"files": files, "drawn_by": commit_of({"git": git_state()})})
+    write_json(folder / ABOUT, renewed.model_dump())
 
 
 def recorded_names() -> list[str]:
@@ -186,6 +203,13 @@ def expected_report(experiment: Experiment) -> tuple[str, bool]:
         )
     lines = [f"differs     {name}" for name in other]
     return "\n".join([*lines, "", f"{results}: {len(other)} files differ from {recorded}"]), False
+
+
+def _keep_readable(results: Path, folder: Path) -> None:
+    """Copy what is to be read without anything."""
+    for path in (path for pattern in READABLE for path in sorted(results.glob(pattern))):
+        (folder / path.relative_to(results)).parent.mkdir(exist_ok=True)
+        write_bytes(folder / path.relative_to(results), path.read_bytes())
 
 
 def _differs_by_nature(name: str) -> bool:

@@ -103,6 +103,19 @@ def test_an_exhibit_that_has_other_bytes_than_recorded_is_named(recorded):
     assert redraw(RESULTS.name, DRAWN) == ["tables/benchmarks.csv"]
 
 
+def test_what_the_present_code_draws_otherwise_can_be_made_the_record(recorded):
+    before = json.loads((FOLDER / "record.json").read_text())
+    files = json.loads((FOLDER / "record.json").read_text())["files"]
+    files["tables/benchmarks.csv"] |= {"sha256": "0" * 64, "bytes": 1}
+    altered_about(files=files)
+    (FOLDER / "tables/benchmarks.csv").write_text("another\n")
+    assert main(["redraw", RESULTS.name, "--output", str(DRAWN), "--write"]) == 0
+    after = json.loads((FOLDER / "record.json").read_text())
+    assert after["files"] == before["files"]
+    assert (FOLDER / "tables/benchmarks.csv").read_bytes() == (RESULTS / "tables/benchmarks.csv").read_bytes()
+    assert redraw(RESULTS.name, DRAWN) == []
+
+
 def test_a_reader_with_the_same_bytes_is_told_so(recorded, capsys):
     assert main(["verify", *CONFIG, "--expected"]) == 0
     assert f"{RESULTS}: the same bytes as {FOLDER}" in capsys.readouterr().out
