@@ -56,6 +56,11 @@ def nonempty(text: str) -> str:
     return text
 
 
+def folder(text: str) -> Path:
+    """Converter of a flag's value that names a folder."""
+    return Path(nonempty(text))
+
+
 def code_name(text: str) -> str:
     """Converter of a flag's value that names a version of the code."""
     if not CODE_DIGEST.fullmatch(text):
@@ -115,6 +120,19 @@ def add_plan_arguments(planner: argparse.ArgumentParser) -> None:
     planner.add_argument("--rate", type=price, help="price of a GPU-hour, in any currency (default: no costs)")
     planner.add_argument("--check", action="store_true", help="list what is missing here; exit code 1 if anything is")
     planner.add_argument("--gpus", type=whole(0), help="with --check: GPUs that the job was granted (resources.gpu)")
+
+
+def add_verify_arguments(verifier: argparse.ArgumentParser) -> None:
+    """Flags of ``verify``."""
+    verifier.add_argument(
+        "--export", type=folder, metavar="FOLDER", help="check what `export` wrote, by itself, instead of a scale"
+    )
+
+
+def add_export_arguments(exporter: argparse.ArgumentParser) -> None:
+    """Flags of ``export``."""
+    exporter.add_argument("folder", type=folder, help="to write into, new or empty; before --config")
+    exporter.add_argument("--weights", action="store_true", help="with all weights (default: their sha256 alone)")
 
 
 def add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
