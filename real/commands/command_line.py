@@ -12,9 +12,12 @@ from real.commands.arguments import (
     Parser,
     add_config,
     add_evaluation_arguments,
+    add_export_arguments,
     add_log,
     add_plan_arguments,
+    add_redraw_arguments,
     add_run_arguments,
+    add_verify_arguments,
     overview,
     whole,
 )
@@ -40,7 +43,6 @@ from real.tasks import datasets
 from real.tasks.sources import find_source, mirror_folder
 
 PROG = "python -m real"
-REDRAWN = Path("results/published/recorded")
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
 
 
@@ -147,15 +149,21 @@ def status(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> int:
     """say which results are missing, damaged, altered or stale"""
-    from real.commands.exhibits import all_jobs
+    if arguments.export:
+        from real.records.crate import verify_export_report
 
-    experiment = _experiment(arguments)
-    text, well = verify_report(experiment, all_jobs(experiment))
+        if arguments.scale or arguments.config:
+            raise ConfigError("--export checks a folder by itself, without a scale; leave --scale and --config out")
+        text, well = verify_export_report(arguments.export)
+    else:
+        from real.commands.exhibits import all_jobs
+
+        experiment = _experiment(arguments)
+        text, well = verify_report(experiment, all_jobs(experiment))
+        if arguments.expected:
+            compared, same = expected_report(experiment)
+            text, well = f"{text}\n{compared}", well and same
     print(text)
-    if arguments.expected:
-        compared, same = expected_report(experiment)
-        print(compared)
-        well = well and same
     return 0 if well else 1
 
 
@@ -176,6 +184,15 @@ def redraw(arguments: argparse.Namespace) -> int:
     where = arguments.output / arguments.name
     print("\n".join([f"differs     {name}" for name in other] or [f"{where}: the bytes that were recorded"]))
     return 0
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """write a finished scale as an RO-Crate, to publish it"""
+    from real.commands.exhibits import all_jobs
+    from real.records.crate import export as export_scale
+
+    experiment = _experiment(arguments)
+    print(export_scale(experiment, all_jobs(experiment), arguments.folder, arguments.weights))
 
 
 def schema(arguments: argparse.Namespace) -> None:
@@ -247,6 +264,7 @@ GROUPS: dict[str, dict[Callable[[argparse.Namespace], int | None], str]] = {
     "meanwhile, and afterwards": {
         status: "--scale laptop",
         verify: "--scale laptop",
+        export: "published_laptop --scale laptop",
     },
     "tables, figures, claims and report, from finished runs": {
         make: "benchmarks --config paper_configs/laptop.yaml",
@@ -282,21 +300,15 @@ def _parser() -> argparse.ArgumentParser:
             one.set_defaults(verb=verb)
             add_log(one)
             if verb not in (download, prepare, contamination, redraw, schema):
-                add_config(one, short=verb in (plan, status, verify, record), required=verb is not evaluate)
+                short = verb in (plan, status, verify, record, export)
+                add_config(one, short=short, required=verb is not evaluate)
     added[base].add_argument("--seed", type=whole(0), help="of base.further_seeds (default: base.seed)")
     add_run_arguments(added[train])
     add_evaluation_arguments(added[evaluate])
     add_plan_arguments(added[plan])
-    added[verify].add_argument(
-        "--expected", action="store_true", help="compare with results/recorded too: the same bytes, or what differs"
-    )
-    added[redraw].add_argument("name", help="of a folder of results/recorded")
-    added[redraw].add_argument(
-        "--write", action="store_true", help="make what the present code draws what is recorded; look at it before"
-    )
-    added[redraw].add_argument(
-        "--output", type=Path, default=REDRAWN, help=f"folder in which it gets a folder (default: {REDRAWN})"
-    )
+    add_verify_arguments(added[verify])
+    add_redraw_arguments(added[redraw])
+    add_export_arguments(added[export])
     added[make].add_argument("name", help="of the exhibit, which is the name of its rule and of its files")
     for old, name in ALIASES.items():
         one = verbs.add_parser(old, description=f"the same as `{PROG} make {name}`")
