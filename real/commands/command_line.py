@@ -168,7 +168,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def record(arguments: argparse.Namespace) -> None:
-    """keep what a finished scale measured in git, without weights and texts"""
+    """keep in git what a finished scale measured, without weights"""
     from real.commands.exhibits import all_jobs
     from real.commands.redraw import exhibits_read
 
