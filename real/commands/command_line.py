@@ -177,7 +177,7 @@ def record(arguments: argparse.Namespace) -> None:
 
 
 def redraw(arguments: argparse.Namespace) -> int:
-    """draw tables, figures and claims of a recorded scale without training"""
+    """draw a recorded scale's tables and figures without training"""
     from real.commands.redraw import redraw as draw
 
     other = draw(arguments.name, arguments.output, arguments.write)
