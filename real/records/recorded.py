@@ -1,7 +1,7 @@
 """``results/recorded/<scale>/``: what a finished scale measured, small enough for git: no weights, no responses.
 
     record.json     which commit, when, on what machine, and the sha256 of every file of the scale, weights too
-    results.zip     what tables and figures are made from: metrics, gradient samples, what was correct, records of jobs
+    results.tar.xz  what tables and figures are made from: metrics, gradient samples, what was correct, records of jobs
     tables, claims  as they were, to be read without anything
 
 A reader redraws every exhibit from it without training (real/commands/redraw.py), or compares results of their own.
@@ -9,8 +9,8 @@ A reader redraws every exhibit from it without training (real/commands/redraw.py
 
 import io
 import shutil
+import tarfile
 import time
-import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -27,14 +27,13 @@ from real.system.errors import ExpectedError
 from real.system.files import DamagedError, file_digest, read_json, read_table, write_bytes, write_json
 
 RECORDED = Path("results/recorded")
-ABOUT, ARCHIVE = "record.json", "results.zip"
+ABOUT, ARCHIVE = "record.json", "results.tar.xz"
 READABLE = ("tables/*.csv", "claims.json")
+CURVES = "training_curves.csv"  # half the size of all, and the archive has what they are drawn from
 # of the rows of an evaluation: enough to count what was correct of each problem; texts are most of the size
 COUNTED = ["problem_id", "correct"]
 # times, and what shows them
 UNLIKE = ("timings.jsonl", RECORD, "report.html")
-# the first date that a zip can hold: the same content makes the same bytes
-NO_DATE = (1980, 1, 1, 0, 0, 0)
 REMEDY = "restore the folder from git"
 
 
@@ -60,7 +59,7 @@ class About(Strict):
     cpu_hours: float = Field(ge=0)
     """of all jobs together"""
     archive_sha256: str
-    """of results.zip"""
+    """of results.tar.xz"""
     files: dict[str, ListedFile]
     """every file of the scale"""
 
@@ -90,14 +89,13 @@ def record(experiment: Experiment, declared: Sequence[Job], reads: Collection[st
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+    # one stream, because files of different runs are much alike
+    with tarfile.open(fileobj=archive, mode="w:xz", preset=9) as packed:
         for name in _archived(experiment, reads):
-            packed.writestr(
-                zipfile.ZipInfo(name, NO_DATE),
-                _content(results / name, experiment.scale.evaluated_on),
-                zipfile.ZIP_DEFLATED,
-                9,
-            )
+            content = _content(results / name, experiment.scale.evaluated_on)
+            about_file = tarfile.TarInfo(name)  # without date or owner: the same content makes the same bytes
+            about_file.size = len(content)
+            packed.addfile(about_file, io.BytesIO(content))
     write_bytes(folder / ARCHIVE, archive.getvalue())
     _keep_readable(results, folder)
     about = About(
@@ -164,8 +162,8 @@ def unpack(name: str, results: Path) -> About:
     about, archive = read_about(name), RECORDED / name / ARCHIVE
     if not archive.exists() or file_digest(archive) != about.archive_sha256:
         raise DamagedError(f"{archive}: is missing, or isn't what was recorded; {REMEDY}")
-    with zipfile.ZipFile(archive) as packed:
-        packed.extractall(results)
+    with tarfile.open(archive) as packed:
+        packed.extractall(results, filter="data")
     return about
 
 
@@ -207,7 +205,7 @@ def expected_report(experiment: Experiment) -> tuple[str, bool]:
 
 def _keep_readable(results: Path, folder: Path) -> None:
     """Copy what is to be read without anything."""
-    for path in (path for pattern in READABLE for path in sorted(results.glob(pattern))):
+    for path in (path for pattern in READABLE for path in sorted(results.glob(pattern)) if path.name != CURVES):
         (folder / path.relative_to(results)).parent.mkdir(exist_ok=True)
         write_bytes(folder / path.relative_to(results), path.read_bytes())
 
@@ -229,5 +227,5 @@ def _content(path: Path, benchmarks: Collection[str]) -> bytes:
     if path.suffix != ".parquet" or path.stem not in benchmarks:
         return path.read_bytes()
     rows = io.BytesIO()
-    read_table(path, columns=COUNTED).to_parquet(rows, index=False, compression="zstd", write_page_checksum=True)
+    read_table(path, columns=COUNTED).to_parquet(rows, index=False, compression=None, write_page_checksum=True)
     return rows.getvalue()

@@ -1,9 +1,8 @@
 """What a finished scale measured, kept in git: written from results that verify, drawn again, compared with."""
 
-import io
 import json
 import shutil
-import zipfile
+import tarfile
 from pathlib import Path
 
 import pandas as pd
@@ -58,12 +57,12 @@ def test_recording_twice_writes_the_same_bytes(recorded):
 
 
 def test_neither_weights_nor_responses_are_recorded_but_the_hashes_of_both(recorded):
-    with zipfile.ZipFile(FOLDER / "results.zip") as packed:
-        names = packed.namelist()
+    with tarfile.open(FOLDER / "results.tar.xz") as packed:
+        names = packed.getnames()
         assert not [name for name in names if name.endswith((".safetensors", "timings.jsonl"))]
         rows = [name for name in names if name.startswith("evaluations/") and name.endswith(".parquet")]
         for name in rows:
-            kept, whole = pd.read_parquet(io.BytesIO(packed.read(name))), pd.read_parquet(RESULTS / name)
+            kept, whole = pd.read_parquet(packed.extractfile(name)), pd.read_parquet(RESULTS / name)
             pd.testing.assert_frame_equal(kept, whole[["problem_id", "correct"]])
     assert rows
     files = json.loads((FOLDER / "record.json").read_text())["files"]
@@ -81,11 +80,11 @@ def test_results_that_do_not_verify_are_not_recorded(tiny_copy, capsys):
 
 
 def test_a_flipped_bit_of_the_archive_is_refused(recorded):
-    path = FOLDER / "results.zip"
+    path = FOLDER / "results.tar.xz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match=r"results\.zip: is missing, or isn't what was recorded"):
+    with pytest.raises(DamagedError, match=r"results\.tar\.xz: is missing, or isn't what was recorded"):
         redraw(RESULTS.name, DRAWN)
     assert not list(DRAWN.rglob("*.csv"))
 
