@@ -93,8 +93,11 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any]:
-    """The commit and the number of modified or untracked files; None where there is no git repository."""
-    status = output_of("git", "status", "--porcelain")
+    """The commit and the number of modified or untracked files; None where there is no git repository.
+
+    Recorded results (``results/recorded``) don't count: a scale that is recorded would taint those that run after it.
+    """
+    status = output_of("git", "status", "--porcelain", "--", ".", ":(exclude)results")
     return {
         "commit": (output_of("git", "rev-parse", "HEAD") or "").strip() or None,
         "modified_files": None if status is None else len(status.splitlines()),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from real.commands.command_line import main
 from real.commands.redraw import redraw
 from real.config import ConfigError, load
 from real.records.recorded import RECORDED, recorded_names
+from real.system import code
 from real.system.files import DamagedError, file_digest
 from real.system.portable import not_portable_because
 from tests.support import cpu_pins
@@ -144,6 +146,20 @@ def test_a_scale_can_not_be_called_as_the_folder_of_records(tmp_path):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ConfigError, match="scale is 'recorded', but results/recorded holds"):
         load([tmp_path / "mine.yaml"])
+
+
+def test_recording_does_not_taint_what_runs_after_it(tmp_path, monkeypatch):
+    for command in (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=a", "commit", "-q", "--allow-empty", "-m", "a"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    (tmp_path / FOLDER).mkdir(parents=True)
+    (tmp_path / FOLDER / "record.json").write_text("{}")
+    assert code.git_state()["modified_files"] == 0
+    (tmp_path / "real.py").write_text("")
+    assert code.git_state()["modified_files"] == 1
 
 
 @pytest.mark.slow
