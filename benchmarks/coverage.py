@@ -65,14 +65,13 @@ class Cell:
 
 def grid() -> Iterator[Cell]:
     """Truths of 0.5 to 99.5 %, run deviations of 0 to 1 point, 30 to 700 problems, 1 to 64 samples, 1 to 10 seeds."""
-    sizes = list(itertools.product(RUN_DEVIATIONS, (30, 100, 300, 700), (1, 16, 64), (1, 2, 3, 10)))
+    sizes = list(itertools.product(RUN_DEVIATIONS, (30, 100, 700), (1, 16, 64), (1, 3, 10)))
     beta = list(itertools.product(("0.4", "1.0"), (0.005, 0.03, 0.5, 0.9, 0.97, 0.99, 0.995)))
     for (world, truth), size in itertools.product([*beta, ("rare half", 0.995)], sizes):
         yield Cell(world, truth, *size)
         if size[0] == 0 and size[3] == 1:
             yield from (Cell(world, truth, *size, k=k) for k in (4, 16) if k <= size[2])
-    sizes = list(itertools.product(RUN_DEVIATIONS, (30, 100, 700), (1, 16, 64), (1, 3, 10)))
-    pairs = [(0.005, 0.01), (0.5, 0.5), (0.5, 0.48), (0.9, 0.85), (0.97, 0.95), (0.995, 0.985), (0.995, 0.5)]
+    pairs = [(0.005, 0.01), (0.5, 0.5), (0.9, 0.85), (0.97, 0.95), (0.995, 0.985), (0.995, 0.5)]
     for world, (truth, other), size in itertools.product(("0.4", "1.0"), pairs, sizes):
         yield Cell(world, truth, *size, other=other)
     for size in sizes:
@@ -81,7 +80,7 @@ def grid() -> Iterator[Cell]:
 
 
 def simulate(cell: Cell, repetitions: int, seed: int = 0) -> dict[str, float]:
-    """Coverage and mean width of the cell's intervals, and of those they replaced."""
+    """Coverage and mean width of the cell's intervals, and of those they replaced; how often these had no width."""
     rate = rates(cell.world, cell.truth)
     methods = [Method([rate], cell.truth, cell.run_deviation)]
     if cell.other is not None:
@@ -101,8 +100,9 @@ def simulate(cell: Cell, repetitions: int, seed: int = 0) -> dict[str, float]:
             values, lowest = [drawn[0][0][0] - drawn[1][0][0]], -1.0
             target = _target(methods[0], drawn[0][1]) - _target(methods[1], drawn[1][1])
         target = target if cell.k == 1 else np.full(len(target), pass_k_of(rate, cell.k))
-        found.append([*_judged(mean_limits(values, lowest), target), *_judged(former(values[0], lowest), target)])
-    names = ("coverage", "width", "former_coverage", "former_width")
+        before = _judged(former(values[0], lowest), target)
+        found.append([*_judged(mean_limits(values, lowest), target), *before, before[1] < 1e-6])
+    names = ("coverage", "width", "former_coverage", "former_width", "former_empty")
     return dict(zip(names, np.concatenate(found, axis=1).mean(axis=1).tolist(), strict=True))
 
 
@@ -123,11 +123,14 @@ def former(values_XSP: NDArray[np.float64], lowest: float) -> Limits:
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Of the cells with one measure, distance of a truth from an end, deviation of runs, and one or several seeds.
 
+    Ratios of widths are of cells that the former intervals covered in 94 % or more; `empty before`: in more than 1 % of
+    the repetitions the former interval had no width.
+
     Args:
         rows: the fields of :class:`Cell`, ``measure``, and what :func:`simulate` gives.
     """
     nearest = np.fmin(*(np.minimum(rows[name], 1 - rows[name]) for name in ("truth", "other")))
-    ratio = rows["width"] / rows["former_width"]
+    ratio = (rows["width"] / rows["former_width"]).where(rows["former_coverage"] >= 0.94)
     table = pd.DataFrame(
         {
             "measure": rows["measure"],
@@ -136,7 +139,9 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
             "seeds": np.where(rows["seeds"] == 1, "1", "2 to 10"),
             "coverage": rows["coverage"],
             "former": rows["former_coverage"],
-            "ratio": ratio.where(rows["former_coverage"] >= 0.94),
+            "ratio": ratio,
+            "wider": ratio > 1.25,
+            "empty": (ratio > 1.25) & (rows["former_empty"] > 0.01),
         }
     )
     groups = table.groupby(list(table.columns[:4]), observed=True)
@@ -148,7 +153,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         "lowest before": groups["former"].min(),
         "cells ≥ .94 before": groups["ratio"].count(),
         "median ratio of widths": groups["ratio"].median(),
-        "ratio over 1.25": groups["ratio"].agg(lambda values: (values > 1.25).sum()),
+        "over 1.25": groups["wider"].sum(),
+        "of these, empty before": groups["empty"].sum(),
     }
     return pd.DataFrame(found).reset_index()
 

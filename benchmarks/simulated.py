@@ -74,16 +74,16 @@ class Method:
 
 
 def rates(world: str, mean: float) -> NDArray[np.float64]:
-    """Rates of problems on :data:`GRID`, ascending, with this mean (in a rare world, that world's or its complement's).
+    """Rates of problems on :data:`GRID`, ascending, with this mean.
 
     Args:
-        world: a beta distribution's concentration, or a key of :data:`RARE`.
+        world: a beta distribution's concentration, or a key of :data:`RARE`, which has one mean, and its complement's.
     """
+    if mean in (0.0, 1.0):
+        return np.full(len(GRID), mean)
     if world in RARE:
         common = np.where(special.ndtr(GRID) < 0.01, RARE[world], 1.0)
         return common if mean > 0.5 else 1 - common[::-1]
-    if mean in (0.0, 1.0):
-        return np.full(len(GRID), mean)
     if mean > 0.5:  # beta quantiles are exact near 0
         return 1 - rates(world, 1 - mean)[::-1]
     concentration = float(world)

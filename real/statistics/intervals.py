@@ -15,6 +15,8 @@ from scipy import special
 CONFIDENCE = 0.95
 # effective number of problems that deviate at which the pseudo-problem weighs half as much as a problem
 HALF_WEIGHT = 2.0
+# values that differ by less are equal
+ROUNDING = 1e-9
 
 Rates = Sequence[NDArray[np.float64]]
 
@@ -203,5 +205,6 @@ def _effective_number(values_XP: NDArray[np.float64]) -> NDArray[np.float64]:
     It is their number where all deviate by the same amount, and smaller where a few carry most of the deviation.
     """
     deviation = np.abs(values_XP - np.median(values_XP, axis=-1, keepdims=True))
+    deviation = np.where(deviation > ROUNDING, deviation, 0.0)
     squares = (deviation**2).sum(axis=-1)
     return np.divide(deviation.sum(axis=-1) ** 2, squares, out=np.zeros_like(squares), where=squares > 0)
