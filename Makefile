@@ -94,9 +94,9 @@ format: env  ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-clean:  ## remove the environments and every result
+clean:  ## remove the environments and every result but those in git
 	rm -rf .venv .venv-gpu .venv-verl .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name recorded -exec rm -rf {} +
 
 # $(call new_venv,FOLDER,VERSION TEST,ITS WORDS,A VERSION THAT PASSES)
 define new_venv

@@ -32,6 +32,7 @@ include: "workflow/rules/datasets.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/exhibits.smk"
+include: "workflow/rules/recorded.smk"
 include: "workflow/rules/manifest.smk"
 
 
@@ -40,5 +41,8 @@ rule all:
     input:
         all_targets,
         "<results>/manifest.json",
+        []
+        if scale.trains
+        else expand("<results>/recorded/{name}", name=recorded_names()),
     message:
         "all is there: open {RESULTS}/claims.html, then {RESULTS}/tables and {RESULTS}/figures"

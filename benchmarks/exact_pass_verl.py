@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from tensordict import TensorDict
-from transformers import PreTrainedModel
 from transformers.models.auto import AutoModelForCausalLM
 from transformers.models.qwen2 import Qwen2Config
 from verl.utils import tensordict_utils as tu
@@ -63,7 +62,7 @@ class RememberingWorker(RealTrainingWorker):
         return self.result
 
 
-def random_model(shape: str, tokens: int, device: str) -> PreTrainedModel:
+def random_model(shape: str, tokens: int, device: str) -> torch.nn.Module:
     """A randomly initialised policy: the smoke scale's, or one with the sizes of DeepSeek-R1-Distill-Qwen-1.5B."""
     if shape == "tiny":
         return build_policy(load([SHAPES[shape].scale]).scale.policy, tokens, 0)

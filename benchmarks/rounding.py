@@ -1,9 +1,10 @@
-"""How far a run moves when the processor rounds otherwise: one smoke training, by other kernels of the same libraries.
+"""Which kernels move a run, and how far: one smoke training, by other kernels of the same libraries.
 
     python -m benchmarks.rounding
 
-The libraries choose their kernels by the processor; the variables below make them choose as on an older one. Every run
-starts from one base model. Printed per setting: the largest difference to the first run, after one step and after six.
+Runs ask for the same kernels on every processor (real/system/portable.py). The first settings hide instructions from
+the libraries, as an older processor would: no run may move. The others ask for other kernels. Every run starts from one
+base model. Printed per setting: the largest difference to the first run, after one step and after six.
 """
 
 import json
@@ -24,11 +25,15 @@ ROOT = Path(__file__).resolve().parent.parent
 SETTINGS: dict[str, dict[str, str]] = {
     "as it is": {},
     "as it is, again": {},
+    "hidden from MKL: AVX and later": {"MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+    "hidden from glibc: AVX, FMA and later": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-FMA,-FMA4"},
+    "hidden from numpy: AVX2 and FMA": {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512_SKX AVX2 FMA3"},
+    "MKL by the processor": {"MKL_CBWR": "AUTO"},
+    "oneDNN by the processor": {"ONEDNN_MAX_CPU_ISA": "ALL"},
+    "ATen with AVX-512": {"ATEN_CPU_CAPABILITY": "avx512"},
     "ATen without AVX2": {"ATEN_CPU_CAPABILITY": "default"},
-    "MKL as on any processor": {"MKL_CBWR": "COMPATIBLE"},
-    "MKL with AVX": {"MKL_CBWR": "AVX"},
-    "MKL with AVX2": {"MKL_CBWR": "AVX2"},
-    "oneDNN with SSE4.1": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "OpenBLAS for Skylake-X": {"OPENBLAS_CORETYPE": "SkylakeX"},
+    "OpenBLAS for Sandy Bridge": {"OPENBLAS_CORETYPE": "Sandybridge"},
 }
 STEPS = (1, 6)
 

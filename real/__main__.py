@@ -12,6 +12,9 @@ def leave(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    from real.system import portable
+
+    portable.pin()
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:  # whoever started this process may have it ignored
         signal.signal(signal.SIGINT, leave)

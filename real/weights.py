@@ -19,6 +19,8 @@ from real.objectives import Objective, Unit, group_advantage
 
 # a group in which C₊ = C₋ = 4 while the other scores are 0, as in the paper's figure
 POSITIVES = NEGATIVES = 4
+# objectives hold every row against every group, so few groups at a time take less time and memory
+SCORES_AT_ONCE = 50
 # in τ either way: there 1/(1 + e^-16) still differs visibly from its limit 1
 SEARCH_RANGE = 16.0
 SEARCH_STARTS = 3
@@ -30,15 +32,8 @@ def weight_curve(objective: Objective, score: NDArray[np.float64], positive: boo
     Args:
         positive: whether the moving response is correct.
     """
-    size, count = POSITIVES + NEGATIVES, len(score)
-    # one group per grid point: groups don't interact, and the normaliser cancels their number
-    scores = torch.zeros(count, size, dtype=torch.float64)
-    moving = 0 if positive else POSITIVES
-    scores[:, moving] = torch.from_numpy(score)
-    reward = torch.tensor([1.0] * POSITIVES + [0.0] * NEGATIVES, dtype=torch.float64).repeat(count)
-    group = torch.arange(count).repeat_interleave(size)
-    weight = sequence_weights(objective, scores.reshape(-1, 1), torch.ones(count * size, 1), group, reward)
-    return _per_advantage(objective, weight, group, reward).reshape(count, size)[:, moving].numpy()
+    parts = np.array_split(score, -(-len(score) // SCORES_AT_ONCE))
+    return np.concatenate([_weights(objective, part, positive) for part in parts])
 
 
 def largest_weight(objective: Objective, group_size: int = 8) -> float:
@@ -90,6 +85,19 @@ def _maximised(objective: Objective, positives: int, moving: int, start: NDArray
         negative_log_weight, start, jac=True, method="L-BFGS-B", bounds=[(-limit, limit)] * len(start)
     )
     return float(np.exp(-found.fun))
+
+
+def _weights(objective: Objective, score: NDArray[np.float64], positive: bool) -> NDArray[np.float64]:
+    """:func:`weight_curve` of few scores."""
+    size, count = POSITIVES + NEGATIVES, len(score)
+    # one group per grid point: groups don't interact, and the normaliser cancels their number
+    scores = torch.zeros(count, size, dtype=torch.float64)
+    moving = 0 if positive else POSITIVES
+    scores[:, moving] = torch.from_numpy(score)
+    reward = torch.tensor([1.0] * POSITIVES + [0.0] * NEGATIVES, dtype=torch.float64).repeat(count)
+    group = torch.arange(count).repeat_interleave(size)
+    weight = sequence_weights(objective, scores.reshape(-1, 1), torch.ones(count * size, 1), group, reward)
+    return _per_advantage(objective, weight, group, reward).reshape(count, size)[:, moving].numpy()
 
 
 def _per_advantage(objective: Objective, weight: Tensor, group: Tensor, reward: Tensor) -> Tensor:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from transformers import AutoModelForCausalLM
 
 from real.config import Experiment
-from real.engines.torch.policy import build_policy
+from real.engines.torch.policy import build_policy, save_checkpoint
 from real.engines.torch.supervised import train_base
 from real.models.device import prepare_torch
-from real.models.transformers_sampler import TransformersSampler
+from real.models.torch_sampler import TorchSampler
 from tests.support import tiny_scale as tiny
 from tests.support.fuzzing import EXAMPLES
 from tests.support.random_checkpoint import SETTINGS, write_checkpoint
@@ -82,6 +83,13 @@ def policy(smoke):
     return model
 
 
+@pytest.fixture
+def library_policy(policy, tmp_path):
+    """The same, as transformers loads it."""
+    save_checkpoint(policy, tmp_path / "policy")
+    return AutoModelForCausalLM.from_pretrained(tmp_path / "policy").eval()
+
+
 @pytest.fixture(scope="session")
 def base_folder(smoke, tmp_path_factory):
     """A base model of a few supervised steps."""
@@ -124,6 +132,6 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sampler(checkpoint) -> TransformersSampler:
+def sampler(checkpoint) -> TorchSampler:
     """It, ready to sample on the CPU."""
-    return TransformersSampler(str(checkpoint), SETTINGS, "cpu")
+    return TorchSampler(str(checkpoint), SETTINGS, "cpu")

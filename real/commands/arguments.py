@@ -15,6 +15,7 @@ REAL, rewards as labels: the paper's jobs one by one, and what looks at them.
 `snakemake --cores all` runs all of them in their order, at laptop scale."""
 EPILOG = "`python -m real VERB --help` has the options of a verb, and an example"
 NAME_WIDTH = 15
+REDRAWN = Path("results/published/recorded")
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,6 +55,11 @@ def nonempty(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("is empty")
     return text
+
+
+def folder(text: str) -> Path:
+    """Converter of a flag's value that names a folder."""
+    return Path(nonempty(text))
 
 
 def code_name(text: str) -> str:
@@ -117,6 +123,33 @@ def add_plan_arguments(planner: argparse.ArgumentParser) -> None:
     planner.add_argument("--gpus", type=whole(0), help="with --check: GPUs that the job was granted (resources.gpu)")
 
 
+def add_verify_arguments(verifier: argparse.ArgumentParser) -> None:
+    """Flags of ``verify``."""
+    verifier.add_argument(
+        "--expected", action="store_true", help="compare with results/recorded too: the same bytes, or what differs"
+    )
+    verifier.add_argument(
+        "--export", type=folder, metavar="FOLDER", help="check what `export` wrote, by itself, instead of a scale"
+    )
+
+
+def add_redraw_arguments(drawer: argparse.ArgumentParser) -> None:
+    """Flags of ``redraw``."""
+    drawer.add_argument("name", help="of a folder of results/recorded")
+    drawer.add_argument(
+        "--write", action="store_true", help="make what the present code draws what is recorded; look at it before"
+    )
+    drawer.add_argument(
+        "--output", type=Path, default=REDRAWN, help=f"folder in which it gets a folder (default: {REDRAWN})"
+    )
+
+
+def add_export_arguments(exporter: argparse.ArgumentParser) -> None:
+    """Flags of ``export``."""
+    exporter.add_argument("folder", type=folder, help="to write into, new or empty; before --config")
+    exporter.add_argument("--weights", action="store_true", help="with all weights (default: their sha256 alone)")
+
+
 def add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
     """Flags of ``evaluate``; each setting comes from its flag, else from --config, else from the paper."""
     paper = PAPER_EVALUATION
@@ -141,8 +174,9 @@ def add_evaluation_arguments(evaluator: argparse.ArgumentParser) -> None:
     )
     evaluator.add_argument(
         "--sampler",
-        choices=("transformers", "vllm"),
-        help="library that samples (default: transformers, or vllm for a scale of the verl engine)",
+        choices=("torch", "transformers", "vllm"),
+        help="what samples: torch alone, where it equals transformers on the checkpoint; transformers in any case; "
+        "vllm (default: torch, or vllm for a scale of the verl engine)",
     )
     evaluator.add_argument("--gpus", type=int, default=1, help="copies of the model, a GPU each, by vllm (default: 1)")
     for flag, what, default in (

@@ -12,9 +12,12 @@ from real.commands.arguments import (
     Parser,
     add_config,
     add_evaluation_arguments,
+    add_export_arguments,
     add_log,
     add_plan_arguments,
+    add_redraw_arguments,
     add_run_arguments,
+    add_verify_arguments,
     overview,
     whole,
 )
@@ -29,13 +32,15 @@ from real.records.custody import in_custody
 from real.records.made_from import Origin
 from real.records.manifest import write_manifest
 from real.records.provenance import DRAWN
+from real.records.recorded import expected_report
+from real.records.recorded import record as write_record
 from real.records.scale_file import require_own_results
 from real.records.verify import verify_report
 from real.system.code import EVIDENCE
 from real.system.errors import ExpectedError, memory_sentence, system_sentence
 from real.system.interrupts import Stopped, interruptible
 from real.tasks import datasets
-from real.tasks.sources import fetch, find_source, mirror_folder
+from real.tasks.sources import find_source, mirror_folder
 
 PROG = "python -m real"
 SCHEMA_FILE = Path("workflow/schemas/config.schema.json")
@@ -95,6 +100,8 @@ def make(arguments: argparse.Namespace) -> None:
 
 def download(arguments: argparse.Namespace) -> None:
     """fetch and verify one dataset"""
+    from real.tasks.fetching import fetch
+
     fetch(find_source(arguments.dataset), mirror=mirror_folder())
 
 
@@ -142,12 +149,50 @@ def status(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> int:
     """say which results are missing, damaged, altered or stale"""
-    from real.commands.exhibits import all_jobs
+    if arguments.export:
+        from real.records.crate import verify_export_report
 
-    experiment = _experiment(arguments)
-    text, well = verify_report(experiment, all_jobs(experiment))
+        if arguments.scale or arguments.config:
+            raise ConfigError("--export checks a folder by itself, without a scale; leave --scale and --config out")
+        text, well = verify_export_report(arguments.export)
+    else:
+        from real.commands.exhibits import all_jobs
+
+        experiment = _experiment(arguments)
+        text, well = verify_report(experiment, all_jobs(experiment))
+        if arguments.expected:
+            compared, same = expected_report(experiment)
+            text, well = f"{text}\n{compared}", well and same
     print(text)
     return 0 if well else 1
+
+
+def record(arguments: argparse.Namespace) -> None:
+    """keep in git what a finished scale measured, without weights"""
+    from real.commands.exhibits import all_jobs
+    from real.commands.redraw import exhibits_read
+
+    experiment = _experiment(arguments)
+    print(f"recorded in {write_record(experiment, all_jobs(experiment), exhibits_read(experiment))}")
+
+
+def redraw(arguments: argparse.Namespace) -> int:
+    """draw a recorded scale's tables and figures without training"""
+    from real.commands.redraw import redraw as draw
+
+    other = draw(arguments.name, arguments.output, arguments.write)
+    where = arguments.output / arguments.name
+    print("\n".join([f"differs     {name}" for name in other] or [f"{where}: the bytes that were recorded"]))
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """write a finished scale as an RO-Crate, to publish it"""
+    from real.commands.exhibits import all_jobs
+    from real.records.crate import export as export_scale
+
+    experiment = _experiment(arguments)
+    print(export_scale(experiment, all_jobs(experiment), arguments.folder, arguments.weights))
 
 
 def schema(arguments: argparse.Namespace) -> None:
@@ -219,10 +264,13 @@ GROUPS: dict[str, dict[Callable[[argparse.Namespace], int | None], str]] = {
     "meanwhile, and afterwards": {
         status: "--scale laptop",
         verify: "--scale laptop",
+        export: "published_laptop --scale laptop",
     },
     "tables, figures, claims and report, from finished runs": {
         make: "benchmarks --config paper_configs/laptop.yaml",
         manifest: "--config paper_configs/laptop.yaml",
+        record: "--scale laptop",
+        redraw: "laptop",
     },
     "for whoever changes the package": {schema: ""},
 }
@@ -251,12 +299,16 @@ def _parser() -> argparse.ArgumentParser:
             added[verb] = one = verbs.add_parser(name, description=verb.__doc__, epilog=text)
             one.set_defaults(verb=verb)
             add_log(one)
-            if verb not in (download, prepare, contamination, schema):
-                add_config(one, short=verb in (plan, status, verify), required=verb is not evaluate)
+            if verb not in (download, prepare, contamination, redraw, schema):
+                short = verb in (plan, status, verify, record, export)
+                add_config(one, short=short, required=verb is not evaluate)
     added[base].add_argument("--seed", type=whole(0), help="of base.further_seeds (default: base.seed)")
     add_run_arguments(added[train])
     add_evaluation_arguments(added[evaluate])
     add_plan_arguments(added[plan])
+    add_verify_arguments(added[verify])
+    add_redraw_arguments(added[redraw])
+    add_export_arguments(added[export])
     added[make].add_argument("name", help="of the exhibit, which is the name of its rule and of its files")
     for old, name in ALIASES.items():
         one = verbs.add_parser(old, description=f"the same as `{PROG} make {name}`")

@@ -6,6 +6,7 @@ What a user can mend ends each by an ExpectedError.
 import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import yaml
 from real.config import ArithmeticScale, ConfigError, Evaluation, Experiment, TorchRun, resolve
 from real.planning.preflight import PreflightError, grant_problems, require
 from real.planning.status import outlook
-from real.records.custody import in_custody
+from real.records.custody import forward_beside, in_custody
 from real.records.jobs import base_folder, base_of_run, run_job
 from real.records.made_from import LIBRARIES, base_origin, evaluation_origin, run_origin
 from real.records.provenance import RECORD
@@ -25,6 +26,7 @@ from real.tasks.arithmetic import FAMILIES
 
 if TYPE_CHECKING:
     from real.models.chat import Sampler
+    from real.models.forwards import Verdict
 
 
 def make_base(experiment: Experiment, seed: int | None = None) -> None:
@@ -38,13 +40,16 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
         # isinstance: the two kinds of scale share no section that a base model is made from
         if isinstance(scale, ArithmeticScale):
             from real.engines.torch.supervised import train_base
+            from real.models.forwards import compare_apart
 
             one = scale.model_copy(update={"base": scale.base.alone(seed)})
             with gpus(scale.base_device):
                 facts["earlier_code"] = train_base(one, results, folder=name)
+            facts["forward"] = asdict(compare_apart(output / "model"))
         else:
             from real.models.checkpoints import link_checkpoint
 
+            # its forwards are not compared here: verl and vLLM, which run it, have their own
             model, trusted = scale.model, scale.cluster.trust_remote_code
             link_checkpoint(model.name, model.revision, output / "model", trusted)
 
@@ -72,9 +77,13 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
     ) as facts:
         if isinstance(run, TorchRun):
             from real.engines.torch.train import train as train_torch
+            from real.models.forwards import settled
 
+            # carried on, because the trained model's config.json is the base model's
+            known = settled(base, verdict_beside(base))
+            facts["forward"] = asdict(known)
             with gpus(run.device):
-                facts["earlier_code"] = train_torch(run, *places, scale.protected, scale.accept_code)
+                facts["earlier_code"] = train_torch(run, *places, scale.protected, scale.accept_code, known)
         else:
             from real.engines.verl.train import train as train_verl
 
@@ -103,7 +112,8 @@ def evaluate_checkpoint(
     Args:
         experiment: whose scale it is; None for a checkpoint that no scale describes.
         processes: that grade at once.
-        library: transformers or vllm; None: that of the scale's engine. device: None: the scale's, or what is there.
+        library: torch, transformers or vllm (see --sampler); None: the scale's.
+        device: None: the scale's, or what is there.
         count: GPUs, each with a copy of the model.
         accepted: digests of other code whose chunks and rows are used.
     """
@@ -119,11 +129,11 @@ def evaluate_checkpoint(
     work = work or output / ".partial"
     problems = problems_of(settings.benchmarks, scale.own_task if scale else None)
     device = device or (scale.device if scale else default_device())
-    library = library or (LIBRARIES[scale.engine] if scale else "transformers")
+    library = library or (LIBRARIES[scale.engine] if scale else "torch")
     if count < 1:
         raise ConfigError(f"--gpus is {count}; give 1 or more")
-    if count > 1 and library == "transformers":
-        raise ConfigError(f"--gpus is {count}, but transformers samples on one; give --sampler vllm")
+    if count > 1 and library != "vllm":
+        raise ConfigError(f"--gpus is {count}, but {library} samples on one; give --sampler vllm")
     trusted = bool(scale and scale.verl_cluster and scale.verl_cluster.trust_remote_code)
     given = {"evaluation": settings.model_dump(mode="json"), "library": library, "device": device}
     origin = evaluation_origin(experiment, **given)
@@ -154,9 +164,18 @@ def open_sampler(
         from real.models.vllm_sampler import VllmSampler
 
         return closing(VllmSampler(model, settings, device, count, trust_remote_code))
-    from real.models.transformers_sampler import TransformersSampler
+    from real.models.torch_sampler import TorchSampler
 
-    return nullcontext(TransformersSampler(model, settings, device, trust_remote_code))
+    known = verdict_beside(Path(model))
+    return nullcontext(TorchSampler(model, settings, device, trust_remote_code, known, library == "torch"))
+
+
+def verdict_beside(model: Path) -> "Verdict | None":
+    """Which forward the record beside a checkpoint says that it is run by."""
+    from real.models.forwards import Verdict
+
+    found = forward_beside(model)
+    return Verdict(**{field.name: found[field.name] for field in fields(Verdict)}) if found else None
 
 
 def gpus(device: str, count: int = 1) -> AbstractContextManager[object]:

@@ -22,6 +22,12 @@ from real.system.sentences import ConfigError, one_per_key, sentence, shown, unk
 from real.system.yaml_files import read_yaml
 
 METHODS_FILE = Path("paper_configs/methods.yaml")
+# folders of results/ that are no scale's
+TAKEN_FOLDERS = {
+    "datasets": "what is made of the data",
+    "evaluations": "evaluations of single checkpoints",
+    "recorded": "what finished scales measured, in git",
+}
 LOCAL_FILE = Path("paper_configs/local.yaml")
 Contents = dict[str, dict[str, Any]]  # by file
 Place = tuple[str | int, ...]
@@ -167,6 +173,11 @@ def _check_version(path: Path, content: dict[str, Any]) -> None:
 def _name(scale: Scale, paths: Sequence[Path]) -> str:
     """Name of the results folder: the scale's, with the overlays' file names."""
     overlays = [path.stem for path in paths[1:]]
+    if scale.scale in TAKEN_FOLDERS:
+        raise ConfigError(
+            f"{paths[0]}: scale is '{scale.scale}', but results/{scale.scale} holds {TAKEN_FOLDERS[scale.scale]}; "
+            "choose another name"
+        )
     for path in paths[1:]:
         if not NAME.fullmatch(path.stem):
             raise ConfigError(f"{path}: {shown(path.stem)} can't name results; {NAME_REMEDY}: rename the file")

@@ -35,10 +35,13 @@ class Experiment(Strict):
     rule_labels: dict[str, str]
     """labels by name without the learning rate and the staleness that `grid` crossed, for what shows those apart"""
 
+    place: str = "results"
+    """folder of the results folder: another one where results are read that lie elsewhere (real/commands/redraw.py)"""
+
     @property
     def results(self) -> str:
         """Folder of all outputs."""
-        return f"results/{self.name}"
+        return f"{self.place}/{self.name}"
 
     @property
     def read_from(self) -> list[str]:

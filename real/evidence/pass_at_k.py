@@ -1,7 +1,7 @@
 """How many problems have at least one correct answer among k samples."""
 
-from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,12 +19,12 @@ def pass_at_k_scores(experiment: Experiment) -> pd.DataFrame:
     """One row per (method, k): mean of the benchmarks' unbiased pass@k for k = 1, 2, 4, … up to the samples."""
     methods = [BASE, *experiment.methods]
     ks = [2**power for power in range(experiment.trained.evaluation.samples.bit_length())]
-    by_k = rates_by_k(experiment, methods, ks)
-    rows = []
-    for method, k in product(methods, ks):
-        rates = list(by_k[k][method].values())
-        rows.append({**score_row(experiment, method, f"pass@{k}", pass_at_1(rates), rates), "k": k})
-    return pd.DataFrame(rows)
+    rows: dict[str, list[dict[str, Any]]] = {method: [] for method in methods}
+    for k, by_method in rates_by_k(experiment, methods, ks):
+        for method, by_benchmark in by_method.items():
+            rates = list(by_benchmark.values())
+            rows[method].append({**score_row(experiment, method, f"pass@{k}", pass_at_1(rates), rates), "k": k})
+    return pd.DataFrame([row for of_method in rows.values() for row in of_method])
 
 
 def write_pass_at_k(experiment: Experiment, results: Path) -> None:

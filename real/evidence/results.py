@@ -4,7 +4,8 @@ A reader takes all the methods that its caller shows, and checks once that their
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from real.config import Experiment
+from real.config import Experiment, digest
 from real.engines.run_files import METRICS
 from real.records.consistent import EVALUATIONS, RUNS, require_one_origin
 from real.records.jobs import BASE, Job, evaluation_job, run_job
 from real.statistics.intervals import pass_at_k
 from real.system.errors import ExpectedError
-from real.system.files import DamagedError, read_json, read_json_lines, read_table
+from real.system.files import DamagedError, read_json, read_json_lines, read_once, read_table
 from real.system.sentences import shown
 
 # of metrics.jsonl: what a measured value can be; shaped rewards and scores have no bound of their own
@@ -28,6 +29,7 @@ RANGES = {
     **dict.fromkeys(("solve_all", "solve_none", "prompts", "response_length_mean", "grad_norm", "entropy"), COUNT),
     **dict.fromkeys(("learning_rate", "score_abs_max"), COUNT),
 }
+EVALUATE_ANEW = "delete the folder of the evaluation and run snakemake again, which evaluates anew"
 Rates = dict[str, dict[str, NDArray[np.float64]]]  # by method and benchmark: (S, P)
 
 
@@ -37,11 +39,12 @@ class ResultsError(ExpectedError):
 
 def problem_rates(experiment: Experiment, methods: Sequence[str]) -> Rates:
     """pass@1 of every problem; as :func:`rates_by_k`."""
-    return rates_by_k(experiment, methods, (1,))[1]
+    ((_, rates),) = rates_by_k(experiment, methods, (1,))
+    return rates
 
 
-def rates_by_k(experiment: Experiment, methods: Sequence[str], ks: Sequence[int]) -> dict[int, Rates]:
-    """pass@k of every problem for each k: (S, P) by method and benchmark, the same problems in the same order.
+def rates_by_k(experiment: Experiment, methods: Sequence[str], ks: Sequence[int]) -> Iterator[tuple[int, Rates]]:
+    """Each k with pass@k of every problem: (S, P) by method and benchmark, the same problems in the same order.
 
     Args:
         methods: of the scale, or ``"base"``, whose S is 1.
@@ -56,17 +59,20 @@ def rates_by_k(experiment: Experiment, methods: Sequence[str], ks: Sequence[int]
     benchmarks = scale.evaluated_on
     jobs = {method: [evaluation_job(benchmarks, method, seed) for seed in those] for method, those in seeds.items()}
     _require_finished(experiment, [job for those in jobs.values() for job in those], EVALUATIONS)
-    rates: dict[int, Rates] = {k: {method: {} for method in jobs} for k in ks}
+    files = {
+        (method, benchmark): [Path(experiment.results, job.name, f"{benchmark}.parquet") for job in those]
+        for benchmark in benchmarks
+        for method, those in jobs.items()
+    }
+    graded: dict[Path, _Counts] = {}
     for benchmark in benchmarks:
-        paths = {
-            method: [Path(experiment.results, job.name, f"{benchmark}.parquet") for job in those]
-            for method, those in jobs.items()
-        }
-        graded = _graded(benchmark, [path for those in paths.values() for path in those])
-        for k in ks:
-            for method, those in paths.items():
-                rates[k][method][benchmark] = np.stack([_rates(path, graded[path], k) for path in those])
-    return rates
+        graded |= _graded(benchmark, [path for method in jobs for path in files[method, benchmark]])
+    # one k after the other, because the rates of a single one take as much memory as all counts
+    for k in ks:
+        rates: Rates = {method: {} for method in jobs}
+        for (method, benchmark), paths in files.items():
+            rates[method][benchmark] = np.stack([_rates(path, graded[path], k) for path in paths])
+        yield k, rates
 
 
 def run_metrics(experiment: Experiment, methods: Sequence[str]) -> dict[tuple[str, int], pd.DataFrame]:
@@ -80,7 +86,7 @@ def run_metrics(experiment: Experiment, methods: Sequence[str]) -> dict[tuple[st
     jobs = {(method, seed): run_job(method, seed) for method in methods for seed in experiment.trained.seeds}
     _require_finished(experiment, jobs.values(), RUNS)
     return {
-        run: _metrics(Path(experiment.results, job.name, "metrics.jsonl"), experiment.training[run[0]].steps)
+        run: _metrics(existing(Path(experiment.results, job.name, "metrics.jsonl")), experiment.training[run[0]].steps)
         for run, job in jobs.items()
     }
 
@@ -110,46 +116,79 @@ def _require_finished(experiment: Experiment, jobs: Collection[Job], kinds: Coll
     require_one_origin(experiment, kinds)
 
 
-def _graded(benchmark: str, paths: Sequence[Path]) -> dict[Path, pd.DataFrame]:
-    """How many samples of each problem there are (``size``) and are correct (``sum``), of one benchmark's files."""
+@dataclass(frozen=True)
+class _Counts:
+    """What a file of an evaluation counts: samples of each of its problems (P,), and those of them that are correct.
+
+    Attributes:
+        order: digest of the problems' ids in their order, which would be larger by far than the counts.
+    """
+
+    order: str
+    correct: NDArray[np.int32]
+    samples: NDArray[np.int32]
+
+
+def _graded(benchmark: str, paths: Sequence[Path]) -> dict[Path, _Counts]:
+    """What each of one benchmark's files counts, of the same problems in the same order."""
     graded = {}
     for path in paths:
-        rows = read_table(existing(path), columns=["problem_id", "correct"])
-        _require_own(path, benchmark, rows)
-        graded[path] = rows.groupby("problem_id", sort=False)["correct"].agg(["sum", "size"])
-        if not graded[path].index.equals(graded[paths[0]].index):
+        graded[path] = counts = _counts(existing(path), benchmark)
+        _require_counted(path, benchmark, counts)
+        if counts.order != graded[paths[0]].order:
             raise ResultsError(
                 f"{path}: holds other problems than {paths[0]}; delete the older of the two and run snakemake again"
             )
     return graded
 
 
-def _require_own(path: Path, benchmark: str, rows: pd.DataFrame) -> None:
-    """Refuse rows of another benchmark, and those that evaluation.json beside them didn't count."""
-    remedy = "delete the folder of the evaluation and run snakemake again, which evaluates anew"
+@read_once
+def _counts(path: Path, benchmark: str) -> _Counts:
+    """Count a file's samples; rows of another benchmark are refused."""
+    rows = read_table(path, columns=["problem_id", "correct"])
     if rows["correct"].dtype != bool:
-        raise DamagedError(f"{path}: its column correct holds something else than true and false; {remedy}")
-    strange = rows.loc[~rows["problem_id"].astype(str).str.startswith(f"{benchmark}-"), "problem_id"]
-    if len(strange):
-        raise ResultsError(f"{path}: holds {shown(strange.iloc[0])}, which is no problem of {benchmark}; {remedy}")
+        raise DamagedError(f"{path}: its column correct holds something else than true and false; {EVALUATE_ANEW}")
+    place, problems = pd.factorize(rows["problem_id"], use_na_sentinel=False)
+    for strange in (name for name in problems if not str(name).startswith(f"{benchmark}-")):
+        raise ResultsError(f"{path}: holds {shown(strange)}, which is no problem of {benchmark}; {EVALUATE_ANEW}")
+    correct, samples = (
+        np.bincount(part, minlength=len(problems)) for part in (place[rows["correct"].to_numpy()], place)
+    )
+    return _Counts(digest(list(problems)), correct.astype(np.int32), samples.astype(np.int32))
+
+
+def _require_counted(path: Path, benchmark: str, counts: _Counts) -> None:
+    """Refuse rows that evaluation.json beside them didn't count."""
     about = path.with_name("evaluation.json")
-    counted = read_json(existing(about), remedy, keys=("benchmarks",))["benchmarks"]
+    counted = _summaries(existing(about))
     known = counted.get(benchmark) if isinstance(counted, dict) else None
-    found = {"problems": rows["problem_id"].nunique(), "samples": len(rows), "pass_at_1": rows["correct"].mean()}
+    correct, samples = int(counts.correct.sum()), int(counts.samples.sum())
+    found = {
+        "problems": len(counts.samples),
+        "samples": samples,
+        "pass_at_1": correct / samples if samples else math.nan,
+    }
     if not isinstance(known, dict) or any(known.get(key) != value for key, value in found.items()):
-        raise ResultsError(f"{path}: doesn't hold the problems and samples that {about.name} counted; {remedy}")
+        raise ResultsError(f"{path}: doesn't hold the problems and samples that {about.name} counted; {EVALUATE_ANEW}")
 
 
-def _rates(path: Path, graded: pd.DataFrame, k: int) -> NDArray[np.float64]:
+@read_once
+def _summaries(about: Path) -> Any:
+    """What evaluation.json says of each benchmark."""
+    return read_json(about, EVALUATE_ANEW, keys=("benchmarks",))["benchmarks"]
+
+
+def _rates(path: Path, counts: _Counts, k: int) -> NDArray[np.float64]:
     try:
-        return pass_at_k(graded["sum"].to_numpy(int), graded["size"].to_numpy(int), k)
+        return pass_at_k(counts.correct, counts.samples, k)
     except ValueError as error:
         raise ResultsError(f"{path}: {error}") from None
 
 
+@read_once
 def _metrics(path: Path, steps: int) -> pd.DataFrame:
     remedy = "delete the run's folder and run snakemake again, which trains it anew"
-    lines = read_json_lines(existing(path), remedy, keys=METRICS)
+    lines = read_json_lines(path, remedy, keys=METRICS)
     for number, line in enumerate(lines):
         if line["step"] != number:
             raise DamagedError(f"{path}: line {number + 1} holds step {line['step']} instead of {number}; {remedy}")

@@ -7,11 +7,17 @@ does not depend on when other rows finish.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache, PreTrainedModel
+
+from real.models.lean import LeanModel, Model
+from real.models.lean_decoder import LeanDecoder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # compacting the cache costs about one decoding step, so it waits until this share of the active rows has finished
 COMPACT_SHARE = 0.2
@@ -38,7 +44,7 @@ class Rollouts:
 
 @torch.no_grad()
 def sample(
-    model: PreTrainedModel,
+    model: Model,
     prompts: Sequence[Sequence[int]],
     uniform: Tensor,
     temperature: float,
@@ -58,35 +64,35 @@ def sample(
     count, max_tokens = uniform.shape
     uniform = uniform.to(device)
     found = _nothing_sampled(count, max_tokens, pad, device)
-    logits, cache, seen = _prefill(model, prompts, pad, count // len(prompts))
-    rows = torch.arange(count, device=device)
-    running = torch.ones(count, dtype=torch.bool, device=device)
+    decoder = decoder_of(model, prompts, count // len(prompts))
+    # of the rows in the batch, those that no end token has ended, by place; the one thing that is asked of the device
+    # per token
+    rows = live = torch.arange(count, device=device)
     for t in range(max_tokens):
-        log_p = (logits.float() / temperature).log_softmax(dim=-1)
+        log_p = (decoder.logits.float() / temperature).log_softmax(dim=-1)
         probability = log_p.exp()
         token = _draw(probability, uniform[rows, t], top_p)
-        live = rows[running]
-        found.response[live, t] = token[running]
-        found.mask[live, t] = 1
-        found.log_prob[live, t] = log_p.gather(1, token[:, None]).squeeze(1)[running]
-        found.entropy[live, t] = -(probability * log_p).sum(dim=1)[running]
-        running &= ~torch.isin(token, end)
-        found.truncated[rows] = running
-        active = int(running.sum())
-        if active == 0 or t == max_tokens - 1:
+        running, drawn = rows[live], token[live]
+        found.response[running, t] = drawn
+        found.mask[running, t] = 1
+        found.log_prob[running, t] = log_p[live, drawn]
+        found.entropy[running, t] = -(probability * log_p).sum(dim=1)[live]
+        goes_on = ~torch.isin(drawn, end)
+        found.truncated[running] = goes_on
+        live = live[goes_on]
+        if len(live) == 0 or t == max_tokens - 1:
             break
-        if active <= (1 - COMPACT_SHARE) * len(rows):
-            kept = running.nonzero().squeeze(1)
-            cache.batch_select_indices(kept)
-            rows, seen, token, running = rows[kept], seen[kept], token[kept], running[kept]
-        seen = torch.nn.functional.pad(seen, (0, 1), value=1)
-        logits = _forward(model, token[:, None], seen, cache)
+        if len(live) <= (1 - COMPACT_SHARE) * len(rows):
+            decoder.keep(live)
+            rows, token = rows[live], token[live]
+            live = torch.arange(len(rows), device=device)
+        decoder.step(token)
     per_token = (found.response, found.mask, found.log_prob, found.entropy)
     response, mask, log_prob, entropy = (values[:, : t + 1] for values in per_token)
     return Rollouts(response, mask, log_prob, entropy, found.truncated)
 
 
-def end_tokens(model: PreTrainedModel) -> list[int]:
+def end_tokens(model: Model) -> list[int]:
     """Ids that end a response: those of the generation config, else of the model's; several in many chat models."""
     for config in (model.generation_config, model.config):
         ids = getattr(config, "eos_token_id", None)
@@ -95,7 +101,7 @@ def end_tokens(model: PreTrainedModel) -> list[int]:
     return []
 
 
-def pad_token(model: PreTrainedModel) -> int:
+def pad_token(model: Model) -> int:
     """Id that fills rows up; where the model names none, an end token, or 0: masks tell it from a real one."""
     pad = getattr(model.config, "pad_token_id", None)
     return pad if pad is not None else next(iter(end_tokens(model)), 0)
@@ -109,31 +115,62 @@ def _nothing_sampled(count: int, max_tokens: int, pad: int, device: torch.device
     return Rollouts(response, torch.zeros_like(response), log_prob, entropy, truncated)
 
 
-def _prefill(
-    model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int, rollouts: int
-) -> tuple[Tensor, DynamicCache, Tensor]:
-    """(N, V) next-token logits, the cache of N rows, and the (N, S) mask of left-padded prompt positions."""
-    rows = [torch.tensor(prompt, device=model.device) for prompt in prompts]
-    padded = pad_sequence(rows, batch_first=True, padding_value=pad, padding_side="left")
-    seen = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left")
-    cache = DynamicCache(config=model.config)
-    logits = _forward(model, padded, seen, cache)
-    cache.batch_repeat_interleave(rollouts)
-    return logits.repeat_interleave(rollouts, dim=0), cache, seen.repeat_interleave(rollouts, dim=0)
+class Decoder(Protocol):
+    """N = P·G rows that are decoded together; ``logits`` (n, V) are those of each row's next token."""
+
+    logits: Tensor
+
+    def keep(self, rows: Tensor) -> None:
+        """Let all other rows go."""
+
+    def step(self, token: Tensor) -> None:
+        """Take one more (n,) token per row."""
 
 
-def _forward(model: PreTrainedModel, tokens: Tensor, seen: Tensor, cache: DynamicCache) -> Tensor:
-    """Logits of the last position after ``tokens`` (n, s) join the cache; ``seen`` (n, S) marks real positions."""
-    position = (seen.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
-    # the whole model, not its parts: some architectures scale or cap the logits after the head
-    return model(
-        input_ids=tokens,
-        attention_mask=seen,
-        position_ids=position,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    ).logits[:, -1]
+def decoder_of(model: Model, prompts: Sequence[Sequence[int]], rollouts: int) -> Decoder:
+    """A decoder of as many rows per prompt, with the prompts run."""
+    if isinstance(model, LeanModel):
+        return LeanDecoder(model, prompts, rollouts)
+    return LibraryDecoder(model, prompts, rollouts)
+
+
+class LibraryDecoder:
+    """Decoding by transformers, for any architecture that it has."""
+
+    def __init__(self, model: "PreTrainedModel", prompts: Sequence[Sequence[int]], rollouts: int) -> None:
+        from transformers import DynamicCache
+
+        self.model = model
+        rows = [torch.tensor(prompt, device=model.device) for prompt in prompts]
+        padded = pad_sequence(rows, batch_first=True, padding_value=pad_token(model), padding_side="left")
+        self.seen = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left")
+        self.cache = DynamicCache(config=model.config)
+        logits = self._forward(padded)
+        self.cache.batch_repeat_interleave(rollouts)
+        self.logits, self.seen = (part.repeat_interleave(rollouts, dim=0) for part in (logits, self.seen))
+
+    def keep(self, rows: Tensor) -> None:
+        """See :class:`Decoder`."""
+        self.cache.batch_select_indices(rows)
+        self.seen = self.seen[rows]
+
+    def step(self, token: Tensor) -> None:
+        """See there."""
+        self.seen = torch.nn.functional.pad(self.seen, (0, 1), value=1)
+        self.logits = self._forward(token[:, None])
+
+    def _forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the last position after ``tokens`` (n, s) join the cache; ``seen`` marks real positions."""
+        position = (self.seen.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+        # the whole model, not its parts: some architectures scale or cap the logits after the head
+        return self.model(
+            input_ids=tokens,
+            attention_mask=self.seen,
+            position_ids=position,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
 
 
 def _draw(probability: Tensor, uniform: Tensor, top_p: float) -> Tensor:

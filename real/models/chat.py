@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import torch
 from tqdm import tqdm
-from transformers.models.auto import AutoTokenizer
 
 from real.config import ConfigError, Evaluation
 from real.models.batched_sampler import end_tokens
-from real.models.checkpoints import CheckpointError, find_checkpoint, first_line, load_model, loading
+from real.models.checkpoints import CheckpointError, find_checkpoint, first_line
+from real.models.lean import LeanModel, Model
+from real.models.tokenizer import open_tokenizer
 from real.system.code import versions
 from real.tasks.problems import Problem
 
@@ -36,7 +37,7 @@ class Sampler(ABC):
     """A checkpoint with the settings it is sampled by: prompts by its chat template, the text of sampled tokens.
 
     Attributes:
-        library: that samples; packages: versions of what it needs besides torch and transformers.
+        packages: versions of what it needs besides torch, the tokenizer's packages and transformers.
         identity: everything besides problem, settings and this repository's code that a response depends on, as JSON
             can hold it: responses of another identity are never mixed in.
         model: in the stored precision; float32 on a CPU.
@@ -44,17 +45,13 @@ class Sampler(ABC):
         ends: token ids that end a response.
     """
 
-    library: ClassVar[str]
     packages: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(
-        self, name: str, settings: Evaluation, device: str, trust_remote_code: bool = False, **options: Any
-    ) -> None:
+    def __init__(self, name: str, settings: Evaluation, device: str, trust_remote_code: bool = False) -> None:
         """Read the checkpoint ``name``, a folder or a hub id.
 
         Args:
             trust_remote_code: whether Python code that it brings along may be run.
-            options: of transformers' ``from_pretrained`` for the model.
 
         Raises:
             CheckpointError: it can't be found or loaded, is more than data, lacks weights, or its tokenizer has no chat
@@ -62,25 +59,33 @@ class Sampler(ABC):
         """
         self.name, self.settings, self.device, self.trust_remote_code = name, settings, device, trust_remote_code
         self.revision, content = find_checkpoint(name, trust_remote_code)
-        source = {"revision": self.revision or "main", "trust_remote_code": trust_remote_code}
-        dtype = torch.float32 if device == "cpu" else "auto"
-        self.model = load_model(name, dtype=dtype, **source, **options)
-        with loading(name):
-            self.tokenizer = AutoTokenizer.from_pretrained(name, **source)
-        if self.tokenizer.chat_template is None:
+        self.model = self._open(torch.float32 if device == "cpu" else None)
+        self.tokenizer = open_tokenizer(name, self.revision, trust_remote_code)
+        if not self.tokenizer.has_template:
             raise CheckpointError(
                 f"{name}: its tokenizer has no chat template, so no prompt can be written; add the template of the "
                 "model family as chat_template.jinja to a copy of the checkpoint"
             )
         self.longest_prompt = 0
-        self.ends = sorted({*end_tokens(self.model), self.tokenizer.eos_token_id} - {None})
+        end = self.tokenizer.end
+        self.ends = sorted({*end_tokens(self.model), *([] if end is None else [end])})
+        needed = {"torch", *self.tokenizer.packages, *(() if isinstance(self.model, LeanModel) else ("transformers",))}
         self.identity: dict[str, Any] = {
             "checkpoint": content,
             "library": self.library,
             "device": device,
             "dtype": str(self.model.dtype).removeprefix("torch."),
-            "packages": {**self.packages, **versions("torch", "transformers")},
+            "packages": {**self.packages, **versions(*sorted(needed))},
         }
+
+    @property
+    @abstractmethod
+    def library(self) -> str:
+        """What samples."""
+
+    @abstractmethod
+    def _open(self, dtype: torch.dtype | None) -> Model:
+        """The model; None: in the stored precision."""
 
     @abstractmethod
     def sample(self, problems: Sequence[Problem], samples: int) -> list[Response]:
@@ -98,7 +103,9 @@ class Sampler(ABC):
             CheckpointError: the chat template fails or writes nothing, or the tokenizer yields ids that the model has
                 no embedding for.
         """
-        config = self.model.config.get_text_config()
+        config: Any = self.model.config
+        if not isinstance(self.model, LeanModel):
+            config = config.get_text_config()
         context, vocabulary = getattr(config, "max_position_embeddings", None), config.vocab_size
         limit = self.settings.max_response_tokens
         if problems and not self.longest_prompt and self._written(problems[0]) == self._written(problems[0], False):
@@ -128,7 +135,7 @@ class Sampler(ABC):
 
     def _prompt(self, problem: Problem) -> list[int]:
         # the template has written the special tokens already
-        ids: list[int] = self.tokenizer(self._written(problem), add_special_tokens=False)["input_ids"]
+        ids = self.tokenizer.encode(self._written(problem))
         if not ids:
             raise CheckpointError(
                 f"{self.name}: its chat template writes nothing for {problem.problem_id}, so there is no prompt; "
@@ -137,20 +144,18 @@ class Sampler(ABC):
         return ids
 
     def _written(self, problem: Problem, generation_prompt: bool = True) -> str:
-        messages = [dict(message) for message in problem.prompt]
         try:
-            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=generation_prompt, tokenize=False)
+            return self.tokenizer.write(problem.prompt, generation_prompt)
         except Exception as error:  # a template is code of the checkpoint's, in Jinja's sandbox: it may fail in any way
             raise CheckpointError(
                 f"{self.name}: its chat template failed on {problem.problem_id} ({first_line(error)}); correct "
                 "chat_template.jinja in a copy of the checkpoint"
             ) from None
-        return str(text)
 
     def _text(self, ids: Sequence[int]) -> str:
         """The text of sampled tokens, without the end token that may stand last; none of them is padding."""
         kept = list(ids[:-1] if ids and ids[-1] in self.ends else ids)
-        return str(self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        return self.tokenizer.decode(kept)
 
 
 def sample_seed(seed: int, problem_id: str, sample: int) -> int:

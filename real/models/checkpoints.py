@@ -15,6 +15,7 @@ from real.system.errors import ExpectedError
 from real.system.files import file_digest, read_json
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
 # what decides a response: weights, tokenizer, chat template, configuration
@@ -111,10 +112,12 @@ def loading(name: str | Path) -> Iterator[None]:
     """Turn whatever the libraries raise while they read the checkpoint ``name`` into one sentence.
 
     Raises:
-        CheckpointError: in place of any exception.
+        CheckpointError: in place of any exception but those that are such a sentence.
     """
     try:
         yield
+    except ExpectedError:
+        raise
     except Exception as error:  # transformers, safetensors and tokenizers each have their own
         if "use_safetensors" in str(error):  # transformers' advice is not to ask for them
             raise no_safetensors(name) from None
@@ -124,10 +127,19 @@ def loading(name: str | Path) -> Iterator[None]:
         ) from None
 
 
-def load_model(name: str | Path, **options: Any) -> "PreTrainedModel":
-    """The model of a checkpoint, from safetensors alone.
+def load_model(
+    name: str | Path,
+    revision: str | None = None,
+    dtype: "torch.dtype | None" = None,
+    trust_remote_code: bool = False,
+    **options: Any,
+) -> "PreTrainedModel":
+    """The model of a checkpoint as transformers builds it, from safetensors alone.
 
     Args:
+        revision: commit of the hub; None: the newest, or a folder.
+        dtype: None: the stored one.
+        trust_remote_code: whether Python code that it brings along may be run.
         options: further ones of transformers' ``from_pretrained``.
 
     Raises:
@@ -138,7 +150,13 @@ def load_model(name: str | Path, **options: Any) -> "PreTrainedModel":
 
     with loading(name):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            name, use_safetensors=True, output_loading_info=True, **options
+            name,
+            revision=revision or "main",
+            dtype=dtype or "auto",
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
         )
     model, info = loaded
     if missing := info["missing_keys"]:

@@ -14,9 +14,12 @@ from itertools import count
 from types import FrameType
 from typing import ClassVar
 
+import torch
+
 from real.config import ConfigError, Evaluation
 from real.models.chat import Response, Sampler, sample_seed
-from real.models.checkpoints import first_line
+from real.models.checkpoints import first_line, load_model
+from real.models.lean import Model
 from real.system.errors import ExpectedError
 from real.tasks.problems import Problem
 
@@ -32,7 +35,7 @@ except ModuleNotFoundError as missing:
         raise
     raise ConfigError(
         "vLLM is not installed in this environment; build one that has it by `make gpu-env` and activate it, or give "
-        "--sampler transformers"
+        "--sampler torch"
     ) from None
 
 # vLLM refuses a temperature above the second, and raises one below the first with no more than a warning
@@ -51,7 +54,7 @@ class VllmSampler(Sampler):
     The engines start with the first call of :meth:`sample`: what has been sampled before needs none.
     """
 
-    library = "vllm"
+    library: str = "vllm"
     packages: ClassVar = {"vllm": vllm.__version__}
 
     def __init__(self, name: str, settings: Evaluation, device: str, engines: int = 1, trust_remote_code: bool = False):
@@ -67,20 +70,23 @@ class VllmSampler(Sampler):
         if device != current_platform.device_type:
             raise ConfigError(
                 f"device: {device!r} is asked for, but this vLLM samples on {current_platform.device_type or 'nothing'}"
-                " here; change --device, or give --sampler transformers"
+                " here; change --device, or give --sampler torch"
             )
         lowest, highest = TEMPERATURES
         if not lowest <= settings.temperature <= highest:
             raise ConfigError(
                 f"evaluation.temperature is {settings.temperature}, but vLLM samples at {lowest} to {highest}; "
-                "change it (--temperature), or give --sampler transformers"
+                "change it (--temperature), or give --sampler torch"
             )
-        # without its weights: only to know what it is, and that none is missing, over which vLLM samples silently
-        super().__init__(name, settings, device, trust_remote_code, device_map="meta")
+        super().__init__(name, settings, device, trust_remote_code)
         self.engines = engines
         self._runner, self._requests = asyncio.Runner(), count()
         self._engine: AsyncLLM | None = None
         self._length = 0
+
+    def _open(self, dtype: torch.dtype | None) -> Model:
+        # without its weights: only to know what it is, and that none is missing, over which vLLM samples silently
+        return load_model(self.name, self.revision, dtype, self.trust_remote_code, device_map="meta")
 
     def close(self) -> None:
         """End the engines and wait for their processes; further sampling is an error."""

@@ -64,8 +64,7 @@ def require_chain(experiment: Experiment, reads: Iterable[Path]) -> None:
     """
     results = Path(experiment.results)
     below = [path for path in files_in(reads) if path.is_relative_to(results)]
-    direct = dict.fromkeys(record for path in below if (record := record_of(path)))
-    chain = dict.fromkeys(record for own in direct for record in (own, *upstream(own, results)))
+    chain = upstream((record for path in below if (record := record_of(path))), results)
     problems = [
         f"{place_of(record) if record.name == RECORD else record}: {link}; delete it and run snakemake again with the "
         "same configuration, which makes it from what is there"

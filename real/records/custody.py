@@ -6,7 +6,7 @@ nothing here to notice; only hashes that are kept elsewhere, such as in git, tel
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,17 +157,18 @@ def links(record: Path, results: Path) -> list[Link]:
     return changed
 
 
-def upstream(record: Path, results: Path) -> list[Path]:
-    """The records of all jobs that a job's results come from, nearest first, those of other scales left out."""
-    found: list[Path] = []
-    pending = [record]
-    while pending:
-        for name in read_record(pending.pop(0)).get("read", {}):
+def upstream(records: Iterable[Path], results: Path) -> list[Path]:
+    """Records, and those of all jobs that their jobs' results come from, each once; those of other scales left out."""
+    # a mapping, because a list takes longer to look through the longer it is
+    found = dict.fromkeys(records)
+    pending = list(found)
+    for record in pending:
+        for name in read_record(record).get("read", {}):
             path = results / name
-            if not is_elsewhere(name) and is_record(path) and path.exists() and path not in found:
-                found.append(path)
+            if not is_elsewhere(name) and is_record(path) and path not in found and path.exists():
+                found[path] = None
                 pending.append(path)
-    return found
+    return pending
 
 
 def record_of(path: Path) -> Path | None:
@@ -176,6 +177,16 @@ def record_of(path: Path) -> Path | None:
         for candidate in (folder / RECORD, folder / DRAWN / f"{path.stem}.json"):
             if candidate.exists():
                 return candidate
+    return None
+
+
+def forward_beside(folder: Path) -> dict[str, Any] | None:
+    """Which forward a checkpoint's job found it to be run by, as its record has it; None: no job of ours says so."""
+    record = record_of(folder / "config.json")
+    # beside a checkpoint from elsewhere another program's file may have a record's name
+    with suppress(DamagedError):
+        found: dict[str, Any] | None = read_record(record).get("forward") if record else None
+        return found
     return None
 
 

@@ -12,8 +12,13 @@ from real.config import Experiment, VerlScale, digest, resolve
 from real.system.code import NUMERIC, code_digest
 
 TRAINERS = {"torch": "real.engines.torch.train", "verl": "real.engines.verl"}
-SAMPLERS = {"transformers": "real.models.transformers_sampler", "vllm": "real.models.vllm_sampler"}
-LIBRARIES = {"torch": "transformers", "verl": "vllm"}
+# by what --sampler names: torch with the forward that the checkpoint is run by, or with transformers' in any case
+SAMPLERS = {
+    "torch": "real.models.torch_sampler",
+    "transformers": "real.models.torch_sampler",
+    "vllm": "real.models.vllm_sampler",
+}
+LIBRARIES = {"torch": "torch", "verl": "vllm"}
 
 
 @dataclass(frozen=True)

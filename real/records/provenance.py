@@ -14,14 +14,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from real.records.made_from import Origin
 from real.system.code import git_state, output_of, versions
-from real.system.files import DamagedError, read_json, signature, write_json
+from real.system.files import DamagedError, read_json, read_once, write_json
 from real.system.gpus import Gpu, read_gpus
+from real.system.portable import PORTABLE, not_portable_because
 
 RECORD = "provenance.json"
 # folder, below a scale's results, of the records of what is drawn, by its name
@@ -59,6 +60,7 @@ class _Gpu(_Checked):
 class _Machine(_Checked):
     system: str
     processor: str | None
+    arithmetic: str = _MAY_LACK
     cores: int | None
     memory_bytes: Bytes
     gpus: list[_Gpu]
@@ -76,6 +78,13 @@ class _Written(_Checked):
     sha256: Sha256
 
 
+class _Forward(_Checked):
+    forward: Literal["lean", "library"]
+    largest_difference: float | None
+    library: str
+    config_sha256: Sha256
+
+
 class _Record(_Checked):
     config: dict[str, Any]
     config_digest: str
@@ -87,6 +96,7 @@ class _Record(_Checked):
     packages: dict[str, str] = _MAY_LACK
     machine: _Machine = _MAY_LACK
     earlier_code: list[_EarlierCode] = _MAY_LACK
+    forward: _Forward = _MAY_LACK
     read: dict[str, Sha256] = _MAY_LACK
     wrote: dict[str, _Written] = _MAY_LACK
     data: dict[str, dict[str, str]] = _MAY_LACK
@@ -94,9 +104,6 @@ class _Record(_Checked):
     cpu_seconds: Seconds = _MAY_LACK
     cpu_seconds_children: Seconds = _MAY_LACK
     peak_memory_bytes: Bytes = _MAY_LACK
-
-
-_read: dict[tuple[int, ...], Record] = {}
 
 
 @contextmanager
@@ -121,16 +128,14 @@ def recorded(path: Path, origin: Origin, files: Sequence[str], **what: Any) -> I
     write_json(path, {**facts, "config": origin.settings})
 
 
+@read_once
 def read_record(path: Path) -> Record:
-    """A record, with what it holds checked, and read once per process.
+    """A record, with what it holds checked.
 
     Raises:
         FileNotFoundError: no such file.
         DamagedError: a key is missing or of another kind.
     """
-    key = signature(path) if path.exists() else None
-    if key in _read:
-        return _read[key]
     remedy = f"delete {'it' if path.parent.name == DRAWN else 'its folder'} and run snakemake again"
     content = read_json(path, keys=("config", "config_digest", "code_digest", "git"), remedy=remedy)
     try:
@@ -139,8 +144,6 @@ def read_record(path: Path) -> Record:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise DamagedError(f"{path}: {where} is no such value as a job writes ({first['msg']}); {remedy}") from None
-    if key is not None:
-        _read[key] = content
     return content
 
 
@@ -159,6 +162,7 @@ def this_process() -> dict[str, Any]:
             "system": platform.platform(),
             "architecture": platform.machine(),
             "processor": _processor(),
+            "arithmetic": not_portable_because() or PORTABLE,
             "cores": os.cpu_count(),
             "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             "gpus": [_recorded_gpu(gpu) for gpu in read_gpus() or []],

@@ -8,7 +8,7 @@ the column, the header. What was made from a broken link is named too.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from real.config import Experiment
 from real.records.consistent import changes
@@ -21,8 +21,9 @@ from real.system.files import DamagedError, file_digest
 from real.tasks.corrections import CORRECTIONS_FILE, NOTHING_CORRECTED, corrections_digest, read_corrections
 from real.tasks.sources import SOURCES_FILE, read_sources
 
-# not declared: what the workflow notes of its jobs, and running jobs' states
-UNDECLARED = ("logs", "benchmarks", "work", MANIFEST)
+# not declared: what the workflow notes of its jobs, running jobs' states, and what is redrawn from records, which is
+# held against them as it is drawn
+UNDECLARED = ("logs", "benchmarks", "work", "recorded", MANIFEST)
 REMEDIES = {
     "missing": (
         "run snakemake with the same configuration, which makes a declared file again; at a protected scale it repeats "
@@ -159,6 +160,7 @@ def _changed(results: Path, manifest: Manifest, records: Mapping[Job, Record]) -
 
 def _never_made(present: dict[str, Job], manifest: Manifest) -> Iterator[Finding]:
     """Declared outputs that were not there when the manifest was written."""
+    listed = {str(path) for name in manifest.files for path in (name, *PurePath(name).parents)}
     for job in present.values():
         if job.optional:
             continue
@@ -166,16 +168,16 @@ def _never_made(present: dict[str, Job], manifest: Manifest) -> Iterator[Finding
             yield Finding("missing", job.name, "is declared, but was never made")
             continue
         for output in job.outputs:
-            if output not in manifest.files and not any(name.startswith(f"{output}/") for name in manifest.files):
+            if output not in listed:
                 yield Finding("missing", output, "is declared, but was not there when the manifest was written")
 
 
 def _unlisted(results: Path, manifest: Manifest, records: Mapping[Job, Record]) -> Iterator[Finding]:
-    unknown = [output for job, record in records.items() if of_unknown_origin(record) for output in job.outputs]
+    unknown = {Path(output) for job, record in records.items() if of_unknown_origin(record) for output in job.outputs}
     for path in results.rglob("*"):
         name = path.relative_to(results)
         ours = path.is_file() and name.parts[0] not in UNDECLARED and not workflow_owns(path)
-        if ours and str(name) not in manifest.files and not any(name.is_relative_to(output) for output in unknown):
+        if ours and str(name) not in manifest.files and unknown.isdisjoint((name, *name.parents)):
             yield Finding("unlisted", str(name), "is not in the manifest")
 
 
@@ -234,11 +236,12 @@ def _broken(
         job.name: {by_record[name] for name in record.get("read", {}) if name in by_record} - {job.name}
         for job, record in records.items()
     }
+    closures = {name: _closure(name, origins) for name in manifest.jobs}
     sentences = []
     for first in [name for name in manifest.jobs if name in broken]:
-        if broken & _closure(first, origins):
+        if broken & closures[first]:
             continue
-        after = [name for name in manifest.jobs if first in _closure(name, origins)]
+        after = [name for name, closure in closures.items() if first in closure]
         made = f"; made from it: {', '.join(after)}" if after else "; nothing else was made from it"
         sentences.append(f"The chain breaks at {first}{made}.")
     return sentences

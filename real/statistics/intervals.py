@@ -36,7 +36,7 @@ class Interval:
     covers: str
 
 
-def pass_at_k(correct: NDArray[np.int64], samples: NDArray[np.int64] | int, k: int) -> NDArray[np.float64]:
+def pass_at_k(correct: NDArray[np.integer], samples: NDArray[np.integer] | int, k: int) -> NDArray[np.float64]:
     """Unbiased estimate of the probability that at least one of k samples is correct: 1 − C(n−c, k) / C(n, k).
 
     Args:

@@ -93,8 +93,11 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any]:
-    """The commit and the number of modified or untracked files; None where there is no git repository."""
-    status = output_of("git", "status", "--porcelain")
+    """The commit and the number of modified or untracked files; None where there is no git repository.
+
+    Recorded results (``results/recorded``) don't count: a scale that is recorded would taint those that run after it.
+    """
+    status = output_of("git", "status", "--porcelain", "--", ".", ":(exclude)results")
     return {
         "commit": (output_of("git", "rev-parse", "HEAD") or "").strip() or None,
         "modified_files": None if status is None else len(status.splitlines()),
@@ -144,10 +147,15 @@ def _module_file(module: str) -> Path:
 
 
 @cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
 def _imports(file: Path) -> list[str]:
     """This repository's modules that a file imports, wherever in it."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -177,4 +185,4 @@ class _WithoutWords(ast.NodeTransformer):
 
 @cache
 def _tree(file: Path) -> str:
-    return ast.dump(_WithoutWords().visit(ast.parse(file.read_text(encoding="utf-8"))))
+    return ast.dump(_WithoutWords().visit(_parsed(file)))  # in place: no import stands in what is left out

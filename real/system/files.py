@@ -13,9 +13,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 import pyarrow
@@ -30,6 +30,8 @@ SEAL = 64
 # how long ago a file was last changed for its size and times to tell it from what it may become
 SETTLED_NS = 1_000_000_000
 _digests: dict[tuple[int, ...], str] = {}
+Content = TypeVar("Content")
+Others = ParamSpec("Others")
 
 
 class WriteError(ExpectedError):
@@ -83,6 +85,11 @@ def write_json_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Text as UTF-8."""
     write_atomically(path, partial(Path.write_text, data=text, encoding="utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Bytes as they are."""
+    write_atomically(path, partial(Path.write_bytes, data=content))
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -183,6 +190,28 @@ def file_digest(path: Path, report: Callable[[int], Any] = int) -> str:
     if key is not None:
         _digests[key] = digest.hexdigest()
     return digest.hexdigest()
+
+
+def read_once(
+    read: Callable[Concatenate[Path, Others], Content],
+) -> Callable[Concatenate[Path, Others], Content]:
+    """Decorator of a reader, which then reads each file once per process and gives the same content to all who ask.
+
+    A file whose :func:`signature` is another one by now, or is None, is read again. Further arguments are hashable.
+    """
+    known: dict[Any, Content] = {}
+
+    @wraps(read)
+    def reader(path: Path, *others: Others.args, **named: Others.kwargs) -> Content:
+        found = signature(path) if path.exists() else None
+        if found is None:
+            return read(path, *others, **named)
+        key = found, others, tuple(named.items())
+        if key not in known:
+            known[key] = read(path, *others, **named)
+        return known[key]
+
+    return reader
 
 
 def signature(path: Path) -> tuple[int, ...] | None:

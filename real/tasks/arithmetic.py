@@ -12,17 +12,15 @@ What was left out: numbers of several digits (a 163k-parameter model learns them
 connectives between steps.
 """
 
+import json
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from real.tasks.problems import Problem
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 OPENERS = ("okay: ", "hmm: ", "so: ", "well: ", "let me see: ", "first: ")
 CLOSERS = ("the answer is ", "therefore ", "hence we get ", "this gives ")
@@ -204,18 +202,28 @@ def decode(ids: Iterable[int]) -> str:
     return "".join(VOCABULARY[i] for i in ids if i not in (TOKEN_ID[PAD], TOKEN_ID[EOS]))
 
 
-def build_tokenizer() -> "PreTrainedTokenizerFast":
-    """The 31-token Hugging Face tokenizer, with a chat template that passes the user's text through."""
-    # imported here: transformers takes seconds to import, and the config needs this module for its names only
+def write_tokenizer(folder: Path) -> None:
+    """Write the 31-token Hugging Face tokenizer's files, with a chat template that passes the user's text through."""
+    # imported here: the configuration needs this module for its names only
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
 
     core = Tokenizer(models.WordLevel(TOKEN_ID, unk_token=PAD))
     core.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     core.decoder = decoders.Fuse()
     # tokens of several characters are matched before the split into characters
     core.add_tokens([AddedToken(token, normalized=False) for token in VOCABULARY if len(token) > 1])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token=PAD, eos_token=EOS)
-    tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
-    tokenizer.padding_side = "left"
-    return tokenizer
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": EOS,
+        "pad_token": PAD,
+        "padding_side": "left",
+        "model_max_length": 10**30,  # what the library writes for no limit
+    }
+    files = {
+        "tokenizer.json": core.to_str(pretty=True),
+        "tokenizer_config.json": json.dumps(config, indent=2) + "\n",
+        "chat_template.jinja": "{% for message in messages %}{{ message['content'] }}{% endfor %}",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")

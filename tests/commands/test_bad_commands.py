@@ -44,7 +44,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["download", "amie"], "dataset 'amie' ... aime25"),
     (["prepare", "amie"], "dataset 'amie' ... aime25"),
     (["contamination", "amc"], "amc ... benchmark ... datasets/sources.yaml"),
-    ([*EVALUATE, "--gpus", "2"], "--gpus ... 2 ... transformers ... one ... --sampler vllm"),
+    ([*EVALUATE, "--gpus", "2"], "--gpus ... 2 ... torch ... one ... --sampler vllm"),
     (["evaluate", "--model", "m", "--samples", "0"], "command line: samples ... 0 ... 1"),
     (["evaluate", "--model", "m", "--benchmarks", "mix4,mix4"], "command line: benchmarks ... 'mix4' ... once"),
     (["evaluate", "--model", "m", "--benchmarks", "mix4"], "'mix4' ... laptop"),

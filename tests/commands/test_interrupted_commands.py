@@ -22,9 +22,9 @@ from tests.support.workplaces import link_rooms
 
 pytestmark = pytest.mark.usefixtures("signals_as_a_terminal_gives_them")
 
-# a command imports torch and transformers first; generous, because machines are shared
+# a command imports torch first; generous, because machines are shared
 START_S = 120
-STEPS = 40
+STEPS = 80
 LONG = {"training": {"steps": STEPS, "validation_every": STEPS, "gradient_sample_steps": [1]}}
 
 

@@ -9,6 +9,7 @@ import torch
 
 from real.config import resolve
 from real.engines.torch import train
+from real.engines.torch.adamw import AdamW
 from real.engines.torch.policy import load_checkpoint, save_checkpoint, token_log_probs
 from real.engines.torch.update import Batch, accumulate_gradient
 from real.objectives import make_objective
@@ -121,7 +122,7 @@ def traced(run, base, folder) -> Trace:
 def test_without_staleness_a_run_is_to_the_byte_a_loop_that_knows_of_no_other_policy(traces, base, tmp_path):
     trace = traces[0]
     run, model = trace.run, load_checkpoint(base, CPU)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=run.training.weight_decay, fused=True)
+    optimizer = AdamW(model.parameters(), (0.9, 0.999), run.training.weight_decay)
     objective = make_objective(run.settings.objective, **run.settings.hyperparameters)
     for step in range(1, STEPS + 1):
         batch, rollouts = train.collect(model, None, prompts_of(run), run, step)

@@ -10,13 +10,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from real.config import ConfigError, Phase, resolve
 from real.engines.run_files import samples_frame
-from real.engines.torch import policy as policy_module
 from real.engines.torch import supervised, train
+from real.engines.torch.adamw import AdamW
 from real.engines.torch.policy import load_checkpoint, save_checkpoint, token_log_probs
 from real.engines.torch.update import Batch, accumulate_gradient, kl_to_reference
+from real.models import packing
 from real.models.batched_sampler import _draw, sample
 from real.models.checkpoints import CheckpointError
 from real.models.device import prepare_torch
+from real.models.lean_decoder import LeanDecoder
 from real.objectives import OBJECTIVES, make_objective
 from real.tasks.arithmetic import FAMILIES, TrainingPrompts, encode
 from tests.support.paths import ROOT
@@ -51,13 +53,13 @@ def some_batch(model, groups=4, rollouts=4) -> Batch:
     )
 
 
-def test_log_probs_equal_the_models_own_on_unpadded_rows(policy):
+def test_log_probs_equal_the_librarys_on_unpadded_rows(policy, library_policy):
     prompts = some_prompts(5)
     sampled = some_rollouts(policy, prompts, 1)
     found = token_log_probs(policy, prompts, sampled.response, sampled.mask, 0.7)
     for row, prompt in enumerate(prompts):
         answer = sampled.response[row][sampled.mask[row] == 1].tolist()
-        logits = policy(input_ids=torch.tensor([prompt + answer])).logits[0] / 0.7
+        logits = library_policy(input_ids=torch.tensor([prompt + answer])).logits[0] / 0.7
         expected = logits.log_softmax(-1)[range(len(prompt) - 1, len(prompt) + len(answer) - 1), answer]
         torch.testing.assert_close(found[row, : len(answer)], expected, rtol=1e-4, atol=1e-5)
         assert not found[row, len(answer) :].any()
@@ -67,17 +69,17 @@ def test_log_probs_do_not_depend_on_the_buckets(policy, monkeypatch):
     prompts = some_prompts(9)
     sampled = some_rollouts(policy, prompts, 1)
     whole = token_log_probs(policy, prompts, sampled.response, sampled.mask, 1.0)
-    monkeypatch.setattr(policy_module, "BUCKET_ROWS", 2)
+    monkeypatch.setattr(packing, "BUCKET_ROWS", 2)
     torch.testing.assert_close(token_log_probs(policy, prompts, sampled.response, sampled.mask, 1.0), whole)
 
 
-def test_the_samplers_log_probs_and_entropies_are_the_policys(policy):
+def test_the_samplers_log_probs_and_entropies_are_the_policys(policy, library_policy):
     prompts = some_prompts(6)
     sampled = some_rollouts(policy, prompts, 4)
     rows = [prompt for prompt in prompts for _ in range(4)]
     expected = token_log_probs(policy, rows, sampled.response, sampled.mask, 0.7)
     torch.testing.assert_close(sampled.log_prob, expected.detach(), rtol=1e-4, atol=1e-4)
-    logits = policy(input_ids=torch.tensor([prompts[0]])).logits[0, -1] / 0.7
+    logits = library_policy(input_ids=torch.tensor([prompts[0]])).logits[0, -1] / 0.7
     entropy = torch.distributions.Categorical(logits=logits).entropy()
     torch.testing.assert_close(sampled.entropy[0, 0], entropy, rtol=1e-4, atol=1e-5)
 
@@ -93,18 +95,18 @@ def test_responses_end_at_the_first_eos_or_at_the_limit(policy):
         assert not sampled.truncated[row] or len(answer) == 12
 
 
-def test_cold_sampling_equals_greedy_generate(policy):
+def test_cold_sampling_equals_greedy_generate(policy, library_policy):
     prompts = some_prompts(12)
     sampled = some_rollouts(policy, prompts, 1, temperature=1e-4)
     for row, prompt in enumerate(prompts):
-        greedy = policy.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=20)[0, len(prompt) :]
+        greedy = library_policy.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=20)[0, len(prompt) :]
         assert sampled.response[row][sampled.mask[row] == 1].tolist() == greedy.tolist()
 
 
-def test_samples_follow_the_policys_distribution(policy):
+def test_samples_follow_the_policys_distribution(policy, library_policy):
     prompt = some_prompts(1)
     sampled = some_rollouts(policy, prompt, 4000, temperature=1.0, max_tokens=1)
-    probability = policy(input_ids=torch.tensor(prompt)).logits[0, -1].softmax(-1)
+    probability = library_policy(input_ids=torch.tensor(prompt)).logits[0, -1].softmax(-1)
     observed = torch.bincount(sampled.response[:, 0], minlength=len(probability)) / 4000
     error = (probability * (1 - probability) / 4000).sqrt()
     assert ((observed - probability).abs() <= 4.5 * error + 1e-6).all()
@@ -149,16 +151,21 @@ def test_every_micro_batch_size_gives_the_gradient_of_the_undivided_objective(po
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_a_mini_batch_that_fits_one_micro_batch_runs_every_row_once_and_gives_the_same_gradient(policy, name):
+def test_a_mini_batch_that_fits_one_micro_batch_runs_every_row_once_and_gives_the_same_gradient(
+    policy, name, monkeypatch
+):
     """Without a KL term, and with a one-sided group, whose rows need no backward pass but keep their scores."""
     model = policy.double()
     batch = some_batch(model)
     batch.reward = torch.arange(16) % 2.0
     batch.reward[:4] = 1.0
     rows_run = []
-    hook = model.model.register_forward_hook(
-        lambda _, __, kwargs, ___: rows_run.append(len(kwargs["input_ids"])), with_kwargs=True
-    )
+
+    def counted(model, prompts, *rest):
+        rows_run.append(len(prompts))
+        return token_log_probs(model, prompts, *rest)
+
+    monkeypatch.setattr("real.engines.torch.update.token_log_probs", counted)
 
     def update(micro_batch_rows):
         rows_run.clear()
@@ -168,13 +175,55 @@ def test_a_mini_batch_that_fits_one_micro_batch_runs_every_row_once_and_gives_th
 
     split, expected, rows_with_the_pass = update(4)
     single, direct, rows_without = update(12)
-    hook.remove()
     assert (rows_with_the_pass, rows_without) == (4 + 2 * 12, 4 + 12)
     torch.testing.assert_close(direct, expected, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(single.log_ratio, split.log_ratio, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(single.weights, split.weights, rtol=1e-9, atol=1e-12)
     assert single.weights[4:].any()
     assert not single.weights[:4].any()
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_one_sided_rows_are_not_run_in_the_first_mini_batch_of_the_policy_that_sampled_them(
+    policy, smoke, monkeypatch, stale
+):
+    run = resolve(smoke, "real", 0)
+    run = run.model_copy(update={"training": run.training.model_copy(update={"micro_batch_rows": 64})})
+    batch = some_batch(policy, groups=8, rollouts=8)
+    batch.reward = torch.zeros(64)
+    batch.reward[8] = 1.0
+    rows_run = []
+
+    def counted(model, prompts, *rest):
+        rows_run.append(len(prompts))
+        return token_log_probs(model, prompts, *rest)
+
+    monkeypatch.setattr("real.engines.torch.update.token_log_probs", counted)
+    optimizer = AdamW(policy.parameters(), (0.9, 0.999), 0.01)
+    seen = train.update(policy, optimizer, make_objective("real"), batch, run, step=2, stale=stale)
+    log_ratio = [gradient.log_ratio * part.mask for part, gradient in seen]
+    first_rows = [8, 8] if stale else [8]
+    assert rows_run == [*first_rows, 16, 16, 16]
+    assert log_ratio[0][:8].any() == stale
+    assert all(ratios.any(dim=1).all() for ratios in (log_ratio[0][8:], *log_ratio[1:]))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_rows_that_are_not_run_change_no_gradient(policy, name):
+    """Where the policy is the one that sampled; the log-ratio of a row that is run is rounding."""
+    model = policy.double()
+    batch = some_batch(model)
+    batch.reward = torch.arange(16) % 2.0
+    batch.reward[:4] = 1.0
+    with torch.no_grad():
+        batch.old_log_prob = token_log_probs(model, batch.prompts, batch.response, batch.mask, 0.7)
+    found = {}
+    for as_sampled in (False, True):
+        model.zero_grad()
+        gradient = accumulate_gradient(model, batch, make_objective(name), 0.0, 0.7, 16, as_sampled)
+        found[as_sampled] = [gradient.log_ratio, gradient.weights, *(p.grad.clone() for p in model.parameters())]
+    torch.testing.assert_close(found[True], found[False], rtol=1e-12, atol=1e-14)
+    assert not found[True][0][:4].any()
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -192,7 +241,7 @@ def test_a_mini_batch_of_one_sided_groups_makes_no_gradient_but_keeps_its_scores
 def test_the_optimizer_steps_even_where_no_group_is_two_sided(policy, smoke):
     run = resolve(smoke, "real", 0)
     batch = some_batch(policy, groups=8, rollouts=8)
-    optimizer = torch.optim.AdamW(policy.parameters(), lr=0.0, weight_decay=0.01)
+    optimizer = AdamW(policy.parameters(), (0.9, 0.999), 0.01)
     train.update(policy, optimizer, make_objective("real"), batch, run, step=2)
     before = [parameter.detach().clone() for parameter in policy.parameters()]
     batch.reward = torch.zeros(64)
@@ -249,7 +298,13 @@ def test_a_checkpoint_reloads_with_transformers_alone(policy, tmp_path):
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
     ids = tokenizer("1+2*3?", return_tensors="pt")
-    assert torch.equal(model(**ids).logits, policy(input_ids=ids["input_ids"]).logits)
+    decoder = LeanDecoder(policy, ids["input_ids"].tolist(), 1)
+    torch.testing.assert_close(decoder.logits, model(**ids).logits[:, -1], rtol=0, atol=1e-5)
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, policy.get_parameter(name)), name
+    assert (model.generation_config.eos_token_id, model.generation_config.pad_token_id) == (1, 0)
+    assert tokenizer.decode(ids["input_ids"][0]) == "1+2*3?"
+    assert tokenizer.apply_chat_template([{"role": "user", "content": "1+2?"}], tokenize=False) == "1+2?"
     assert not list(tmp_path.glob("*.partial"))
 
 

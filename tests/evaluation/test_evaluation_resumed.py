@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from real.config import ConfigError
-from real.models.transformers_sampler import TransformersSampler
+from real.models.torch_sampler import TorchSampler
 from real.system.work_folder import FolderInUseError, hold
 from tests.support.processes import python, started, until
 from tests.support.random_checkpoint import (
@@ -56,7 +56,7 @@ def test_a_finished_benchmark_is_left_as_it_is_and_others_join_it(sampler, tmp_p
 
 
 def test_chunks_of_another_checkpoint_are_never_used(sampler, tmp_path):
-    other = TransformersSampler(str(write_checkpoint(tmp_path / "model", seed=1)), SETTINGS, "cpu")
+    other = TorchSampler(str(write_checkpoint(tmp_path / "model", seed=1)), SETTINGS, "cpu")
     assert other.identity["checkpoint"] != sampler.identity["checkpoint"]
     run(other, tmp_path / "whole")
     output = tmp_path / "resumed"

@@ -21,8 +21,9 @@ from real.evidence.contamination import (
     write_report,
 )
 from real.tasks.datasets import load_problems, prepare
+from real.tasks.fetching import fetch
 from real.tasks.problems import Problem
-from real.tasks.sources import fetch, read_sources
+from real.tasks.sources import read_sources
 from tests.support.data_server import INSTRUCTION, entry, raw_file
 from tests.support.paths import ROOT
 

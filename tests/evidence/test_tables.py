@@ -11,6 +11,7 @@ import pytest
 from real.engines.run_files import METRICS
 from real.evidence import results
 from real.evidence.benchmarks import benchmark_scores, write_benchmarks
+from real.evidence.claims.judge import write_claims
 from real.evidence.differences import differences, write_differences
 from real.evidence.layout import html_page, read_page, write_page
 from real.evidence.learning_rate_sweep import learning_rate_scores, write_learning_rate_sweep
@@ -22,6 +23,7 @@ from real.records import consistent
 from real.records.consistent import OriginError
 from real.records.provenance import RECORD
 from real.statistics.intervals import paired_difference, pass_at_1, pass_at_k
+from real.system import files
 from real.system.files import read_json, write_json
 from tests.support.made_up import record_all, with_steps, write_correct, write_metrics
 from tests.support.paths import ROOT
@@ -45,6 +47,8 @@ def in_root(monkeypatch):
 @pytest.fixture
 def finished(smoke, tmp_path, monkeypatch):
     """The smoke scale with made-up evaluation and metrics files in a folder of its own."""
+    for room in ("paper_configs", "datasets"):
+        (tmp_path / room).symlink_to(ROOT / room)
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     rates = {}
@@ -168,6 +172,14 @@ def test_a_table_reads_every_file_once_however_many_runs_there_are(finished, tmp
     assert {count for path, count in opened.items() if path.suffix == ".parquet"} <= {1}
     assert {count for path, count in opened.items() if path.name == RECORD} <= {1, 3}
     assert opened
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # curves that begin at 0 have no ratio
+def test_claims_read_every_file_once_however_many_of_them_ask(finished, tmp_path, opened, monkeypatch):
+    monkeypatch.setattr(files, "SETTLED_NS", -1)  # as if the files had been there for a second
+    rows = write_claims(finished[0], tmp_path)
+    assert sum(row.verdict != "not run" and row.kind == "analogue" for row in rows) > 5
+    assert {count for path, count in opened.items() if path.suffix == ".parquet"} == {1}
 
 
 def test_what_changed_since_the_last_call_is_noticed(finished):

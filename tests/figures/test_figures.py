@@ -13,7 +13,8 @@ from real.config import load
 from tests.support.paths import ROOT
 
 METHODS = yaml.safe_load((ROOT / "paper_configs" / "methods.yaml").read_text())
-SCORE = np.array([-2.0, -0.5, -1e-4, 0.0, 1e-4, 0.5, 2.0])
+# more than are computed at once
+SCORE = np.concatenate([[-2.0, -0.5, -1e-4, 0.0, 1e-4, 0.5, 2.0], np.linspace(-2, 2, 120)])
 
 
 @pytest.mark.parametrize("positive", [True, False])

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, dynamic_module_uti
 from real.config import PAPER_EVALUATION
 from real.engines.torch.policy import load_checkpoint
 from real.models.checkpoints import CheckpointError, content_digest, find_checkpoint, link_checkpoint
-from real.models.transformers_sampler import TransformersSampler
+from real.models.torch_sampler import TorchSampler
 from real.system.files import DamagedError
 from real.tasks.problems import Problem
 
@@ -38,7 +38,7 @@ def marker(tmp_path, monkeypatch) -> Path:
 
 
 READERS: dict[str, Callable[[Path, Path], object]] = {
-    "transformers sampler": lambda model, _: TransformersSampler(str(model), PAPER_EVALUATION, "cpu"),
+    "transformers sampler": lambda model, _: TorchSampler(str(model), PAPER_EVALUATION, "cpu"),
     "torch engine": lambda model, _: load_checkpoint(model, CPU),
     "base model of a verl scale": lambda model, target: link_checkpoint(str(model), None, target),
 }
@@ -183,7 +183,7 @@ def test_a_damaged_configuration_is_one_sentence(model):
 )
 def test_a_chat_template_stays_in_its_sandbox_and_fails_in_one_sentence(model, marker, template):
     (model / "chat_template.jinja").write_text(template)
-    sampler = TransformersSampler(str(model), PAPER_EVALUATION, "cpu")
+    sampler = TorchSampler(str(model), PAPER_EVALUATION, "cpu")
     problem = Problem("p-0", "p", ({"role": "user", "content": str(marker)},), ("1",), "test")
     with pytest.raises(
         CheckpointError, match=rf"^{model}: its chat template failed on p-0 \(.*\); correct chat_template"

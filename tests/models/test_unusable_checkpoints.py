@@ -8,14 +8,14 @@ from safetensors.torch import load_file, save_file
 
 from real.config import ConfigError
 from real.models.checkpoints import CheckpointError
-from real.models.transformers_sampler import TransformersSampler
+from real.models.torch_sampler import TorchSampler
 from tests.support.random_checkpoint import CONTEXT, PROBLEMS, SETTINGS, asking, run
 
 
 def test_an_unreachable_hub_is_one_sentence(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(CheckpointError, match=r"nobody/nothing: no such folder, and the Hugging Face hub gave nothing"):
-        TransformersSampler("nobody/nothing", SETTINGS, "cpu")
+        TorchSampler("nobody/nothing", SETTINGS, "cpu")
 
 
 def copied(checkpoint: Path, folder: Path) -> Path:
@@ -48,7 +48,7 @@ def test_an_unusable_checkpoint_is_one_sentence(checkpoint, tmp_path, spoil, sen
     folder = copied(checkpoint, tmp_path / "model")
     spoil(folder)
     with pytest.raises(CheckpointError) as error:
-        TransformersSampler(str(folder), SETTINGS, "cpu")
+        TorchSampler(str(folder), SETTINGS, "cpu")
     assert str(error.value).startswith(f"{folder}: ")
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
@@ -73,7 +73,7 @@ def test_a_chat_template_that_writes_nothing_is_one_sentence(checkpoint, tmp_pat
     folder = copied(checkpoint, tmp_path / "model")
     (folder / "chat_template.jinja").write_text(template)
     with pytest.raises(CheckpointError) as error:
-        TransformersSampler(str(folder), SETTINGS, "cpu").check(PROBLEMS)
+        TorchSampler(str(folder), SETTINGS, "cpu").check(PROBLEMS)
     assert "no chat template" in str(error.value) or "its chat template writes nothing for aime-0" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -81,7 +81,7 @@ def test_a_chat_template_that_writes_nothing_is_one_sentence(checkpoint, tmp_pat
 def test_a_chat_template_without_a_generation_prompt_is_warned_of_once(sampler, checkpoint, tmp_path, capsys):
     folder = copied(checkpoint, tmp_path / "model")
     (folder / "chat_template.jinja").write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}")
-    bare = TransformersSampler(str(folder), SETTINGS, "cpu")
+    bare = TorchSampler(str(folder), SETTINGS, "cpu")
     for asked in (bare, bare, sampler):
         asked.check(PROBLEMS)
     printed = "".join(capsys.readouterr())
@@ -99,6 +99,6 @@ def test_a_chunk_too_large_for_the_device_says_which_key_to_lower(sampler, monke
     def out_of_memory(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr("real.models.transformers_sampler.sample", out_of_memory)
+    monkeypatch.setattr("real.models.torch_sampler.sample", out_of_memory)
     with pytest.raises(ConfigError, match="chunk_problems is 2: 6 responses of up to 12 tokens"):
         sampler.sample(PROBLEMS[:2], 3)

@@ -124,7 +124,7 @@ def test_an_evaluation_without_a_scale_is_recorded_with_its_own_settings(tiny_co
     assert record["config_files"] == []
     assert record["config"] == {
         "evaluation": settings.model_dump(mode="json"),
-        "library": "transformers",
+        "library": "torch",
         "device": "cpu",
     }
 

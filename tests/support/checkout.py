@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from real.commands.exhibits import exhibits
@@ -40,12 +40,13 @@ def copy_checkout(folder: Path) -> Path:
     return folder
 
 
-def snakemake(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def snakemake(
+    checkout: Path, *arguments: str, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run Snakemake as a user would, with stdout and stderr together."""
     command = [sys.executable, "-m", "snakemake", *arguments]
-    return subprocess.run(
-        command, cwd=checkout, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    given = environment() | (variables or {})
+    return subprocess.run(command, cwd=checkout, env=given, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def snakemakes(checkout: Path, commands: Sequence[Sequence[str]]) -> list[tuple[int, str]]:

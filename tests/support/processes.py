@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support.paths import ROOT
 
-# a command imports torch and transformers first; generous, because machines are shared
+# a command imports torch first, and some transformers; generous, because machines are shared
 START_S = 120
 
 

@@ -11,7 +11,8 @@ from real.system.code import DATA, EVIDENCE, NUMERIC, code_digest, counted_modul
 from tests.support.paths import ROOT
 
 RUNS = {"torch run", "verl run"}
-EVALUATIONS = {"transformers evaluation", "vllm evaluation"}
+IN_TORCH = {"torch evaluation", "transformers evaluation"}
+EVALUATIONS = {*IN_TORCH, "vllm evaluation"}
 # module(s) and wings of each kind of result
 RESULTS = {
     "base model": (("real.engines.torch.supervised",), NUMERIC),
@@ -46,7 +47,7 @@ def digests(copy, monkeypatch):
 
 def forget() -> None:
     """One process asks once; here each edit is asked for."""
-    for function in (code_digest, code._tree, code._imports):
+    for function in (code_digest, code._parsed, code._imports, code._tree):
         function.cache_clear()
 
 
@@ -104,14 +105,15 @@ def test_another_clamp_makes_the_runs_of_both_trainers_stale_and_no_evaluation(c
         ("real/engines/torch/train.py", "VALIDATION_CHUNK = 150", "VALIDATION_CHUNK = 100", {"torch run"}),
         ("real/engines/torch/policy.py", "BUCKET_ROWS = 16", "BUCKET_ROWS = 8", {"torch run", "base model"}),
         ("real/models/vllm_sampler.py", "import", "import json\nimport", {"vllm evaluation"}),
-        ("real/models/transformers_sampler.py", "import", "import json\nimport", {"transformers evaluation"}),
+        ("real/models/torch_sampler.py", "import", "import json\nimport", IN_TORCH),
+        ("real/models/packing.py", "BUCKET_ROWS = 16", "BUCKET_ROWS = 8", {"torch run", "base model", *EVALUATIONS}),
         ("real/evaluation/chunks.py", 'SUFFIX = ".chunk"', 'SUFFIX = ".part"', EVALUATIONS),
         ("real/grading/extraction.py", "import", "import json\nimport", RUNS | EVALUATIONS),
         # started by its name, so that no import tells of it
         ("real/grading/worker.py", "\nimport", "\nimport json\nimport", RUNS | EVALUATIONS),
         ("real/tasks/datasets.py", "import", "import re\nimport", {"data"}),
         ("real/tasks/corrections.py", 'NOTHING_CORRECTED = "none"', 'NOTHING_CORRECTED = ""', {"data"}),
-        ("real/tasks/sources.py", "RETRIES = 2", "RETRIES = 3", {"data"}),
+        ("real/tasks/sources.py", '"git_blob", "unanswered"}', '"git_blob"}', {"data"}),
     ],
 )
 def test_code_that_can_change_a_number_makes_those_results_stale_that_it_makes(changed, file, old, new, stale):

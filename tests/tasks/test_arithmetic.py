@@ -2,20 +2,23 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from real.grading import Grade, grade
+from real.models.tokenizer import LibraryTokenizer, read_whole
 from real.tasks.arithmetic import (
     BENCHMARKS,
     CLOSERS,
+    EOS,
     FAMILIES,
     OPENERS,
+    TOKEN_ID,
     VOCABULARY,
     Teacher,
     TrainingPrompts,
     answer_of,
-    build_tokenizer,
     decode,
     draw_prompt,
     encode,
@@ -23,6 +26,7 @@ from real.tasks.arithmetic import (
     longest_solution,
     text_of,
     worked_solution,
+    write_tokenizer,
 )
 
 families = st.sampled_from(list(FAMILIES))
@@ -92,19 +96,24 @@ def test_problems_are_functions_of_the_seed_alone():
     assert len(identifiers) == len(set(identifiers))
 
 
+@pytest.fixture(scope="module", params=["our reading", "transformers"])
+def tokenizer(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    write_tokenizer(folder)
+    (folder / "config.json").write_text('{"model_type": "qwen2"}')  # transformers asks it for the kind of tokenizer
+    return read_whole(folder) if request.param == "our reading" else LibraryTokenizer(str(folder), None, False)
+
+
 @given(family=families, seed=seeds)
-def test_the_hugging_face_tokenizer_agrees_with_our_token_lists(family, seed):
+def test_the_hugging_face_tokenizer_agrees_with_our_token_lists(tokenizer, family, seed):
     rng = random.Random(seed)
     prompt = draw_prompt(family, rng)
     solution = worked_solution(prompt, Teacher(direct=0.2, skip=0.2), rng, seed=0)
     ids = encode(prompt) + encode(solution)
-    assert TOKENIZER(prompt + "".join(solution))["input_ids"] == ids
-    assert TOKENIZER.decode(ids) == prompt + "".join(solution)
-    chat = TOKENIZER.apply_chat_template([{"role": "user", "content": prompt}], tokenize=False)
-    assert chat == prompt
-
-
-TOKENIZER = build_tokenizer()
+    assert tokenizer.encode(prompt + "".join(solution)) == ids
+    assert tokenizer.decode(ids) == prompt + "".join(solution)
+    assert tokenizer.write([{"role": "user", "content": prompt}], True) == prompt
+    assert tokenizer.end == TOKEN_ID[EOS]
 
 
 def test_vocabulary_has_31_distinct_tokens():

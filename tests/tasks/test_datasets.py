@@ -17,8 +17,9 @@ from real.grading.forms import is_understood
 from real.grading.reading import readings
 from real.tasks.corrections import read_corrections
 from real.tasks.datasets import DatasetError, data_identity, ground_truth_texts, load_problems, prepare
+from real.tasks.fetching import fetch
 from real.tasks.problems import Problem
-from real.tasks.sources import Source, fetch, read_sources
+from real.tasks.sources import Source, read_sources
 from tests.support.data_server import INSTRUCTION, entry, raw_file
 from tests.support.paths import ROOT
 

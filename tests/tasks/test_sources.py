@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from real.system.files import WriteError
 from real.system.locks import exclusive
-from real.tasks.sources import DatasetError, Source, fetch, labels, mirror_folder, read_sources, verify
+from real.tasks.fetching import fetch
+from real.tasks.sources import DatasetError, Source, labels, mirror_folder, read_sources, verify
 from tests.support.data_server import Served, data_server, entry
 from tests.support.paths import ROOT
 

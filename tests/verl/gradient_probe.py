@@ -23,6 +23,7 @@ from verl.workers.config import ActorConfig, TrainingWorkerConfig
 from verl.workers.utils.losses import ppo_loss
 
 from real.config import load, resolve
+from real.engines.torch.adamw import AdamW
 from real.engines.torch.policy import load_checkpoint, token_log_probs
 from real.engines.torch.train import update as torch_engine_update
 from real.engines.torch.update import Batch, kl_to_reference
@@ -237,7 +238,7 @@ def step_error(checkpoint: str, batch: Batch, method: str) -> float:
     end = parameters(built.engine.module, lambda parameter: parameter.detach().clone())
 
     model = load_checkpoint(checkpoint, torch.device("cpu"))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=run.training.weight_decay)
+    optimizer = AdamW(model.parameters(), (0.9, 0.999), run.training.weight_decay)
     objective = make_objective(method, **run.settings.hyperparameters)
     # step 2: past the warm-up
     torch_engine_update(model, optimizer, objective, batch, run, 2)

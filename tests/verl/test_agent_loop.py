@@ -11,7 +11,7 @@ from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer import hf_tokenizer
 
-from real.tasks.arithmetic import THINK, TOKEN_ID, build_tokenizer, encode
+from real.tasks.arithmetic import THINK, TOKEN_ID, encode, write_tokenizer
 
 CHATS = [
     [{"role": "user", "content": "2*4-7+3*9?"}],
@@ -32,7 +32,7 @@ def config() -> DictConfig:
 @pytest.fixture
 def tokenizer(tmp_path):
     """The laptop's, as verl loads it from a checkpoint."""
-    build_tokenizer().save_pretrained(tmp_path)
+    write_tokenizer(tmp_path)
     return hf_tokenizer(str(tmp_path))
 
 

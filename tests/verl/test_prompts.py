@@ -19,10 +19,10 @@ from real.tasks.arithmetic import (
     BENCHMARKS,
     TrainingPrompts,
     answer_of,
-    build_tokenizer,
     decode,
     held_out_problems,
     text_of,
+    write_tokenizer,
 )
 from real.tasks.datasets import DatasetError, prepare
 from real.tasks.sources import read_sources
@@ -33,7 +33,7 @@ from tests.support.data_server import INSTRUCTION, entry, raw_file
 def tokenizer(tmp_path_factory):
     """The laptop's, as verl loads it from a checkpoint."""
     folder = tmp_path_factory.mktemp("tokenizer")
-    build_tokenizer().save_pretrained(folder)
+    write_tokenizer(folder)
     return hf_tokenizer(str(folder))
 
 

@@ -10,7 +10,7 @@ import pytest
 import ray
 from omegaconf.errors import ConfigAttributeError
 from runs import changed, composed, run_of
-from transformers import dynamic_module_utils
+from transformers import AutoTokenizer, dynamic_module_utils
 from verl.utils.tokenizer import hf_tokenizer
 
 from real.config import VerlRun
@@ -28,7 +28,7 @@ from real.engines.verl.train import (
 )
 from real.models.checkpoints import CheckpointError
 from real.system.files import write_json_lines
-from real.tasks.arithmetic import END_THINK, build_tokenizer
+from real.tasks.arithmetic import END_THINK, write_tokenizer
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_cpu_is_refused_outside_the_tests(smoke, monkeypatch, tmp_path):
 def base(tmp_path) -> Path:
     """What check_base reads of a checkpoint, with the laptop's tokenizer."""
     folder = tmp_path / "model"
-    build_tokenizer().save_pretrained(folder)
+    write_tokenizer(folder)
     (folder / "config.json").write_text('{"model_type": "qwen2"}')
     (folder / "model.safetensors").touch()
     return folder
@@ -104,7 +104,7 @@ def test_a_folder_without_a_checkpoint_is_refused_before_anything_is_written(smo
 @pytest.mark.parametrize("trusted", [False, True])
 def test_a_tokenizer_that_hides_the_end_of_thinking_is_refused(base, trusted):
     check_base(base, trusted)
-    tokenizer = build_tokenizer()
+    tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.add_special_tokens({"additional_special_tokens": [END_THINK]})
     tokenizer.save_pretrained(base)
     with pytest.raises(VerlError, match=rf"^{base}: its tokenizer counts </think> among the special tokens, .* be 0;"):

@@ -21,8 +21,8 @@ from vllm_evaluations import (
 
 from real.config import ConfigError
 from real.models.chat import sample_seed
-from real.models.checkpoints import CheckpointError
-from real.models.transformers_sampler import TransformersSampler
+from real.models.checkpoints import CheckpointError, load_model
+from real.models.torch_sampler import TorchSampler
 from real.models.vllm_sampler import VllmSampler
 from real.tasks.arithmetic import VOCABULARY
 from real.tasks.problems import Problem
@@ -42,7 +42,7 @@ def settings(sampler):
 
 def test_cold_responses_are_those_of_transformers_token_by_token(settings, checkpoint):
     cold = settings(temperature=COLD, top_p=1.0)
-    expected = TransformersSampler(str(checkpoint), cold.settings, "cpu").sample(PROBLEMS, 1)
+    expected = TorchSampler(str(checkpoint), cold.settings, "cpu").sample(PROBLEMS, 1)
     assert cold.sample(PROBLEMS, 1) == expected
     assert {response.truncated for response in expected} == {True, False}
 
@@ -74,7 +74,7 @@ def test_samples_follow_the_tempered_nucleus(settings, checkpoint):
     count, top_p = 1500, 0.8
     first = settings(max_response_tokens=1, top_p=top_p)
     observed = [response.text for response in first.sample(PROBLEMS[:1], count)]
-    model = TransformersSampler(str(checkpoint), SETTINGS, "cpu").model
+    model = load_model(checkpoint)
     logits = model(torch.tensor([first._prompt(PROBLEMS[0])])).logits[0, -1].double() / WARM
     ordered, ids = logits.softmax(-1).sort(descending=True)
     size = int((ordered.cumsum(0) < top_p).sum()) + 1
@@ -121,7 +121,7 @@ def test_a_checkpoint_without_all_weights_is_refused_in_the_words_of_transformer
     del weights["model.layers.1.mlp.down_proj.weight"]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     sentences = []
-    for library in (VllmSampler, TransformersSampler):
+    for library in (VllmSampler, TorchSampler):
         with pytest.raises(CheckpointError) as error:
             library(str(folder), SETTINGS, "cpu")
         sentences.append(str(error.value))
@@ -159,7 +159,7 @@ def test_a_prompt_that_does_not_fit_is_refused_in_the_words_of_transformers(samp
     content = "+".join("1" * 23)
     long = [Problem("mix4-long", "mix4", ({"role": "user", "content": content},), ("3",), "test")]
     sentences = []
-    for refusing in (sampler, TransformersSampler(str(checkpoint), SETTINGS, "cpu")):
+    for refusing in (sampler, TorchSampler(str(checkpoint), SETTINGS, "cpu")):
         with pytest.raises(ConfigError) as error:
             refusing.check(long)
         sentences.append(str(error.value))

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 
 from real.system.locks import exclusive
+from real.system.portable import not_portable_because
+from tests.support import cpu_pins
 from tests.support.checkout import (
     PUBLISHED,
     copy_checkout,
@@ -178,6 +180,44 @@ def test_tables_figures_and_pages_have_the_same_bytes_when_made_again_on_one_cor
     assert done.returncode == 0, done.stdout
     assert len(before) > 50
     assert different(before, results(finished)) == []
+
+
+@pytest.fixture
+def pins() -> dict[str, str]:
+    """sha256 by file of what the smoke scale writes."""
+    pinned = json.loads(cpu_pins.PINS.read_text())
+    if pinned["platform"] != cpu_pins.this_platform():
+        pytest.skip(f"pinned on {pinned['platform']}, this is {cpu_pins.this_platform()}")
+    if reason := not_portable_because():
+        pytest.skip(reason)
+    return pinned["sha256"]
+
+
+@pytest.mark.slow
+def test_training_evaluation_and_tables_have_the_bytes_that_every_processor_writes(finished, pins):
+    found = cpu_pins.digests(finished / RESULTS)
+    assert cpu_pins.different(pins, found) == [], f"other bytes on {cpu_pins.this_processor()}"
+
+
+# as processors without these instructions would choose
+MASKS = {
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-AVX,-FMA,-FMA4",
+    # what a cluster sets for its jobs
+    "OPENBLAS_NUM_THREADS": "2",
+    "OMP_NUM_THREADS": "2",
+}
+
+
+@pytest.mark.slow
+def test_a_base_model_a_run_and_an_evaluation_have_these_bytes_with_fewer_instructions(finished, pins, tmp_path):
+    checkout = copy_checkout(tmp_path / "project")
+    target = f"{RESULTS}/evaluations/dapo/seed0/evaluation.json"
+    done = snakemake(checkout, target, "--cores", "1", *SMOKE, variables=MASKS)
+    assert done.returncode == 0, done.stdout
+    found = cpu_pins.digests(checkout / RESULTS)
+    assert len(found) > 5
+    assert cpu_pins.different({name: pins[name] for name in found}, found) == []
 
 
 def different(first: dict[str, bytes], second: dict[str, bytes]) -> list[str]:

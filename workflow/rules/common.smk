@@ -10,6 +10,7 @@ from real.commands.exhibits import all_jobs, exhibits
 from real.config import ConfigError, digest, load
 from real.planning.needs import needs
 from real.records.made_from import base_origin, evaluation_origin, run_origin
+from real.records.recorded import read_about, recorded_names
 from real.system.code import DATA, EVIDENCE, code_digest
 from real.system.files import file_digest
 from real.tasks.corrections import corrections_digest, read_corrections
@@ -90,6 +91,17 @@ def results_for(exhibit):
         return [f"{RESULTS}/{path}" for path in exhibit.reads(experiment)]
 
     return inputs
+
+
+def redrawn_from(name):
+    """What the exhibits of a recorded scale are drawn from: digests of settings, printed numbers, code and results."""
+    recorded = read_about(name)
+    configured = load(recorded.config_files)
+    drawn = [job for job in all_jobs(configured) if job.kind == "drawn"]
+    return [
+        recorded.archive_sha256,
+        {job.name: job.origin(configured).identity for job in drawn},
+    ]
 
 
 def beside(exhibit):

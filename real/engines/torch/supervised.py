@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
-from transformers import PreTrainedModel
 
 from real.config import ArithmeticScale, Phase
 from real.engines.finite import explained, require_finite
+from real.engines.torch.adamw import AdamW
 from real.engines.torch.policy import build_policy, require_sound, save_checkpoint, token_log_probs
 from real.models.device import move, prepare_torch
+from real.models.lean import Model
 from real.system.code import code_digest
 from real.system.files import write_json_lines
 from real.system.interrupts import Stopped, graceful_stop
@@ -95,7 +96,7 @@ def train_base(
 
 
 def train_steps(
-    model: PreTrainedModel, scale: ArithmeticScale, state: dict[str, Any], work: WorkFolder, checkpoint_every: int
+    model: Model, scale: ArithmeticScale, state: dict[str, Any], work: WorkFolder, checkpoint_every: int
 ) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl, after the steps that ``state`` lacks.
 
@@ -107,7 +108,7 @@ def train_steps(
     done, total, lines, timings = state["done"], len(schedule), state["lines"], state["timings"]
     work.note(timings=timings)
     saved = done or None
-    optimizer = _new_optimizer(model)
+    optimizer = AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
     if done:
         print(f"base: resumes after step {done} of {total}", flush=True)
         model.load_state_dict(state["model"])
@@ -117,7 +118,7 @@ def train_steps(
         began = time.perf_counter()
         for at, (phase_index, step) in enumerate(progress, done + 1):
             if step == 0:
-                optimizer = _new_optimizer(model)
+                optimizer = AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
             with explained("base", at, saved, f"lower base.phases[{phase_index}].learning_rate"):
                 rows = draw_solutions(scale, prompts, phase_index, step, model.device)
                 loss, rate = train_step(model, optimizer, rows, scale.base.phases[phase_index], step)
@@ -142,9 +143,7 @@ def train_steps(
     return lines
 
 
-def train_step(
-    model: PreTrainedModel, optimizer: torch.optim.Optimizer, rows: Rows, phase: Phase, step: int
-) -> tuple[float, float]:
+def train_step(model: Model, optimizer: AdamW, rows: Rows, phase: Phase, step: int) -> tuple[float, float]:
     """One AdamW step on the rows of :func:`draw_solutions`; the loss before it, and its learning rate.
 
     Raises:
@@ -158,11 +157,6 @@ def train_step(
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     require_finite("gradient's norm", norm.item())
     rate = learning_rate_at(phase, step)
-    for parameters in optimizer.param_groups:
-        parameters["lr"] = rate
+    optimizer.learning_rate = rate
     optimizer.step()
     return loss.item(), rate
-
-
-def _new_optimizer(model: torch.nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(model.parameters(), lr=0.0, betas=(0.9, 0.98), weight_decay=0.01, fused=True)

@@ -26,19 +26,21 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
-from transformers import PreTrainedModel
 
 from real.config import TorchRun
 from real.counterfactual import make_any_objective
 from real.engines.alarms import Alarms
 from real.engines.finite import explained, require_finite
 from real.engines.run_files import log_line, made_by, metrics_line
+from real.engines.torch.adamw import AdamW
 from real.engines.torch.measure import gradient_samples, step_metrics, write_results
 from real.engines.torch.policy import load_checkpoint, require_sound, save_checkpoint, token_log_probs
 from real.engines.torch.update import Batch, Gradient, accumulate_gradient, learning_rate_at
 from real.grading import grade_many
 from real.models.batched_sampler import Rollouts, sample
 from real.models.device import prepare_torch
+from real.models.forwards import Verdict, settled
+from real.models.lean import Model
 from real.objectives import Objective
 from real.system.interrupts import Stopped, graceful_stop
 from real.system.work_folder import WorkFolder, open_work_folder
@@ -51,24 +53,25 @@ VALIDATION_CHUNK = 150
 class Learner:
     """What a run trains with; ``reference`` is None where no KL term needs it, ``name`` is for messages."""
 
-    def __init__(self, run: TorchRun, base: Path):
-        """The run before its first step."""
+    def __init__(self, run: TorchRun, base: Path, known: Verdict | None = None):
+        """The run before its first step; ``known``: which forward ``base`` is run by."""
         self.run, self.name = run, f"{run.method} seed {run.seed}"
         settings, training, task, device = run.settings, run.training, run.task, prepare_torch(run.device)
-        self.model = load_checkpoint(base, device)
-        self.reference = load_checkpoint(base, device).requires_grad_(False) if settings.kl_coefficient > 0 else None
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=0.0, betas=(0.9, 0.999), weight_decay=training.weight_decay, fused=True
+        known = settled(base, known)
+        self.model = load_checkpoint(base, device, known)
+        self.reference = (
+            load_checkpoint(base, device, known).requires_grad_(False) if settings.kl_coefficient > 0 else None
         )
+        self.optimizer = AdamW(self.model.parameters(), betas=(0.9, 0.999), weight_decay=training.weight_decay)
         self.objective = make_any_objective(settings.objective, **settings.hyperparameters)
         self.prompts = TrainingPrompts(task.training_families, task.seed, task.test_problems, task.validation_problems)
         # another instance, so that the optimizer never meets weights that were swapped under it; loaded as the model
         # was, and left so: torch rounds by where in memory weights begin, and by whether they require gradients
-        self.behind = load_checkpoint(base, device) if training.staleness else self.model
+        self.behind = load_checkpoint(base, device, known) if training.staleness else self.model
         # state dicts from before each of the last steps, oldest first
         self.past: deque[dict[str, Any]] = deque()
 
-    def sampling_policy(self) -> PreTrainedModel:
+    def sampling_policy(self) -> Model:
         """The policy that samples the step that is about to begin; called once per outer step, before its updates.
 
         With staleness k it has the weights after step t − 1 − k, the first ones before that many steps: where sampling
@@ -85,7 +88,13 @@ class Learner:
 
 
 def train(
-    run: TorchRun, base: Path, output: Path, work_folder: Path, protected: bool = False, accepted: Collection[str] = ()
+    run: TorchRun,
+    base: Path,
+    output: Path,
+    work_folder: Path,
+    protected: bool = False,
+    accepted: Collection[str] = (),
+    known: Verdict | None = None,
 ) -> list[dict[str, Any]]:
     """Train one (method, seed) from the checkpoint ``base`` into ``output``.
 
@@ -94,6 +103,7 @@ def train(
 
     Args:
         protected, accepted: of ``work_folder``; see :func:`open_work_folder`.
+        known: which forward ``base`` is run by; None: that is found out first.
 
     Returns:
         The other versions of the code that did some of its steps; see :meth:`WorkFolder.goes_on_after`.
@@ -105,7 +115,7 @@ def train(
         ConfigError: the configured device is missing.
         CheckpointError: ``base`` holds no checkpoint.
     """
-    learner = Learner(run, base)
+    learner = Learner(run, base, known)
     with open_work_folder(work_folder, made_by(run, base, __name__), protected, accepted) as work:
         saved = work.load()
         earlier = work.goes_on_after(saved["metrics"][-1]["step"] if saved else 0)
@@ -181,7 +191,7 @@ def train_step(learner: Learner, state: dict[str, Any], step: int) -> tuple[Batc
     began = time.perf_counter()
     batch, rollouts = collect(learner.sampling_policy(), learner.reference, learner.prompts, run, step)
     sampled = time.perf_counter()
-    seen = update(model, learner.optimizer, objective, batch, run, step)
+    seen = update(model, learner.optimizer, objective, batch, run, step, run.training.staleness > 0)
     updated = time.perf_counter()
     line = step_metrics(rollouts, batch, seen, run, step)
     if step % training.validation_every == 0 or step == training.steps:
@@ -197,7 +207,7 @@ def train_step(learner: Learner, state: dict[str, Any], step: int) -> tuple[Batc
 
 
 def collect(
-    model: PreTrainedModel, reference: PreTrainedModel | None, prompts: TrainingPrompts, run: TorchRun, step: int
+    model: Model, reference: Model | None, prompts: TrainingPrompts, run: TorchRun, step: int
 ) -> tuple[Batch, Rollouts]:
     """Rollouts of one outer step, graded; rows are grouped by prompt."""
     training = run.training
@@ -218,26 +228,35 @@ def collect(
 
 
 def update(
-    model: PreTrainedModel,
-    optimizer: torch.optim.Optimizer,
+    model: Model,
+    optimizer: AdamW,
     objective: Objective,
     batch: Batch,
     run: TorchRun,
     step: int,
+    stale: bool = False,
 ) -> list[tuple[Batch, Gradient]]:
-    """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw."""
+    """One epoch over the step's rollouts: an optimizer update per mini-batch, each returned with what it saw.
+
+    Args:
+        stale: whether another policy than ``model`` sampled them.
+    """
     training = run.training
-    for parameters in optimizer.param_groups:
-        parameters["lr"] = learning_rate_at(training, step)
+    optimizer.learning_rate = learning_rate_at(training, step)
     rows = training.mini_batch_prompts * training.rollouts
-    seen = []
+    seen: list[tuple[Batch, Gradient]] = []
     for indices in torch.arange(len(batch.prompts), device=batch.group.device).split(rows):
         mini_batch = batch.select(indices)
-        # zeros rather than None: AdamW steps by its momentum even where no group of the mini-batch is two-sided
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
+        # it steps by its momentum even where no group of the mini-batch is two-sided
+        optimizer.zero_grad()
         gradient = accumulate_gradient(
-            model, mini_batch, objective, run.settings.kl_coefficient, training.temperature, training.micro_batch_rows
+            model,
+            mini_batch,
+            objective,
+            run.settings.kl_coefficient,
+            training.temperature,
+            training.micro_batch_rows,
+            as_sampled=not seen and not stale,
         )
         gradient.norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip))
         require_finite("gradient's norm", gradient.norm)
@@ -246,7 +265,7 @@ def update(
     return seen
 
 
-def validate(model: PreTrainedModel, run: TorchRun, step: int) -> float:
+def validate(model: Model, run: TorchRun, step: int) -> float:
     """pass@1 on the validation problems: mean correctness over problems and samples."""
     task, training = run.task, run.training
     held_out = held_out_problems(task.seed, task.test_problems, task.validation_problems)
@@ -261,7 +280,7 @@ def validate(model: PreTrainedModel, run: TorchRun, step: int) -> float:
 
 
 def _graded(
-    model: PreTrainedModel, texts: list[str], count: int, run: TorchRun, generator: torch.Generator, what: str
+    model: Model, texts: list[str], count: int, run: TorchRun, generator: torch.Generator, what: str
 ) -> tuple[Rollouts, torch.Tensor]:
     """``count`` responses to each prompt, side by side, and their rewards."""
     training = run.training

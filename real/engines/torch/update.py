@@ -4,12 +4,12 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from real.config import Training
 from real.engines.finite import require_finite
 from real.engines.torch.policy import token_log_probs
 from real.exact import surrogate, token_weights
+from real.models.lean import Model
 from real.objectives import Objective, group_advantage, sequence_score
 
 # the released low_var_kl: the estimate is clamped to ±10, beyond which it has no gradient
@@ -60,18 +60,23 @@ def kl_to_reference(log_prob: Tensor, reference_log_prob: Tensor, mask: Tensor) 
 
 
 def accumulate_gradient(
-    model: PreTrainedModel,
+    model: Model,
     batch: Batch,
     objective: Objective,
     kl_coefficient: float,
     temperature: float,
     micro_batch_rows: int,
+    as_sampled: bool = False,
 ) -> Gradient:
     """Add the gradient of the mini-batch objective (and KL term) to the model's parameters.
 
-    Rows that can have no gradient (one-sided groups, where no KL term pulls on them) are run without one. Where the
-    others fit one micro-batch, their log-probs serve both passes; else a pass without gradients comes first. Either way
-    the gradient is that of the undivided mini-batch.
+    Rows that can have no gradient (one-sided groups, where no KL term pulls on them) are run without one, and not at
+    all where their log-ratio is known. Where the others fit one micro-batch, their log-probs serve both passes; else a
+    pass without gradients comes first. Either way the gradient is that of the undivided mini-batch.
+
+    Args:
+        as_sampled: the model is still the one that sampled the rows: the log-ratio of rows without gradient is 0. Run
+            again, it would be their forward's rounding, about 1e-6.
 
     Raises:
         FloatingPointError: log-probs, weights or a loss that are not finite.
@@ -87,7 +92,9 @@ def accumulate_gradient(
     single = log_probs(micro_batches[0]) if len(micro_batches) == 1 else None
     detached = torch.zeros(batch.mask.shape, dtype=model.dtype, device=batch.mask.device)
     with torch.no_grad():
-        if len(without_gradient):
+        if as_sampled:
+            detached[without_gradient] = batch.old_log_prob[without_gradient].to(model.dtype)
+        elif len(without_gradient):
             detached[without_gradient] = log_probs(without_gradient)
         for rows in micro_batches:
             detached[rows] = log_probs(rows) if single is None else single

@@ -13,6 +13,7 @@ from real.evidence.scores import NONE
 from real.records.consistent import EVALUATIONS, code_note, custody_note
 from real.records.jobs import BASE, Job, trained_jobs
 from real.records.provenance import Record, read_record, this_process
+from real.records.recorded import RECORDED, read_about, recorded_names
 from real.system.code import commit_of, git_state
 from real.system.files import file_digest, read_json
 from real.tasks.corrections import NOTHING_CORRECTED, corrections_digest, read_corrections
@@ -83,9 +84,17 @@ def origins(experiment: Experiment) -> pd.DataFrame:
             )
             for value, count in counts.items()
         ]
+    for name in records_shown(experiment):
+        about = read_about(name)
+        rows.append((f"{name}, recorded in git", f"{RECORDED / name}: {about.commit}, {about.date}, {about.processor}"))
     report = {"git": git_state(), **this_process()}
     rows += [(f"{what} of tables, figures and this page", fact(report)) for what, fact in FACTS.items()]
     return pd.DataFrame(rows, columns=["what", "which"])
+
+
+def records_shown(experiment: Experiment) -> list[str]:
+    """What is recorded in git, where nothing is trained; a trained scale's own record is made after its report."""
+    return [] if experiment.scale.trains else recorded_names()
 
 
 def _records(experiment: Experiment) -> list[Record]:
@@ -101,6 +110,7 @@ def _machine(record: Record) -> str:
     gpus = Counter(gpu["name"] for gpu in machine["gpus"])
     memory = f"{machine['memory_bytes'] / 1e9:.0f} GB"
     facts = [f"{machine['processor']}, {machine['cores']} cores, {memory}", machine["system"]]
+    facts += [f"rounding: {machine['arithmetic']}"] if "arithmetic" in machine else []
     return "; ".join([*facts, *(f"{count} × {name}" for name, count in gpus.items())])
 
 

@@ -14,11 +14,12 @@ from real.config import Experiment
 from real.evidence.claims.page import TEMPLATES
 from real.evidence.exhibit import Exhibit, evaluations_shown, methods_shown
 from real.evidence.layout import TABLE_STYLE, html_tables, read_page
-from real.evidence.report.facts import data_hashes, ground_truths, job_digests, origins, stage_times
+from real.evidence.report.facts import data_hashes, ground_truths, job_digests, origins, records_shown, stage_times
 from real.evidence.report.parts import Aside, asides, foreign_inputs, own_inputs
 from real.evidence.results import existing
 from real.evidence.training_curves import curve_ends
 from real.records.jobs import trained_jobs
+from real.records.recorded import ABOUT, RECORDED
 from real.system.files import MAKE_AGAIN, DamagedError, read_csv, read_json, write_text
 from real.tasks.corrections import CORRECTIONS_FILE
 from real.tasks.sources import SOURCES_FILE
@@ -42,7 +43,12 @@ def report_of(exhibits: Sequence[Exhibit]) -> Exhibit:
         make=make,
         reads=lambda experiment: own_inputs(experiment, exhibits),
         settings=lambda experiment: [methods_shown(experiment), *evaluations_shown(experiment)],
-        printed=lambda _: [*map(str, sorted(CAPTIONS.glob("*.rst"))), str(SOURCES_FILE), *corrections_shown()],
+        printed=lambda experiment: [
+            *map(str, sorted(CAPTIONS.glob("*.rst"))),
+            str(SOURCES_FILE),
+            *corrections_shown(),
+            *(str(RECORDED / name / ABOUT) for name in records_shown(experiment)),
+        ],
         beside=lambda experiment: foreign_inputs(experiment, exhibits),
     )
 
