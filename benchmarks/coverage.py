@@ -1,132 +1,230 @@
 """How often the 95 % intervals of real.statistics.intervals cover the truth, by simulation.
 
-    python -m benchmarks.coverage [--repetitions 1000]
+    python -m benchmarks.coverage grid [--repetitions 2000] [--cells FILE]
+    python -m benchmarks.coverage paper [--repetitions 2000]
 
-Problems, training runs and samples are drawn anew in every repetition from a stated model, in which the truth is known
-by quadrature; the table printed is the one in docs/statistics.md.
-
-The model: six benchmarks with the paper's numbers of problems and 16 samples per problem. A problem's rate is the beta
-quantile (concentration 1, mean the printed score of REAL or GSPO at 1.5B) of a normal value
-√ρ · problem + √(1 − ρ) · run + shift, where `problem` is shared by both methods and all runs, `run` is drawn for every
-problem of every run, ρ = 0.95, and `shift` is one number per run, scaled so that the mean of the benchmarks varies from
-run to run with the stated standard deviation.
+``grid``: one benchmark, in the cells of :func:`grid`; beside the intervals stand those they replaced (percentile
+bootstrap over problems; Student's t over seeds, normal from ten on), whose widths are the yardstick. ``paper``: two
+methods on the paper's six benchmarks. The world is that of benchmarks/simulated.py; problems, runs and samples are
+drawn anew in every repetition. With one seed the target is that run's mean over problems, with several the method's
+mean over runs and problems. The tables printed are those in docs/statistics.md; ``--cells`` writes every cell as CSV.
 """
 
 import argparse
+import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 from tqdm import tqdm
 
+from benchmarks.simulated import Method, pass_k_of, rates
 from real.evidence.printed import benchmarks, cells, read_benchmarks
-from real.statistics.intervals import Interval, mean_interval, paired_difference
-from real.statistics.power import CORRELATION, SAMPLES, rate_quantile
+from real.statistics.intervals import mean_limits
+from real.statistics.power import RUN_DEVIATIONS, SAMPLES
 
-PROBLEMS = [source.rows for source in benchmarks().values()]
-SEEDS = (1, 3, 10)
-RUN_DEVIATIONS = (0.005, 0.010)
-NODE, WEIGHT = np.polynomial.hermite_e.hermegauss(200)
-GRID = np.linspace(-9, 9, 4001)
+RESAMPLES = 1000  # of the yardstick
+DRAWN = 1_000_000  # rates at a time
+BENCHMARK = ["paper_configs/reported/benchmarks.csv"]
+Limits = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Method:
-    """One method of the simulated world.
+class Cell:
+    """One simulated experiment on one benchmark.
 
     Attributes:
-        quantiles: per benchmark, normal value -> rate.
-        shift_deviation: standard deviation of the runs' shifts.
+        world, truth: of the first method, as of :func:`benchmarks.simulated.rates`.
+        other: the second method's truth where a difference is measured (of 1: always right, a fixed checkpoint).
+        unrelated: the two methods fail on problems that have nothing in common.
+        k: of pass@k.
     """
 
-    quantiles: list[Callable[[NDArray[np.float64]], NDArray[np.float64]]]
-    shift_deviation: float
+    world: str
+    truth: float
+    run_deviation: float
+    problems: int
+    samples: int
+    seeds: int
+    other: float | None = None
+    unrelated: bool = False
+    k: int = 1
 
-    def mean(self, shift: float, deviation: float) -> float:
-        """Mean of the benchmarks where the normal value has mean ``shift`` and this standard deviation."""
-        rates = [quantile(shift + deviation * NODE) @ WEIGHT / WEIGHT.sum() for quantile in self.quantiles]
-        return float(np.mean(rates))
-
-    def truth(self) -> float:
-        """Mean over problems and runs."""
-        return self.mean(0.0, math.sqrt(1 + self.shift_deviation**2))
-
-
-def method(scores_B: list[float], run_deviation: float) -> Method:
-    """A method with these mean scores, whose runs' means deviate by ``run_deviation``."""
-    quantiles = [_interpolated(rate_quantile(score, GRID)) for score in scores_B]
-    still = Method(quantiles, 0.0)
-    slope = (still.mean(0.01, 1.0) - still.mean(-0.01, 1.0)) / 0.02
-    return Method(quantiles, run_deviation / slope)
+    @property
+    def measure(self) -> str:
+        """pass@1, pass@k or difference."""
+        if self.other is not None:
+            return "difference"
+        return "pass@1" if self.k == 1 else "pass@k"
 
 
-def draw(
-    rng: np.random.Generator, problem_P: list[NDArray[np.float64]], of: Method, seeds: int
-) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
-    """(S, P) observed rates per benchmark, and the (S,) runs' shifts."""
-    shift_S = rng.normal(0, of.shift_deviation, seeds)
-    rates = []
-    for problem, quantile in zip(problem_P, of.quantiles, strict=True):
-        run_SP = rng.normal(size=(seeds, len(problem)))
-        normal = math.sqrt(CORRELATION) * problem + math.sqrt(1 - CORRELATION) * run_SP + shift_S[:, None]
-        rates.append(rng.binomial(SAMPLES, quantile(normal)) / SAMPLES)
-    return rates, shift_S
+def grid() -> Iterator[Cell]:
+    """Truths of 0.5 to 99.5 %, run deviations of 0 to 1 point, 30 to 700 problems, 1 to 64 samples, 1 to 10 seeds."""
+    sizes = list(itertools.product(RUN_DEVIATIONS, (30, 100, 700), (1, 16, 64), (1, 3, 10)))
+    beta = list(itertools.product(("0.4", "1.0"), (0.005, 0.03, 0.5, 0.9, 0.97, 0.99, 0.995)))
+    for (world, truth), size in itertools.product([*beta, ("rare half", 0.995)], sizes):
+        yield Cell(world, truth, *size)
+        if size[0] == 0 and size[3] == 1:
+            yield from (Cell(world, truth, *size, k=k) for k in (4, 16) if k <= size[2])
+    pairs = [(0.005, 0.01), (0.5, 0.5), (0.9, 0.85), (0.97, 0.95), (0.995, 0.985), (0.995, 0.5)]
+    for world, (truth, other), size in itertools.product(("0.4", "1.0"), pairs, sizes):
+        yield Cell(world, truth, *size, other=other)
+    for size in sizes:
+        yield Cell("rare half", 0.995, *size, other=0.995, unrelated=True)
+        yield Cell("rare none", 0.99, *size, other=1.0)
 
 
-def coverage(seeds: int, run_deviation: float, repetitions: int, seed: int = 0) -> dict[str, float]:
-    """Shares of the repetitions whose interval covers: one method's mean, and the paired difference of two methods.
+def simulate(cell: Cell, repetitions: int, seed: int = 0) -> dict[str, float]:
+    """Coverage and mean width of the cell's intervals, and of those they replaced; how often these had no width."""
+    rate = rates(cell.world, cell.truth)
+    methods = [Method([rate], cell.truth, cell.run_deviation)]
+    if cell.other is not None:
+        methods.append(Method([rates(cell.world, cell.other)], cell.other, cell.run_deviation * (cell.other < 1)))
+    rng, found = np.random.default_rng(seed), []
+    batch = max(1, min(repetitions, DRAWN // (cell.seeds * cell.problems)))
+    for start in range(0, repetitions, batch):
+        shape = min(batch, repetitions - start), cell.problems
+        problems = [rng.normal(size=shape) for _ in range(2 if cell.unrelated else 1)]
+        drawn = [
+            of.draw(rng, [problems[number % len(problems)]], cell.seeds, cell.samples, cell.k)
+            for number, of in enumerate(methods)
+        ]
+        if cell.other is None:
+            values, lowest, target = drawn[0][0], 0.0, _target(methods[0], drawn[0][1])
+        else:
+            values, lowest = [drawn[0][0][0] - drawn[1][0][0]], -1.0
+            target = _target(methods[0], drawn[0][1]) - _target(methods[1], drawn[1][1])
+        target = target if cell.k == 1 else np.full(len(target), pass_k_of(rate, cell.k))
+        before = _judged(former(values[0], lowest), target)
+        found.append([*_judged(mean_limits(values, lowest), target), *before, before[1] < 1e-6])
+    names = ("coverage", "width", "former_coverage", "former_width", "former_empty")
+    return dict(zip(names, np.concatenate(found, axis=1).mean(axis=1).tolist(), strict=True))
 
-    ``problems and seeds`` is the truth over problems and runs; ``problems`` that of the drawn runs over problems. The
-    intervals' mean widths are fractions.
+
+def former(values_XSP: NDArray[np.float64], lowest: float) -> Limits:
+    """The limits that were used before: percentile bootstrap over problems and, in quadrature, the seeds' interval."""
+    _, seeds, problems = values_XSP.shape
+    weights = np.random.default_rng(1).multinomial(problems, np.full(problems, 1 / problems), RESAMPLES) / problems
+    resampled = values_XSP.mean(axis=1).astype(np.float32) @ weights.T.astype(np.float32)
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=1)
+    value, half = values_XSP.mean(axis=(1, 2)), np.zeros(len(values_XSP))
+    if seeds > 1:
+        quantile = special.stdtrit(seeds - 1, 0.975) if seeds < 10 else special.ndtri(0.975)
+        half = quantile * values_XSP.mean(axis=2).std(axis=1, ddof=1) / math.sqrt(seeds)
+    below, above = np.hypot(value - low, half), np.hypot(high - value, half)
+    return np.maximum(lowest, value - below), np.minimum(1.0, value + above)
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of the cells with one measure, distance of a truth from an end, deviation of runs, and one or several seeds.
+
+    Widths are compared in cells that the former intervals covered in 94 % or more and where they had a width in 99 % of
+    the repetitions or more: without one they cover equality alone, by luck.
+
+    Args:
+        rows: the fields of :class:`Cell`, ``measure``, and what :func:`simulate` gives.
     """
-    scores = read_benchmarks(["paper_configs/reported/benchmarks.csv"])
-    rows = [cells(scores, "DeepSeek-R1-Distill-Qwen-1.5B", name) for name in ("real", "gspo")]
-    a, b = (method([row[name] for name in benchmarks()], run_deviation) for row in rows if row)
-    rng, hits = np.random.default_rng(seed), []
-    for _ in tqdm(range(repetitions), f"{seeds} seeds, run deviation {run_deviation}", disable=None):
-        problem_P = [rng.normal(size=count) for count in PROBLEMS]
-        (rates_a, shift_a), (rates_b, shift_b) = (draw(rng, problem_P, of, seeds) for of in (a, b))
-        own_a, own_b = (np.mean([of.mean(s, 1.0) for s in shift]) for of, shift in ((a, shift_a), (b, shift_b)))
-        single, paired = mean_interval(rates_a), paired_difference(rates_a, rates_b)
-        hits.append(
+    nearest = np.fmin(*(np.minimum(rows[name], 1 - rows[name]) for name in ("truth", "other")))
+    comparable = (rows["former_coverage"] >= 0.94) & (rows["former_empty"] <= 0.01)
+    table = pd.DataFrame(
+        {
+            "measure": rows["measure"],
+            "from an end, points": pd.cut(nearest, [-1, 0.011, 0.051, 1], labels=["0 to 1", "3 to 5", "10 to 50"]),
+            "runs deviate by": [f"{100 * value:.1f} points" for value in rows["run_deviation"]],
+            "seeds": np.where(rows["seeds"] == 1, "1", "2 to 10"),
+            "coverage": rows["coverage"],
+            "former": rows["former_coverage"],
+            "ratio": (rows["width"] / rows["former_width"]).where(comparable),
+        }
+    )
+    groups = table.groupby(list(table.columns[:4]), observed=True)
+    found = {
+        "cells": groups["coverage"].size(),
+        "lowest coverage": groups["coverage"].min(),
+        "median": groups["coverage"].median(),
+        "below .93": groups["coverage"].agg(lambda values: (values < 0.93).sum()),
+        "lowest before": groups["former"].min(),
+        "compared in width": groups["ratio"].count(),
+        "median ratio": groups["ratio"].median(),
+        "over 1.25": groups["ratio"].agg(lambda values: (values > 1.25).sum()),
+        "largest": groups["ratio"].max(),
+    }
+    return pd.DataFrame(found).reset_index()
+
+
+def paper_cell(seeds: int, run_deviation: float, repetitions: int, seed: int = 0) -> dict[str, float]:
+    """Coverage of one method's mean over the paper's benchmarks and of the difference of two, and widths in points.
+
+    ``problems and seeds`` is the truth over problems and runs; ``problems`` that of the drawn runs over problems.
+    """
+    table = read_benchmarks(BENCHMARK)
+    printed = [cells(table, "DeepSeek-R1-Distill-Qwen-1.5B", name) for name in ("real", "gspo")]
+    scores = [[row[name] for name in benchmarks()] for row in printed if row]
+    a, b = (Method([rates("1.0", score) for score in row], float(np.mean(row)), run_deviation) for row in scores)
+    rng, sizes, found = np.random.default_rng(seed), [source.rows for source in benchmarks().values()], []
+    for _ in range(math.ceil(repetitions / 100)):
+        problem_XP = [rng.normal(size=(100, problems)) for problems in sizes]
+        (values, own), (others, others_own) = (of.draw(rng, problem_XP, seeds, SAMPLES) for of in (a, b))
+        single = mean_limits(values, 0.0)
+        paired = mean_limits([x - y for x, y in zip(values, others, strict=True)], -1.0)
+        own_a, own_b = own.mean(axis=1), others_own.mean(axis=1)
+        found.append(
             {
-                "one method, problems": _covers(single, own_a),
-                "one method, problems and seeds": _covers(single, a.truth()),
-                "difference, problems": _covers(paired, own_a - own_b),
-                "difference, problems and seeds": _covers(paired, a.truth() - b.truth()),
-                "width of one method, points": single.high - single.low,
-                "width of difference, points": paired.high - paired.low,
+                "one method, problems": _judged(single, own_a)[0].mean(),
+                "one method, problems and seeds": _judged(single, np.full(100, a.truth))[0].mean(),
+                "difference, problems": _judged(paired, own_a - own_b)[0].mean(),
+                "difference, problems and seeds": _judged(paired, np.full(100, a.truth - b.truth))[0].mean(),
+                "width of one method, points": 100 * (single[1] - single[0]).mean(),
+                "width of difference, points": 100 * (paired[1] - paired[0]).mean(),
             }
         )
-    return pd.DataFrame(hits).mean().to_dict()
+    return pd.DataFrame(found).mean().to_dict()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=1000)
-    repetitions = parser.parse_args().repetitions
-    rows = []
-    for deviation in RUN_DEVIATIONS:
-        for seeds in SEEDS:
-            shares = coverage(seeds, deviation, repetitions)
-            widths = {name: f"{100 * shares.pop(name):.1f}" for name in list(shares) if name.startswith("width")}
-            fixed = {"runs deviate by": f"{100 * deviation:.1f} points", "seeds": seeds}
-            rows.append({**fixed, **{name: f"{share:.3f}" for name, share in shares.items()}, **widths})
-    print(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True))
-    error = math.sqrt(0.95 * 0.05 / repetitions)
-    print(f"\n{repetitions} repetitions: the standard error of a share near 0.95 is {error:.3f}")
+    parser.add_argument("what", choices=["grid", "paper"])
+    parser.add_argument("--repetitions", type=int, default=2000)
+    parser.add_argument("--cells", type=Path, help="write every cell of the grid to this CSV file")
+    given = parser.parse_args()
+    if given.what == "grid":
+        every = list(grid())
+        found = [simulate(cell, given.repetitions) for cell in tqdm(every, disable=None)]
+        rows = pd.DataFrame(
+            {**asdict(cell), "measure": cell.measure, **values} for cell, values in zip(every, found, strict=True)
+        )
+        if given.cells:
+            rows.to_csv(given.cells, index=False)
+        table = summary(rows)
+    else:
+        settings = list(itertools.product(RUN_DEVIATIONS[1:], (1, 3, 10)))
+        table = pd.DataFrame(
+            {
+                "runs deviate by": f"{100 * deviation:.1f} points",
+                "seeds": seeds,
+                **paper_cell(seeds, deviation, given.repetitions),
+            }
+            for deviation, seeds in tqdm(settings, disable=None)
+        )
+    print(table.round(3).to_markdown(index=False))
+    error = math.sqrt(0.95 * 0.05 / given.repetitions)
+    print(f"\n{given.repetitions} repetitions: the standard error of a share near 0.95 is {error:.3f}")
 
 
-def _interpolated(rate_on_grid: NDArray[np.float64]) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """The beta quantile is slow; linear interpolation on 4,001 points is exact to 1e-5."""
-    return lambda normal: np.interp(normal, GRID, rate_on_grid)
+def _target(method: Method, means_XS: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(X) what the interval is about: the run's own mean where there is one, else the method's."""
+    return means_XS[:, 0] if means_XS.shape[1] == 1 else np.full(len(means_XS), method.truth)
 
 
-def _covers(interval: Interval, truth: float) -> float:
-    return float(interval.low <= truth <= interval.high)
+def _judged(limits: Limits, truth_X: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """(X) whether the truth is covered, and the widths."""
+    low, high = limits
+    return (low <= truth_X + 1e-9) & (truth_X <= high + 1e-9), high - low
 
 
 if __name__ == "__main__":

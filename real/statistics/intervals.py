@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 CONFIDENCE = 0.95
-RESAMPLES = 9_999
-# from this many seeds on the seed part takes the normal quantile instead of Student's t
-MANY_SEEDS = 10
+# effective number of problems that deviate at which the pseudo-problem weighs half as much as a problem
+HALF_WEIGHT = 2.0
+# values that differ by less are equal
+ROUNDING = 1e-9
 
 Rates = Sequence[NDArray[np.float64]]
 
@@ -63,7 +64,7 @@ def pass_at_1(rates_SP: Rates) -> Interval:
     Raises:
         ValueError: see :func:`mean_interval`.
     """
-    return _cut(mean_interval(rates_SP), 0.0)
+    return mean_interval(rates_SP, 0.0)
 
 
 def paired_difference(rates_a: Rates, rates_b: Rates) -> Interval:
@@ -81,30 +82,40 @@ def paired_difference(rates_a: Rates, rates_b: Rates) -> Interval:
     for a, b in zip(rates_a, rates_b, strict=True):
         if a.shape[1] != b.shape[1] or (len(a) != len(b) and 1 not in (len(a), len(b))):
             raise ValueError(f"rates_b: {b.shape} (seeds, problems) can't be paired with {a.shape} of rates_a")
-    return _cut(mean_interval([a - b for a, b in zip(rates_a, rates_b, strict=True)]), -1.0)
+    return mean_interval([a - b for a, b in zip(rates_a, rates_b, strict=True)], -1.0)
 
 
-def mean_interval(values_SP: Rates) -> Interval:
+def mean_interval(values_SP: Rates, lowest: float) -> Interval:
     """Mean over benchmarks of per-problem values, with an interval over problems and, from two seeds on, over seeds.
 
-    The problem part is the percentile bootstrap of the seed-averaged values, problems resampled within each
-    benchmark. The seed part is :func:`mean_half_width` of the seeds' means. The distances from the mean to the ends
-    add in quadrature (the MOVER rule of Zou and Donner, 2008). The interaction of seeds and problems enters both
-    parts, so the interval is on the wide side.
+    Args:
+        values_SP: values between ``lowest`` and 1; lowest: 0 for rates, −1 for differences of rates.
 
     Raises:
-        ValueError: no benchmark, or arrays with different numbers of seeds.
+        ValueError: no benchmark, no seed, no problem, or arrays with different numbers of seeds.
     """
-    if not values_SP or len({len(values) for values in values_SP}) != 1:
+    if not values_SP or len({len(values) for values in values_SP}) != 1 or not all(v.size for v in values_SP):
         raise ValueError("rates_SP: expected at least one (S, P) array, all with the same number of seeds S")
-    seeds = len(values_SP[0])
     value = float(np.mean([values.mean() for values in values_SP]))
-    low, high = _bootstrap_over_problems([values.mean(axis=0) for values in values_SP])
-    if seeds == 1:
-        return Interval(value, low, high, "problems only")
-    seed_part = mean_half_width(np.mean([values.mean(axis=1) for values in values_SP], axis=0), MANY_SEEDS)
-    below, above = float(np.hypot(value - low, seed_part)), float(np.hypot(high - value, seed_part))
-    return Interval(value, value - below, value + above, "problems and seeds")
+    low, high = mean_limits(values_SP, lowest)
+    return Interval(value, float(low), float(high), "problems only" if len(values_SP[0]) == 1 else "problems and seeds")
+
+
+def mean_limits(values_XSP: Rates, lowest: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The (X) lower and upper ends of :func:`mean_interval`, where X stands for any leading axes, as of simulations.
+
+    The problem part is a Bayesian bootstrap of the seed-averaged values with a pseudo-problem at the bound
+    (:func:`_upper_limit`). The seed part is :func:`mean_half_width` of the seeds' means. The distances from the mean
+    to the ends add in quadrature (the MOVER rule of Zou and Donner, 2008). The interaction of seeds and problems
+    enters both parts, so the interval is on the wide side. It is cut to what is possible.
+    """
+    value = np.mean([values.mean(axis=(-2, -1)) for values in values_XSP], axis=0)
+    averaged = [values.mean(axis=-2) for values in values_XSP]
+    low, high = -_upper_limit([-values for values in averaged], -lowest), _upper_limit(averaged, 1.0)
+    if values_XSP[0].shape[-2] > 1:
+        seed_part = mean_half_width(np.mean([values.mean(axis=-1) for values in values_XSP], axis=0))
+        low, high = value - np.hypot(value - low, seed_part), value + np.hypot(high - value, seed_part)
+    return np.maximum(lowest, low), np.minimum(1.0, high)
 
 
 def seed_mean(values_S: NDArray[np.float64], positive: bool = False) -> Interval:
@@ -121,7 +132,7 @@ def seed_mean(values_S: NDArray[np.float64], positive: bool = False) -> Interval
     if len(values_S) == 1:
         return Interval(float(values_S[0]), -np.inf, np.inf, "nothing: one seed")
     scale = np.log(values_S) if positive else values_S
-    mean, half = float(scale.mean()), mean_half_width(scale)
+    mean, half = float(scale.mean()), float(mean_half_width(scale))
     ends = np.array([mean, mean - half, mean + half])
     value, low, high = np.exp(ends) if positive else ends
     return Interval(float(value), float(low), float(high), "seeds only")
@@ -139,36 +150,61 @@ def verdict(interval: Interval, above: float = -np.inf, below: float = np.inf) -
     return "unresolved"
 
 
-def mean_half_width(values_S: NDArray[np.float64], many: float = np.inf) -> float:
-    """Half-width of the 95 % interval of the mean of S ≥ 2 values: Student's t, normal from ``many`` values on."""
-    count, upper = len(values_S), (1 + CONFIDENCE) / 2
-    quantile = special.stdtrit(count - 1, upper) if count < many else special.ndtri(upper)
-    return float(quantile * values_S.std(ddof=1) / np.sqrt(count))
+def mean_half_width(values_XS: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(X) half-widths of Student's t intervals, 95 %, of means of S ≥ 2 values; X stands for any leading axes."""
+    count = values_XS.shape[-1]
+    quantile = special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)
+    return np.asarray(quantile * values_XS.std(axis=-1, ddof=1) / np.sqrt(count))
 
 
-def _cut(interval: Interval, lowest: float) -> Interval:
-    """The interval without what no rate (lowest 0) and no difference of rates (lowest −1) can be."""
-    return Interval(interval.value, max(lowest, interval.low), min(1.0, interval.high), interval.covers)
+def _upper_limit(values_XP: Sequence[NDArray[np.float64]], bound: float) -> NDArray[np.float64]:
+    """(X) upper ends, 97.5 %, of means over problems of values that can't exceed ``bound``, averaged over benchmarks.
 
-
-def _bootstrap_over_problems(values_P: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
-    """Ends of the percentile interval of the mean of benchmark means, each benchmark's problems resampled by itself."""
-    # a benchmark of one problem tells nothing of its spread: it stays as it is
-    samples = [np.repeat(values, 2) if len(values) == 1 else values for values in values_P]
-    # imported here, as in power.py: it takes half a second, and most intervals need none of it
+    The quantile is that of the Bayesian bootstrap (Rubin, 1981), whose weights of problems are Dirichlet, with a
+    pseudo-problem at the bound. Where it weighs as much as a problem, this is Gaffke's bound (Gaffke, 2005;
+    Learned-Miller and Thomas, arXiv 1905.06208), which for values 0 and 1 is Clopper and Pearson's. Its weight falls
+    as more problems deviate from the rest, since the unseen is then like the seen; benchmarks share it. The quantile
+    is Pearson's type III with the same mean, variance and skewness.
+    """
+    # imported here, as in power.py: it takes half a second, and most callers need none of it
     from scipy import stats
 
-    result = stats.bootstrap(
-        samples,
-        _mean_of_means,
-        n_resamples=RESAMPLES,
-        batch=50,  # small enough for the cache, several times as fast as all at once
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    moments = np.array([_moments(values, bound, len(values_XP)) for values in values_XP]).sum(axis=0)
+    mean, variance, third = (moment / len(values_XP) ** power for power, moment in enumerate(moments, start=1))
+    deviation = np.sqrt(variance)
+    skewness = np.divide(third, deviation**3, out=np.zeros_like(third), where=deviation > 0)
+    return np.asarray(mean + deviation * stats.pearson3.ppf((1 + CONFIDENCE) / 2, skewness))
 
 
-def _mean_of_means(*samples: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    return np.mean([sample.mean(axis=axis) for sample in samples], axis=0)
+def _moments(values_XP: NDArray[np.float64], bound: float, sharing: int) -> tuple[NDArray[np.float64], ...]:
+    """(X) mean, variance and third central moment of one benchmark's Dirichlet-weighted mean with its pseudo-problem.
+
+    So far as the spread is estimated from problems and not from the pseudo-problem, the deviation is scaled from that
+    of the bootstrap to Student's t.
+
+    Args:
+        sharing: number of benchmarks among which one pseudo-problem is divided.
+    """
+    problems = values_XP.shape[-1]
+    share = 1 / (1 + (_effective_number(values_XP) / HALF_WEIGHT) ** 2)
+    weight = share / sharing
+    total = problems + weight
+    mean = (values_XP.sum(axis=-1) + weight * bound) / total
+    centred, pseudo = values_XP - mean[..., None], bound - mean
+    variance = ((centred**2).sum(axis=-1) + weight * pseudo**2) / (total * (total + 1))
+    third = 2 * ((centred**3).sum(axis=-1) + weight * pseudo**3) / (total * (total + 1) * (total + 2))
+    free, upper = max(problems - 1, 1), (1 + CONFIDENCE) / 2
+    student = (special.stdtrit(free, upper) / special.ndtri(upper)) ** 2 * (problems + 1) / free
+    scale = share + (1 - share) * student
+    return mean, scale * variance, scale**1.5 * third
+
+
+def _effective_number(values_XP: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(X) effective number of problems that deviate from the median: (Σ|d|)² / Σd², 0 where none does.
+
+    It is their number where all deviate by the same amount, and smaller where a few carry most of the deviation.
+    """
+    deviation = np.abs(values_XP - np.median(values_XP, axis=-1, keepdims=True))
+    deviation = np.where(deviation > ROUNDING, deviation, 0.0)
+    squares = (deviation**2).sum(axis=-1)
+    return np.divide(deviation.sum(axis=-1) ** 2, squares, out=np.zeros_like(squares), where=squares > 0)
