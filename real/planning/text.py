@@ -66,6 +66,11 @@ def _notes(plan: Plan, rate: float | None, on_gpus: bool) -> list[str]:
     if any(amount.kind != "measured" for amount in amounts) and (sources := estimate_sources(plan)):
         lines += ["", f"Estimated from ({COSTS_FILE}):", *(f"  {line}" for line in sources)]
     timed = any(row.seconds and row.seconds.kind != "measured" for row in plan.rows)
+    if len(plan.experiment.trained.seeds) == 1:
+        lines.append(
+            "One seed: claims will say what was seen in one run; a verdict on a method needs two seeds or more "
+            "(`seeds`), and each one costs what this plan does but for the base model."
+        )
     return [*lines, *([_not_counted(plan)] if on_gpus and timed else [])]
 
 

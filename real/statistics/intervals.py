@@ -18,6 +18,9 @@ HALF_WEIGHT = 2.0
 # values that differ by less are equal
 ROUNDING = 1e-9
 
+# what the intervals of one run cover: they say nothing about another run of the same method
+PROBLEMS, NOTHING = "problems only", "nothing: one seed"
+
 Rates = Sequence[NDArray[np.float64]]
 
 
@@ -67,10 +70,11 @@ def pass_at_1(rates_SP: Rates) -> Interval:
     return mean_interval(rates_SP, 0.0)
 
 
-def paired_difference(rates_a: Rates, rates_b: Rates) -> Interval:
+def paired_difference(rates_a: Rates, rates_b: Rates, confidence: float = CONFIDENCE) -> Interval:
     """Mean of a − b over benchmarks, paired by problem and by seed.
 
     Args:
+        confidence: that the interval is to cover the difference with.
         rates_a, rates_b: (S, P) arrays of the same benchmarks and problems in the same order. One of the two may have
             S = 1 where the other has more: a fixed checkpoint (the base model), subtracted from every seed.
 
@@ -82,10 +86,10 @@ def paired_difference(rates_a: Rates, rates_b: Rates) -> Interval:
     for a, b in zip(rates_a, rates_b, strict=True):
         if a.shape[1] != b.shape[1] or (len(a) != len(b) and 1 not in (len(a), len(b))):
             raise ValueError(f"rates_b: {b.shape} (seeds, problems) can't be paired with {a.shape} of rates_a")
-    return mean_interval([a - b for a, b in zip(rates_a, rates_b, strict=True)], -1.0)
+    return mean_interval([a - b for a, b in zip(rates_a, rates_b, strict=True)], -1.0, confidence)
 
 
-def mean_interval(values_SP: Rates, lowest: float) -> Interval:
+def mean_interval(values_SP: Rates, lowest: float, confidence: float = CONFIDENCE) -> Interval:
     """Mean over benchmarks of per-problem values, with an interval over problems and, from two seeds on, over seeds.
 
     Args:
@@ -97,11 +101,13 @@ def mean_interval(values_SP: Rates, lowest: float) -> Interval:
     if not values_SP or len({len(values) for values in values_SP}) != 1 or not all(v.size for v in values_SP):
         raise ValueError("rates_SP: expected at least one (S, P) array, all with the same number of seeds S")
     value = float(np.mean([values.mean() for values in values_SP]))
-    low, high = mean_limits(values_SP, lowest)
-    return Interval(value, float(low), float(high), "problems only" if len(values_SP[0]) == 1 else "problems and seeds")
+    low, high = mean_limits(values_SP, lowest, confidence)
+    return Interval(value, float(low), float(high), PROBLEMS if len(values_SP[0]) == 1 else "problems and seeds")
 
 
-def mean_limits(values_XSP: Rates, lowest: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def mean_limits(
+    values_XSP: Rates, lowest: float, confidence: float = CONFIDENCE
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The (X) lower and upper ends of :func:`mean_interval`, where X stands for any leading axes, as of simulations.
 
     The problem part is a Bayesian bootstrap of the seed-averaged values with a pseudo-problem at the bound
@@ -111,9 +117,10 @@ def mean_limits(values_XSP: Rates, lowest: float) -> tuple[NDArray[np.float64], 
     """
     value = np.mean([values.mean(axis=(-2, -1)) for values in values_XSP], axis=0)
     averaged = [values.mean(axis=-2) for values in values_XSP]
-    low, high = -_upper_limit([-values for values in averaged], -lowest), _upper_limit(averaged, 1.0)
+    low = -_upper_limit([-values for values in averaged], -lowest, confidence)
+    high = _upper_limit(averaged, 1.0, confidence)
     if values_XSP[0].shape[-2] > 1:
-        seed_part = mean_half_width(np.mean([values.mean(axis=-1) for values in values_XSP], axis=0))
+        seed_part = mean_half_width(np.mean([values.mean(axis=-1) for values in values_XSP], axis=0), confidence)
         low, high = value - np.hypot(value - low, seed_part), value + np.hypot(high - value, seed_part)
     return np.maximum(lowest, low), np.minimum(1.0, high)
 
@@ -130,7 +137,7 @@ def seed_mean(values_S: NDArray[np.float64], positive: bool = False) -> Interval
     if len(values_S) == 0 or (positive and (values_S <= 0).any()):
         raise ValueError("values_S: expected at least one value, all positive where a ratio is meant")
     if len(values_S) == 1:
-        return Interval(float(values_S[0]), -np.inf, np.inf, "nothing: one seed")
+        return Interval(float(values_S[0]), -np.inf, np.inf, NOTHING)
     scale = np.log(values_S) if positive else values_S
     mean, half = float(scale.mean()), float(mean_half_width(scale))
     ends = np.array([mean, mean - half, mean + half])
@@ -150,15 +157,15 @@ def verdict(interval: Interval, above: float = -np.inf, below: float = np.inf) -
     return "unresolved"
 
 
-def mean_half_width(values_XS: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(X) half-widths of Student's t intervals, 95 %, of means of S ≥ 2 values; X stands for any leading axes."""
+def mean_half_width(values_XS: NDArray[np.float64], confidence: float = CONFIDENCE) -> NDArray[np.float64]:
+    """(X) half-widths of Student's t intervals of means of S ≥ 2 values; X stands for any leading axes."""
     count = values_XS.shape[-1]
-    quantile = special.stdtrit(count - 1, (1 + CONFIDENCE) / 2)
+    quantile = special.stdtrit(count - 1, (1 + confidence) / 2)
     return np.asarray(quantile * values_XS.std(axis=-1, ddof=1) / np.sqrt(count))
 
 
-def _upper_limit(values_XP: Sequence[NDArray[np.float64]], bound: float) -> NDArray[np.float64]:
-    """(X) upper ends, 97.5 %, of means over problems of values that can't exceed ``bound``, averaged over benchmarks.
+def _upper_limit(values_XP: Sequence[NDArray[np.float64]], bound: float, confidence: float) -> NDArray[np.float64]:
+    """(X) upper ends of means over problems of values that can't exceed ``bound``, averaged over benchmarks.
 
     The quantile is that of the Bayesian bootstrap (Rubin, 1981), whose weights of problems are Dirichlet, with a
     pseudo-problem at the bound. Where it weighs as much as a problem, this is Gaffke's bound (Gaffke, 2005;
@@ -169,14 +176,16 @@ def _upper_limit(values_XP: Sequence[NDArray[np.float64]], bound: float) -> NDAr
     # imported here, as in power.py: it takes half a second, and most callers need none of it
     from scipy import stats
 
-    moments = np.array([_moments(values, bound, len(values_XP)) for values in values_XP]).sum(axis=0)
+    moments = np.array([_moments(values, bound, len(values_XP), confidence) for values in values_XP]).sum(axis=0)
     mean, variance, third = (moment / len(values_XP) ** power for power, moment in enumerate(moments, start=1))
     deviation = np.sqrt(variance)
     skewness = np.divide(third, deviation**3, out=np.zeros_like(third), where=deviation > 0)
-    return np.asarray(mean + deviation * stats.pearson3.ppf((1 + CONFIDENCE) / 2, skewness))
+    return np.asarray(mean + deviation * stats.pearson3.ppf((1 + confidence) / 2, skewness))
 
 
-def _moments(values_XP: NDArray[np.float64], bound: float, sharing: int) -> tuple[NDArray[np.float64], ...]:
+def _moments(
+    values_XP: NDArray[np.float64], bound: float, sharing: int, confidence: float
+) -> tuple[NDArray[np.float64], ...]:
     """(X) mean, variance and third central moment of one benchmark's Dirichlet-weighted mean with its pseudo-problem.
 
     So far as the spread is estimated from problems and not from the pseudo-problem, the deviation is scaled from that
@@ -193,7 +202,7 @@ def _moments(values_XP: NDArray[np.float64], bound: float, sharing: int) -> tupl
     centred, pseudo = values_XP - mean[..., None], bound - mean
     variance = ((centred**2).sum(axis=-1) + weight * pseudo**2) / (total * (total + 1))
     third = 2 * ((centred**3).sum(axis=-1) + weight * pseudo**3) / (total * (total + 1) * (total + 2))
-    free, upper = max(problems - 1, 1), (1 + CONFIDENCE) / 2
+    free, upper = max(problems - 1, 1), (1 + confidence) / 2
     student = (special.stdtrit(free, upper) / special.ndtri(upper)) ** 2 * (problems + 1) / free
     scale = share + (1 - share) * student
     return mean, scale * variance, scale**1.5 * third

@@ -12,13 +12,14 @@ import pytest
 from real.commands.command_line import main
 from real.commands.exhibits import exhibits
 from real.config import ConfigError
+from real.evidence.claims import measures
 from real.evidence.claims.judge import judge, write_claims
 from real.evidence.claims.measures import MEASURES, window_mean
 from real.evidence.claims.schema import load_claims
 from real.evidence.printed import read_benchmarks
 from real.evidence.results import ResultsError
 from real.objectives import make_objective
-from real.statistics.intervals import paired_difference
+from real.statistics.intervals import paired_difference, verdict
 from real.weights import largest_weight
 from tests.support.made_up import record_all, with_steps, write_correct, write_metrics
 from tests.support.paths import ROOT
@@ -156,11 +157,56 @@ def test_what_only_an_analogue_can_judge_names_the_overlay_that_does(trained, pu
         )
 
 
-def test_one_seed_leaves_curves_unresolved_and_says_what_benchmarks_cover(trained, content):
+def test_one_seed_gives_no_verdict_on_a_method_but_tells_what_its_run_showed(trained, content):
     rows = by_id(judge(trained("1.5b", [4]), content))
-    assert rows["grpo_entropy_collapses"].verdict == "unresolved"
-    assert rows["grpo_entropy_collapses"].interval.covers == "nothing: one seed"
-    assert rows["real_over_dapo_1_5b"].interval.covers == "problems only"
+    expected = {
+        "grpo_entropy_collapses": ("seen in one run", "nothing: one seed"),
+        "dapo_entropy_explodes": ("not seen in one run", "nothing: one seed"),
+        "real_over_dapo_1_5b": ("seen in one run", "problems only"),
+        "real_over_grpo_1_5b": ("unresolved", "problems only"),
+        "real_over_gspo_1_5b": ("not seen in one run", "problems only"),
+    }
+    assert {name: (rows[name].verdict, rows[name].interval.covers) for name in expected} == expected
+    judged = [row for row in rows.values() if row.interval and row.kind != "mathematics"]
+    assert {"reproduced", "contradicted"}.isdisjoint(row.verdict for row in judged)
+    assert rows["real_over_dapo_1_5b"].cost.endswith("a verdict on the method needs 2 seeds or more")
+
+
+def smallest(offsets, seeds, monkeypatch, problems=200):
+    """smallest_difference of a method to three baselines on six benchmarks, from which it differs by the offsets."""
+    rng = np.random.default_rng(3)
+    rates = {"real": {f"b{at}": rng.uniform(0.3, 0.7, (seeds, problems)) for at in range(6)}}
+    for number, baseline in enumerate(("grpo", "dapo", "gspo")):
+        noise = {name: rng.normal(0, 0.05, (seeds, problems)) for name in rates["real"]}
+        rates[baseline] = {
+            name: np.clip(rates["real"][name] - offsets[number][at] + noise[name], 0, 1)
+            for at, name in enumerate(rates["real"])
+        }
+    monkeypatch.setattr(measures, "_rates", lambda _, *methods: [rates[method] for method in methods])
+    return MEASURES["smallest_difference"].function(None, method="real", baselines=["grpo", "dapo", "gspo"])
+
+
+def test_consistently_needs_every_difference_and_is_contradicted_by_one_among_all_of_them(monkeypatch):
+    """Lower ends at 95 % each; upper ends at 1 - 0.05 / 18, so that one of 18 is contradicted by chance in 5 %."""
+    above = [[0.03] * 6] * 3
+    assert verdict(smallest(above, 3, monkeypatch), 0.0) == "reproduced"
+    one_below = [[0.03] * 6, [0.03] * 6, [0.03] * 5 + [-0.05]]
+    assert verdict(smallest(one_below, 3, monkeypatch), 0.0) == "contradicted"
+    equal = [[0.03] * 6, [0.03] * 6, [0.03] * 5 + [0.0]]
+    assert verdict(smallest(equal, 3, monkeypatch), 0.0) == "unresolved"
+
+
+def test_where_all_differences_are_0_consistently_is_contradicted_in_at_most_5_percent(monkeypatch):
+    rng, contradicted = np.random.default_rng(0), 0
+    for _ in range(200):
+        rates = {
+            method: {f"b{at}": (rng.random((1, 60, 16)) < 0.5).mean(axis=-1) for at in range(6)}
+            for method in ("real", "grpo", "dapo", "gspo")
+        }
+        monkeypatch.setattr(measures, "_rates", lambda _, *methods, rates=rates: [rates[name] for name in methods])
+        found = MEASURES["smallest_difference"].function(None, method="real", baselines=["grpo", "dapo", "gspo"])
+        contradicted += verdict(found, 0.0) == "contradicted"
+    assert contradicted <= 16  # 5 % and two standard errors
 
 
 def test_methods_that_a_scale_leaves_out_are_not_run(trained, content):

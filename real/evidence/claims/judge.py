@@ -29,10 +29,13 @@ from real.planning.needs import needs
 from real.records.consistent import EVALUATIONS, origin_notes
 from real.records.jobs import BASE
 from real.statistics import power
-from real.statistics.intervals import Interval, verdict
+from real.statistics.intervals import NOTHING, PROBLEMS, Interval, verdict
 from real.system.files import write_text
 
 NOT_RUN = "not run"
+# where one run per method is all there is: another run may differ, and nothing here says by how much
+IN_ONE_RUN = {"reproduced": "seen in one run", "contradicted": "not seen in one run"}
+FEWEST_SEEDS = 2
 OTHER_SCALE = "data of another scale do not judge this claim"
 # of model, data and training: what changes no policy
 NOT_LEARNT_FROM = {
@@ -223,7 +226,11 @@ def _verdict(interval: Interval | None, region: Region) -> str:
     if interval is None:
         return NOT_RUN
     above = -np.inf if region.above is None else region.above
-    return verdict(interval, above, np.inf if region.below is None else region.below)
+    below = np.inf if region.below is None else region.below
+    if interval.covers == NOTHING:
+        interval = Interval(interval.value, interval.value, interval.value, NOTHING)
+    word = verdict(interval, above, below)
+    return IN_ONE_RUN.get(word, word) if interval.covers in (PROBLEMS, NOTHING) else word
 
 
 def _command(rule: str, files: Sequence[str], scale: Scale | None = None) -> str:
@@ -251,7 +258,8 @@ def _cost(facts: ScaleFacts, claim: Claim) -> str:
         return facts.cost
     runs = len(set(methods_of(claim.parameters)))
     low, high = (hours * runs for hours in facts.gpu_hours_per_run)
-    return f"estimate: {low:,.0f} to {high:,.0f} GPU-hours per seed, {runs} run{'s' if runs > 1 else ''}"
+    hours = f"estimate: {low:,.0f} to {high:,.0f} GPU-hours per seed, {runs} run{'s' if runs > 1 else ''}"
+    return f"{hours}; a verdict on the method needs {FEWEST_SEEDS} seeds or more"
 
 
 def _plain(value: Any) -> Any:
