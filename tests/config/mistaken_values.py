@@ -29,7 +29,7 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ("base", True, "section"),
         ("grid", "all", "list"),
         ("scale", "../smoke", "letters"),
-        ("scale", "recorded", "recorded ... results/recorded ... another name"),
+        ("scale", "recorded", "results/recorded ... another name"),
         ("evidence", "  ", "line"),
         ("evidence", "two\nlines", "line"),
         ("datasets.mirror", "", "line"),
