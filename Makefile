@@ -40,7 +40,7 @@ gpu-env: .venv-gpu/complete  ## create .venv-gpu for GPU machines (verl, vLLM, R
 
 verl-env: .venv-verl/complete  ## create .venv-verl: the same engines without a GPU, for test-verl
 
-laptop: env  ## the whole paper at laptop scale, about ten minutes on two cores; ends with the report
+laptop: env  ## the whole paper at laptop scale, about nine minutes on two cores; ends with the report
 	$(SNAKEMAKE)
 	@echo "Done. Open results/laptop/report.html."
 
