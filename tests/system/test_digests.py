@@ -122,7 +122,7 @@ def test_code_that_can_change_a_number_makes_those_results_stale_that_it_makes(c
 
 
 def test_other_statistics_make_tables_claims_and_report_again_and_no_run(changed):
-    found = changed("real/statistics/intervals.py", "RESAMPLES = ", "RESAMPLES = 1 + ")
+    found = changed("real/statistics/intervals.py", "HALF_WEIGHT = 2.0", "HALF_WEIGHT = 3.0")
     assert found >= {"benchmarks", "differences", "pass_at_k", "claims", "learning_rate_sweep", "mechanism", "report"}
     assert found <= SHOWN - {"gradient_magnitude"}
 
