@@ -74,9 +74,10 @@ def record(experiment: Experiment, declared: Sequence[Job], reads: Collection[st
         the folder.
 
     Raises:
+        ConfigError: nothing is trained at this scale.
         ExpectedError: `verify` finds something; FileNotFoundError: the scale isn't finished.
     """
-    results, folder = Path(experiment.results), RECORDED / experiment.name
+    results, folder, scale = Path(experiment.results), RECORDED / experiment.name, experiment.trained
     if found := verify(experiment, declared).findings:
         raise ExpectedError(
             f"{results}: {found[0].path} {found[0].detail}; `python -m real verify` lists what is wrong: only results "
@@ -92,7 +93,7 @@ def record(experiment: Experiment, declared: Sequence[Job], reads: Collection[st
     # one stream, because files of different runs are much alike
     with tarfile.open(fileobj=archive, mode="w:xz", preset=9) as packed:
         for name in _archived(experiment, reads):
-            content = _content(results / name, experiment.scale.evaluated_on)
+            content = _content(results / name, scale.evaluated_on)
             about_file = tarfile.TarInfo(name)  # without date or owner: the same content makes the same bytes
             about_file.size = len(content)
             packed.addfile(about_file, io.BytesIO(content))
@@ -100,7 +101,7 @@ def record(experiment: Experiment, declared: Sequence[Job], reads: Collection[st
     _keep_readable(results, folder)
     about = About(
         experiment=experiment.name,
-        evidence=experiment.scale.evidence,
+        evidence=scale.evidence,
         config_files=experiment.files,
         commit=commit_of(first),
         drawn_by=commit_of(records[-1]),
@@ -122,10 +123,10 @@ def renew(name: str, drawn: Path, outputs: Collection[str]) -> None:
         drawn: folder of what was drawn; outputs: all of it, by path below that.
     """
     about, folder = read_about(name), RECORDED / name
-    sizes = {
+    redrawn = {
         output: {"bytes": (drawn / output).stat().st_size, "sha256": file_digest(drawn / output)} for output in outputs
     }
-    files = {key: entry.model_copy(update=sizes.get(key, {})) for key, entry in about.files.items()}
+    files = {key: entry.model_copy(update=redrawn.get(key, {})) for key, entry in about.files.items()}
     _keep_readable(drawn, folder)
     renewed = about.model_copy(update={"files": files, "drawn_by": commit_of({"git": git_state()})})
     write_json(folder / ABOUT, renewed.model_dump())

@@ -81,6 +81,12 @@ def test_results_that_do_not_verify_are_not_recorded(tiny_copy, capsys):
     assert not RECORDED.exists()
 
 
+def test_a_scale_that_trains_nothing_has_nothing_to_record(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["record", "--scale", "published"]) == 1
+    assert "the scale 'published' trains nothing" in capsys.readouterr().err
+
+
 def test_a_flipped_bit_of_the_archive_is_refused(recorded):
     path = FOLDER / "results.tar.xz"
     content = bytearray(path.read_bytes())
