@@ -1,19 +1,21 @@
 """How often the 95 % intervals of real.statistics.intervals cover the truth, by simulation.
 
-    python -m benchmarks.coverage grid [--repetitions 2000] [--cells FILE]
+    python -m benchmarks.coverage grid [--repetitions 2000] [--cells FILE] [--cores 2]
     python -m benchmarks.coverage paper [--repetitions 2000]
 
 ``grid``: one benchmark, in the cells of :func:`grid`; beside the intervals stand those they replaced (percentile
 bootstrap over problems; Student's t over seeds, normal from ten on), whose widths are the yardstick. ``paper``: two
 methods on the paper's six benchmarks. The world is that of benchmarks/simulated.py; problems, runs and samples are
 drawn anew in every repetition. With one seed the target is that run's mean over problems, with several the method's
-mean over runs and problems. The tables printed are those in docs/statistics.md; ``--cells`` writes every cell as CSV.
+mean over runs and problems. The tables printed are those in docs/statistics.md; ``--cells`` writes every cell
+as CSV when it is done, and leaves out those that the file has.
 """
 
 import argparse
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,8 +28,9 @@ from tqdm import tqdm
 from benchmarks.simulated import Method, pass_k_of, rates
 from real.evidence.printed import benchmarks, cells, read_benchmarks
 from real.statistics.intervals import mean_limits
-from real.statistics.power import RUN_DEVIATIONS, SAMPLES
+from real.statistics.power import SAMPLES
 
+RUN_DEVIATIONS = (0.0, 0.005, 0.010)
 RESAMPLES = 1000  # of the yardstick
 DRAWN = 1_000_000  # rates at a time
 BENCHMARK = ["paper_configs/reported/benchmarks.csv"]
@@ -104,6 +107,24 @@ def simulate(cell: Cell, repetitions: int, seed: int = 0) -> dict[str, float]:
         found.append([*_judged(mean_limits(values, lowest), target), *before, before[1] < 1e-6])
     names = ("coverage", "width", "former_coverage", "former_width", "former_empty")
     return dict(zip(names, np.concatenate(found, axis=1).mean(axis=1).tolist(), strict=True))
+
+
+def simulate_all(every: Sequence[Cell], repetitions: int, cores: int, file: Path | None) -> pd.DataFrame:
+    """Fields, measure and results of all cells; what ``file`` has of them is taken from it, the rest is added to it."""
+    done = pd.read_csv(file) if file and file.exists() else pd.DataFrame()
+    known = set() if done.empty else set(done["number"])
+    left = [number for number in range(len(every)) if number not in known]
+    rows = [done]
+    with ProcessPoolExecutor(cores) as pool:
+        found = pool.map(simulate, [every[number] for number in left], itertools.repeat(repetitions))
+        for number, values in tqdm(zip(left, found, strict=True), total=len(left), disable=None):
+            cell = every[number]
+            row = pd.DataFrame([{"number": number, **asdict(cell), "measure": cell.measure, **values}])
+            rows.append(row)
+            if file:
+                row.to_csv(file, mode="a", index=False, header=not file.exists())
+    # cells that measure no difference have None there
+    return pd.concat(rows).sort_values("number", ignore_index=True).astype({"other": float})
 
 
 def former(values_XSP: NDArray[np.float64], lowest: float) -> Limits:
@@ -190,17 +211,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["grid", "paper"])
     parser.add_argument("--repetitions", type=int, default=2000)
-    parser.add_argument("--cells", type=Path, help="write every cell of the grid to this CSV file")
+    parser.add_argument("--cells", type=Path, help="CSV file of the grid's cells, which is gone on with")
+    parser.add_argument("--cores", type=int, default=1, help="processes that simulate the grid")
     given = parser.parse_args()
     if given.what == "grid":
-        every = list(grid())
-        found = [simulate(cell, given.repetitions) for cell in tqdm(every, disable=None)]
-        rows = pd.DataFrame(
-            {**asdict(cell), "measure": cell.measure, **values} for cell, values in zip(every, found, strict=True)
-        )
-        if given.cells:
-            rows.to_csv(given.cells, index=False)
-        table = summary(rows)
+        table = summary(simulate_all(list(grid()), given.repetitions, given.cores, given.cells))
     else:
         settings = list(itertools.product(RUN_DEVIATIONS[1:], (1, 3, 10)))
         table = pd.DataFrame(

@@ -132,12 +132,17 @@ def contamination(arguments: argparse.Namespace) -> None:
 
 def plan(arguments: argparse.Namespace) -> None:
     """say what a scale costs or, with --check, what is missing here"""
+    # imported here: it takes its time, and most verbs judge nothing
+    from real.evidence.claims.plan_text import confirms_text
+
     experiment = _experiment(arguments)
     if arguments.check:
         require(experiment, arguments.gpus)
         print("ready")
     else:
         print(plan_text(make_plan(experiment), arguments.rate))
+        if text := confirms_text(experiment):
+            print(text)
 
 
 def manifest(arguments: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from real.config.loading import changed, digest, load, read, read_checked, resol
 from real.config.paper_scale import Cluster, VerlTraining
 from real.config.runs import Experiment, Run, TorchRun, Trained, VerlRun
 from real.config.schema import (
+    UNTRAINED,
     ArithmeticScale,
     ReportedScale,
     TorchScale,

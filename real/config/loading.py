@@ -14,7 +14,7 @@ from real.config.crossing import TorchTraining, crossed
 from real.config.labels import with_changes
 from real.config.paper_scale import VERL_OBJECTIVES, VerlTraining
 from real.config.runs import Experiment, TorchRun, VerlRun
-from real.config.schema import FORMAT_VERSION, KEYS_OF_SOME, SCALE, Scale, known_keys
+from real.config.schema import FORMAT_VERSION, KEYS_OF_SOME, SCALE, UNTRAINED, Scale, TorchScale, known_keys
 from real.config.sections import Evaluation, Method, Training, Variant
 from real.hyperparameters import COUNTERFACTUAL, RELEASED
 from real.system.names import LARGEST_SEED, NAME, NAME_REMEDY, Name
@@ -70,10 +70,18 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
         read_besides=[str(path) for path in besides],
         scale=scale,
         methods={name: one.settings for name, one in named.items()},
-        training={name: one.training for name, one in named.items() if one.training},
+        training={name: one.training for name, one in named.items() if one.training} | _untrained(scale),
         parents={name: one.parent for name, one in named.items()},
         rule_labels={name: declared[one.parent if grid else name].settings.label for name, one in named.items()},
     )
+
+
+def _untrained(scale: Scale) -> dict[str, TorchTraining]:
+    """The section `training` of the run that learns nothing, at a scale that has one; a grid has none."""
+    # isinstance: only the torch engine's runs are cheap enough for one that learns nothing
+    if not isinstance(scale, TorchScale) or not scale.untrained or scale.grid:
+        return {}
+    return {UNTRAINED: scale.training.model_copy(update={"learning_rate": 0.0})}
 
 
 @dataclass(frozen=True)
@@ -102,15 +110,15 @@ def resolve(experiment: Experiment, method: str, seed: int) -> TorchRun | VerlRu
         ConfigError: unknown method, a seed that no generator takes, or a scale that trains nothing.
     """
     scale = experiment.trained
-    if method not in experiment.methods:
-        raise ConfigError(unknown("method", method, experiment.methods))
+    if method not in experiment.training:
+        raise ConfigError(unknown("method", method, experiment.training))
     if not 0 <= seed <= LARGEST_SEED:
         raise ConfigError(f"seed is {seed}; must be 0 to {LARGEST_SEED}: choose one between")
     common: dict[str, Any] = {
         "experiment": experiment.name,
         "method": method,
         "seed": seed,
-        "settings": experiment.methods[method],
+        "settings": experiment.settings(method),
         "training": experiment.training[method],
     }
     if scale.engine == "torch":

@@ -1,10 +1,11 @@
 """What is resolved from a scale file with its overlays: the experiment, and one run of it."""
 
+from itertools import product
 from typing import Any, Literal
 
 from real.config.crossing import TorchTraining
 from real.config.paper_scale import Cluster, Data, Model, VerlTraining
-from real.config.schema import AnyScale, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
+from real.config.schema import UNTRAINED, AnyScale, ReportedScale, TorchScale, VerlArithmeticScale, VerlScale
 from real.config.sections import Method, Policy, Strict, Task
 from real.system.sentences import ConfigError
 from real.tasks.arithmetic import LONGEST_PROMPT
@@ -29,7 +30,7 @@ class Experiment(Strict):
     methods: dict[str, Method]
     """resolved methods by name, in the order of tables"""
     training: dict[str, TorchTraining | VerlTraining]
-    """the section `training` of each method; empty where nothing is trained"""
+    """the section `training` of each method, and of the run that learns nothing; empty where nothing is trained"""
     parents: dict[str, str]
     """the method that each is a variant of, or was crossed from; of others their own name"""
     rule_labels: dict[str, str]
@@ -37,6 +38,19 @@ class Experiment(Strict):
 
     place: str = "results"
     """folder of the results folder: another one where results are read that lie elsewhere (real/commands/redraw.py)"""
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """Method and seed of every run; the one that learns nothing, of the first seed, comes last."""
+        seeds = self.scale.run_seeds
+        return [*product(self.methods, seeds), *((UNTRAINED, seeds[0]) for name in self.training if name == UNTRAINED)]
+
+    def settings(self, method: str) -> Method:
+        """Objective and label of a run's method. A run that learns nothing takes the first method's objective."""
+        if method != UNTRAINED:
+            return self.methods[method]
+        first = next(iter(self.methods.values()))
+        return first.model_copy(update={"label": "untrained (learning rate 0)"})
 
     @property
     def results(self) -> str:

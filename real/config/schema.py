@@ -16,7 +16,9 @@ FORMAT_VERSION = 1
 VLLM_HIGHEST_TEMPERATURE = 2.0
 # folders of results/ that belong to no scale, and of a scale that belong to no method
 TAKEN_SCALES = ("datasets", "evaluations")
-TAKEN_METHODS = ("base",)
+# the method whose learning rate is 0 (TorchScale.untrained)
+UNTRAINED = "untrained"
+TAKEN_METHODS = {"base": "the base model", UNTRAINED: "the run that learns nothing"}
 
 
 class Scale(Strict):
@@ -106,9 +108,9 @@ class Scale(Strict):
     def _folders_are_free(self) -> Self:
         if self.scale in TAKEN_SCALES:
             raise ValueError(f"scale is {self.scale!r}, but results/{self.scale} has another use; choose another name")
-        for name in TAKEN_METHODS:
+        for name, owner in TAKEN_METHODS.items():
             if name in self.variants:
-                raise ValueError(f"variants.{name}: the name belongs to the base model; choose another name")
+                raise ValueError(f"variants.{name}: the name belongs to {owner}; choose another name")
         return self
 
 
@@ -168,6 +170,8 @@ class TorchScale(ArithmeticScale):
     """which engine trains"""
     device: Literal["cpu", "cuda"]
     """where tensors live; results are byte-identical from run to run on cpu"""
+    untrained: bool
+    """whether one more run, with learning rate 0, shows what curves do where nothing is learnt (no table shows it)"""
     training: TorchTraining
     mechanism: Mechanism | None = None
     """of overlays: the hypotheses that the grid's runs are to judge"""

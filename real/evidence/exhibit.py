@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from real.config import ConfigError, Experiment
+from real.config import UNTRAINED, ConfigError, Experiment
 from real.records.jobs import Job, trained_jobs
 from real.records.made_from import Origin
 from real.records.provenance import DRAWN
@@ -91,6 +91,12 @@ def metrics(experiment: Experiment) -> list[str]:
     return _outputs(experiment, "train", "metrics.jsonl")
 
 
+def untrained_metrics(experiment: Experiment) -> list[str]:
+    """What the run that learns nothing measured, at a scale that has one; no table of runs shows it."""
+    jobs = [job for job in trained_jobs(experiment) if job.method == UNTRAINED]
+    return [output for job in jobs for output in job.outputs if output.endswith("metrics.jsonl")]
+
+
 def gradient_samples(experiment: Experiment) -> list[str]:
     """Scores and weights that every run met."""
     return _outputs(experiment, "train", "gradient_samples.parquet")
@@ -140,5 +146,6 @@ def nothing_is_trained(experiment: Experiment) -> str:
 
 
 def _outputs(experiment: Experiment, kind: str, ending: str) -> list[str]:
-    outputs = [output for job in trained_jobs(experiment) if job.kind == kind for output in job.outputs]
+    jobs = [job for job in trained_jobs(experiment) if job.kind == kind and job.method != UNTRAINED]
+    outputs = [output for job in jobs for output in job.outputs]
     return [output for output in outputs if output.endswith(ending)]

@@ -83,7 +83,7 @@ def run_metrics(experiment: Experiment, methods: Sequence[str]) -> dict[tuple[st
         OriginError: results of different origin.
         DamagedError: a line is damaged, lacks a key, or lines are missing.
     """
-    jobs = {(method, seed): run_job(method, seed) for method in methods for seed in experiment.trained.seeds}
+    jobs = {(method, seed): run_job(method, seed) for method, seed in experiment.runs if method in methods}
     _require_finished(experiment, jobs.values(), RUNS)
     return {
         run: _metrics(existing(Path(experiment.results, job.name, "metrics.jsonl")), experiment.training[run[0]].steps)

@@ -9,10 +9,9 @@ advise, and nothing waits for them.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 
-from real.config import Experiment, TorchTraining, Trained, VerlScale, VerlTraining
+from real.config import UNTRAINED, Experiment, TorchTraining, Trained, VerlScale, VerlTraining
 from real.planning.costs import (
     Amount,
     Costs,
@@ -111,9 +110,11 @@ def plan(experiment: Experiment, costs: Costs | None = None, results: Path | Non
     rows = [measured(_base_row(known, job), folder, job, scale.training) for job in base_jobs(scale)]
     row, job = _evaluation_row(scale, known, BASE), evaluation_job(scale.evaluated_on, BASE, None)
     rows.append(measured(row, folder, job, scale.training))
-    for method, seed in product(experiment.methods, scale.seeds):
+    for method, seed in experiment.runs:
         whose, training = f"{method}, seed {seed}", experiment.training[method]
         rows.append(measured(_run_row(scale, known, whose, training), folder, run_job(method, seed), training))
+        if method == UNTRAINED:  # it has the base model's weights, and so its evaluation
+            continue
         row, job = _evaluation_row(scale, known, whose), evaluation_job(scale.evaluated_on, method, seed)
         rows.append(measured(row, folder, job, training))
     return Plan(experiment, rows, known)

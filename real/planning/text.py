@@ -38,13 +38,13 @@ def _cells(row: PlannedJob, device_hours: Amount | None, hours: str, rate: float
         "job": row.name,
         "steps": steps if row.steps_done is None else f"{row.steps_done:,} of {steps}",
         "tokens": _cell(row.tokens, _count),
-        hours: _cell(device_hours, _plain),
+        hours: _cell(device_hours, plain),
         "wall time": _cell(row.seconds, duration),
         "disk": _cell(row.peak, _bytes),
         "stays": _cell(row.kept, _bytes),
     }
     if rate is not None:
-        cells["cost"] = _cell(device_hours, lambda amount: _plain(amount * rate))
+        cells["cost"] = _cell(device_hours, lambda amount: plain(amount * rate))
     return cells
 
 
@@ -121,7 +121,7 @@ def estimate_sources(plan: Plan) -> list[str]:
     if facts:
         found += [(f"steps: {_geometry(fact)}", fact) for fact in facts.steps]
         found.append((f"evaluation and validation: {_geometry(facts.evaluation)}", facts.evaluation))
-        found.append((f"one response: {_plain(facts.one_response.amount)} tokens per second", facts.one_response))
+        found.append((f"one response: {plain(facts.one_response.amount)} tokens per second", facts.one_response))
     found.append(("tokens", costs.response_tokens))
     if any(isinstance(one, VerlTraining) and one.dynamic_sampling for one in plan.experiment.training.values()):
         found.append(("dynamic sampling", costs.dynamic_sampling))
@@ -132,7 +132,7 @@ def estimate_sources(plan: Plan) -> list[str]:
 
 def _geometry(fact: TimeFact) -> str:
     return (
-        f"{_plain(fact.amount)} s on {fact.hardware} for {fact.responses:,} responses of at most "
+        f"{plain(fact.amount)} s on {fact.hardware} for {fact.responses:,} responses of at most "
         f"{fact.max_response_tokens:,} tokens"
     )
 
@@ -141,7 +141,8 @@ def _cell(amount: Amount | None, form: Callable[[Amount], str]) -> str:
     return UNKNOWN if amount is None else f"{form(amount)}{MARKS[amount.kind]}"
 
 
-def _plain(amount: Amount) -> str:
+def plain(amount: Amount) -> str:
+    """Both ends, or the one where they are equal."""
     low, high = three_digits(amount.low), three_digits(amount.high)
     return low if low == high else f"{low}–{high}"
 
@@ -153,13 +154,13 @@ def _bytes(amount: Amount) -> str:
 def _count(amount: Amount) -> str:
     """With the prefix that suits the high end, after a space that is there without a prefix too."""
     size, prefix = next(((size, prefix) for size, prefix in PREFIXES if amount.high >= size), (1, ""))
-    return f"{_plain(amount * (1 / size))} {prefix}"
+    return f"{plain(amount * (1 / size))} {prefix}"
 
 
 def duration(amount: Amount) -> str:
     """Wall seconds in the unit that suits the high end."""
     length, name = next((length, name) for below, length, name in UNITS if amount.high < below)
-    return f"{_plain(amount * (1 / length))} {name}"
+    return f"{plain(amount * (1 / length))} {name}"
 
 
 def three_digits(value: float) -> str:

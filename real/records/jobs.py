@@ -59,12 +59,12 @@ def trained_jobs(experiment: Experiment) -> list[Job]:
     if not experiment.scale.trains:
         return []
     scale = experiment.trained
-    runs, benchmarks = list(product(experiment.methods, scale.seeds)), scale.evaluated_on
+    evaluated, benchmarks = product(experiment.methods, scale.seeds), scale.evaluated_on
     return [
         *base_jobs(scale),
-        *(run_job(method, seed) for method, seed in runs),
+        *(run_job(method, seed) for method, seed in experiment.runs),
         evaluation_job(benchmarks, BASE, None),
-        *(evaluation_job(benchmarks, method, seed) for method, seed in runs),
+        *(evaluation_job(benchmarks, method, seed) for method, seed in evaluated),
     ]
 
 

@@ -29,7 +29,7 @@ class Interval:
     """A value with its 95 % interval.
 
     Attributes:
-        low, high: its ends; infinite where nothing is known of the spread.
+        low, high: its ends; NaN where nothing is known of the spread.
         covers: what would vary in a repetition, for example ``"problems only"`` or ``"problems and seeds"``.
     """
 
@@ -112,8 +112,8 @@ def mean_limits(
 
     The problem part is a Bayesian bootstrap of the seed-averaged values with a pseudo-problem at the bound
     (:func:`_upper_limit`). The seed part is :func:`mean_half_width` of the seeds' means. The distances from the mean
-    to the ends add in quadrature (the MOVER rule of Zou and Donner, 2008). The interaction of seeds and problems
-    enters both parts, so the interval is on the wide side. It is cut to what is possible.
+    to the ends add in quadrature (the MOVER rule of Zou and Donner, 2008). What seeds and problems vary by together is
+    in both parts, and is taken out of the sum once (:func:`_shared_variance`). The interval is cut to what is possible.
     """
     value = np.mean([values.mean(axis=(-2, -1)) for values in values_XSP], axis=0)
     averaged = [values.mean(axis=-2) for values in values_XSP]
@@ -121,12 +121,15 @@ def mean_limits(
     high = _upper_limit(averaged, 1.0, confidence)
     if values_XSP[0].shape[-2] > 1:
         seed_part = mean_half_width(np.mean([values.mean(axis=-1) for values in values_XSP], axis=0), confidence)
-        low, high = value - np.hypot(value - low, seed_part), value + np.hypot(high - value, seed_part)
+        twice = special.ndtri((1 + confidence) / 2) ** 2 * _shared_variance(values_XSP)
+        low, high = value - _joined(value - low, seed_part, twice), value + _joined(high - value, seed_part, twice)
     return np.maximum(lowest, low), np.minimum(1.0, high)
 
 
-def seed_mean(values_S: NDArray[np.float64], positive: bool = False) -> Interval:
-    """Mean over seeds of one number per run (a point of a curve) with Student's t interval; one seed has none.
+def seed_mean(values_S: NDArray[np.float64], positive: bool = False, confidence: float = CONFIDENCE) -> Interval:
+    """Mean over seeds of one number per run (a point of a curve) with Student's t interval.
+
+    One seed has none: both ends are NaN.
 
     Args:
         positive: ratios: the geometric mean, with the interval on the logarithm.
@@ -137,9 +140,9 @@ def seed_mean(values_S: NDArray[np.float64], positive: bool = False) -> Interval
     if len(values_S) == 0 or (positive and (values_S <= 0).any()):
         raise ValueError("values_S: expected at least one value, all positive where a ratio is meant")
     if len(values_S) == 1:
-        return Interval(float(values_S[0]), -np.inf, np.inf, NOTHING)
+        return Interval(float(values_S[0]), np.nan, np.nan, NOTHING)
     scale = np.log(values_S) if positive else values_S
-    mean, half = float(scale.mean()), float(mean_half_width(scale))
+    mean, half = float(scale.mean()), float(mean_half_width(scale, confidence))
     ends = np.array([mean, mean - half, mean + half])
     value, low, high = np.exp(ends) if positive else ends
     return Interval(float(value), float(low), float(high), "seeds only")
@@ -162,6 +165,26 @@ def mean_half_width(values_XS: NDArray[np.float64], confidence: float = CONFIDEN
     count = values_XS.shape[-1]
     quantile = special.stdtrit(count - 1, (1 + confidence) / 2)
     return np.asarray(quantile * values_XS.std(axis=-1, ddof=1) / np.sqrt(count))
+
+
+def _joined(one: NDArray[np.float64], other: NDArray[np.float64], twice: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances to an end in quadrature, without the square that stands in both; never less than either."""
+    return np.sqrt(np.maximum(np.maximum(one, other) ** 2, one**2 + other**2 - twice))
+
+
+def _shared_variance(values_XSP: Rates) -> NDArray[np.float64]:
+    """(X) variance of the mean from what varies with seed and problem together: samples, and rates of single runs.
+
+    It is the residual mean square of a two-way table without replication, divided by the number of its values.
+    """
+    found = []
+    for values in values_XSP:
+        seeds, problems = values.shape[-2:]
+        over_seeds, over_problems = values.mean(axis=-2, keepdims=True), values.mean(axis=-1, keepdims=True)
+        residual = values - over_seeds - over_problems + values.mean(axis=(-2, -1), keepdims=True)
+        free = (seeds - 1) * max(problems - 1, 1)
+        found.append((residual**2).sum(axis=(-2, -1)) / free / (seeds * problems))
+    return np.asarray(np.sum(found, axis=0) / len(values_XSP) ** 2)
 
 
 def _upper_limit(values_XP: Sequence[NDArray[np.float64]], bound: float, confidence: float) -> NDArray[np.float64]:

@@ -2,13 +2,13 @@
 
 A problem's rate is drawn from a beta distribution whose mean is the printed score m and whose concentration is ν, so
 that rates vary between problems by m(1 − m)/(ν + 1), and k samples of one problem by m(1 − m) ν/(ν + 1)/k in the mean.
-Two methods' rates of one problem are joined by a Gaussian copula with correlation ρ. A trained run differs from its
-repetition by a normal shift with standard deviation r in the mean of all benchmarks. Scores, differences and
+Two methods' rates of one problem, and those of two runs of one method, are joined by a Gaussian copula with correlation
+ρ. A trained run differs from its repetition by a normal shift with standard deviation r. Scores, differences and
 deviations are fractions, not points.
 
-ν = 1 follows from AIME24 accuracies of 64 samples (open-r1, pull request 665); ρ = 0.95 and r are assumptions: the
-paper prints no run-to-run deviation. ReSPO (arXiv 2609.35433) prints 0.54 and 0.95 points, over three seeds each
-(paper_configs/reported/third_party.csv). B benchmarks, each with P problems.
+Others measured ν and r (paper_configs/reported/third_party.csv): ν follows from sober-reasoning's deviations of one
+sample per problem, by benchmark; where nobody measured it, it is 1. r is one of ReSPO's two, of three seeds each.
+ρ = 0.95 is assumed. B benchmarks, each with P problems; S seeds.
 """
 
 import math
@@ -21,12 +21,97 @@ from numpy.typing import NDArray
 from scipy import special
 
 CONCENTRATION = 1.0
+# by backbone and benchmark, from m(1 − m)·ν/(ν + 1)/P = deviation² at the score m of sober-reasoning's own samples
+MEASURED_CONCENTRATION = {
+    "DeepSeek-R1-Distill-Qwen-1.5B": {"aime": 0.51, "aime25": 0.88, "amc": 0.43},
+    "DeepSeek-R1-Distill-Qwen-7B": {"aime": 0.91, "aime25": 0.78, "amc": 0.60},
+}
 CORRELATION = 0.95
 SAMPLES = 16
-RUN_DEVIATIONS = (0.0, 0.005, 0.010)
+RUN_DEVIATIONS = (0.0, 0.0054, 0.0095)
 SIGNIFICANT = float(special.ndtri(0.975))
 POWER = 0.8
 QUADRATURE = 80  # nodes; exact to 1e-9 for these marginals
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What the runs of one method differ by on one problem, as variances by benchmark.
+
+    Attributes:
+        interaction_B: of the rate, from one run to another; decoding_B: of one sample's correctness about the rate.
+        shift_B: by how much a run's shift moves each benchmark, where it moves their mean by 1.
+    """
+
+    interaction_B: list[float]
+    decoding_B: list[float]
+    shift_B: list[float]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Two methods' scores on B benchmarks.
+
+    Attributes:
+        a_B, b_B: scores, strictly between 0 and 1; problems_B: problems; concentration_B: ν, by default 1.
+    """
+
+    a_B: Sequence[float]
+    b_B: Sequence[float]
+    problems_B: Sequence[int]
+    concentration_B: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "concentration_B", self.concentration_B or [CONCENTRATION] * len(self.a_B))
+
+    @property
+    def difference(self) -> float:
+        """a − b, mean of the benchmarks."""
+        return float(np.mean(self.a_B) - np.mean(self.b_B))
+
+    def each(self) -> "list[Cells]":
+        """The same of every benchmark alone."""
+        rows = zip(self.a_B, self.b_B, self.problems_B, self.concentration_B, strict=True)
+        return [Cells([a], [b], [problems], [v]) for a, b, problems, v in rows]
+
+    def mean_of(self, per_problem_B: Sequence[float]) -> float:
+        """Variance of a mean over problems and benchmarks, from each benchmark's variance of one problem."""
+        return float(sum(v / n for v, n in zip(per_problem_B, self.problems_B, strict=True))) / len(self.a_B) ** 2
+
+    def decoding(self, samples: int) -> float:
+        """Variance, from sampling answers alone, of the difference of the means over benchmarks."""
+        return self.mean_of(np.add(self.a_runs.decoding_B, self.b_runs.decoding_B).tolist()) / samples
+
+    def drawing(self) -> float:
+        """Variance of the same difference, of two runs, from drawing other problems, the same ones for both."""
+        parts = [self.shared_B, self.a_runs.interaction_B, self.b_runs.interaction_B]
+        return self.mean_of(np.sum(parts, axis=0).tolist())
+
+    @property
+    def a_runs(self) -> Runs:
+        """What differs from one run of a to another."""
+        return self._runs(self.a_B)
+
+    @property
+    def b_runs(self) -> Runs:
+        """What differs from one run of b to another."""
+        return self._runs(self.b_B)
+
+    @property
+    def shared_B(self) -> list[float]:
+        """Variance over problems of the methods' difference on one problem, each averaged over all its runs."""
+        rows = zip(self.a_B, self.b_B, self.concentration_B, strict=True)
+        return [covariance(a, a, v) + covariance(b, b, v) - 2 * covariance(a, b, v) for a, b, v in rows]
+
+    def _runs(self, score_B: Sequence[float]) -> Runs:
+        spread = [(score * (1 - score) / (v + 1), v) for score, v in zip(score_B, self.concentration_B, strict=True)]
+        shared = [covariance(score, score, v) for score, v in zip(score_B, self.concentration_B, strict=True)]
+        slope = [_slope(score, v) for score, v in zip(score_B, self.concentration_B, strict=True)]
+        return Runs(
+            interaction_B=[between - same for (between, _), same in zip(spread, shared, strict=True)],
+            decoding_B=[v * between for between, v in spread],
+            shift_B=[one / float(np.mean(slope)) for one in slope],
+        )
 
 
 @dataclass(frozen=True)
@@ -54,35 +139,15 @@ class Resolution:
     seeds: tuple[int, ...]
 
 
-def decoding_variance(a_B: Sequence[float], b_B: Sequence[float], problems_B: Sequence[int], samples: int) -> float:
-    """Variance, from sampling answers alone, of the difference of two methods' means over benchmarks."""
-    per_benchmark = [(_decoding(a) + _decoding(b)) / n for a, b, n in zip(a_B, b_B, problems_B, strict=True)]
-    return float(sum(per_benchmark)) / samples / len(problems_B) ** 2
-
-
-def problem_variance(
-    a_B: Sequence[float], b_B: Sequence[float], problems_B: Sequence[int], correlation: float = CORRELATION
-) -> float:
-    """Variance of the same difference from drawing other problems, the same ones for both methods."""
-    per_benchmark = [
-        (_between(a) + _between(b) - 2 * _covariance(a, b, correlation)) / n
-        for a, b, n in zip(a_B, b_B, problems_B, strict=True)
-    ]
-    return float(sum(per_benchmark)) / len(problems_B) ** 2
-
-
-def resolution(
-    a_B: Sequence[float], b_B: Sequence[float], problems_B: Sequence[int], difference: float | None = None
-) -> Resolution:
-    """What the difference of two methods' printed scores can resolve.
+def resolution(cells: Cells, difference: float | None = None) -> Resolution:
+    """What the difference of two methods' printed scores, of 16 answers per problem, can resolve.
 
     Args:
-        a_B, b_B: printed scores per benchmark, of 16 answers per problem; problems_B: problems per benchmark.
         difference: a − b where it is printed by itself; default: from the scores.
     """
-    difference = float(np.mean(a_B) - np.mean(b_B)) if difference is None else difference
-    decoding = decoding_variance(a_B, b_B, problems_B, SAMPLES)
-    paired = decoding + problem_variance(a_B, b_B, problems_B)
+    difference = cells.difference if difference is None else difference
+    decoding = cells.decoding(SAMPLES)
+    paired = decoding + cells.drawing()
     z_runs = tuple(difference / math.sqrt(paired + 2 * r**2) for r in RUN_DEVIATIONS)
     word = "suggestive" if abs(z_runs[0]) >= SIGNIFICANT else "not resolvable"
     if abs(z_runs[-1]) >= SIGNIFICANT:
@@ -108,7 +173,7 @@ def needed_for_power(difference: float, one_sample_variance: float) -> tuple[int
     variance that 80 % power allows; the seeds fill the rest, once per run deviation above 0.
 
     Args:
-        one_sample_variance: :func:`decoding_variance` at one sample per problem.
+        one_sample_variance: :meth:`Cells.decoding` at one sample per problem.
 
     Returns:
         samples, and the seeds for each positive value of :data:`RUN_DEVIATIONS`; (0, ()) for a difference of 0, which
@@ -124,31 +189,50 @@ def needed_for_power(difference: float, one_sample_variance: float) -> tuple[int
     return samples, tuple(math.ceil(2 * r**2 / left) for r in RUN_DEVIATIONS if r > 0)
 
 
-def rate_quantile(score: float, normal: NDArray[np.float64]) -> NDArray[np.float64]:
+def concentration(deviation: float, score: float, problems: int) -> float:
+    """ν of a benchmark whose score, of one sample per problem, has this deviation from one decoding to another.
+
+    Raises:
+        ValueError: a deviation larger than that of problems that are all alike, which no ν has.
+    """
+    share = deviation**2 * problems / (score * (1 - score))
+    if share >= 1:
+        raise ValueError(f"deviation {deviation:g} is larger than any of {problems} problems with score {score:g}")
+    return share / (1 - share)
+
+
+def rate_quantile(
+    score: float, normal: NDArray[np.float64], concentration: float = CONCENTRATION
+) -> NDArray[np.float64]:
     """Rates of problems at the quantiles of standard normal values: the beta marginal of the copula.
 
     Args:
         score: mean rate, strictly between 0 and 1; normal: any shape.
     """
-    shape = score * CONCENTRATION, (1 - score) * CONCENTRATION
+    # imported here: it takes half a second
     from scipy import stats
 
-    return stats.beta.ppf(special.ndtr(normal), *shape)
+    return stats.beta.ppf(special.ndtr(normal), score * concentration, (1 - score) * concentration)
 
 
 @cache
-def _covariance(a: float, b: float, correlation: float) -> float:
-    """Covariance of two methods' rates of one problem, by Gauss–Hermite quadrature over the copula."""
-    node, weight = np.polynomial.hermite_e.hermegauss(QUADRATURE)
-    weight = weight / weight.sum()
-    other = correlation * node[:, None] + math.sqrt(1 - correlation**2) * node
-    product = (rate_quantile(a, node) - a)[:, None] * (rate_quantile(b, other) - b)
+def covariance(a: float, b: float, concentration: float) -> float:
+    """Covariance of the rates that two runs have on one problem, by Gauss–Hermite quadrature over the copula."""
+    node, weight = _quadrature()
+    other = CORRELATION * node[:, None] + math.sqrt(1 - CORRELATION**2) * node
+    product = (rate_quantile(a, node, concentration) - a)[:, None] * (rate_quantile(b, other, concentration) - b)
     return float(weight @ product @ weight)
 
 
-def _between(score: float) -> float:
-    return score * (1 - score) / (CONCENTRATION + 1)
+@cache
+def _slope(score: float, concentration: float) -> float:
+    """Change of a mean over problems with a shift of all normal values: E[z · rate(z)], by Stein's lemma."""
+    node, weight = _quadrature()
+    return float(weight @ (node * rate_quantile(score, node, concentration)))
 
 
-def _decoding(score: float) -> float:
-    return score * (1 - score) * CONCENTRATION / (CONCENTRATION + 1)
+@cache
+def _quadrature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes and weights of a mean over the standard normal distribution."""
+    node, weight = np.polynomial.hermite_e.hermegauss(QUADRATURE)
+    return node, weight / weight.sum()

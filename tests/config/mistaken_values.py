@@ -15,6 +15,7 @@ COSTS = "reported/costs.yaml"
 METHODS, CLAIMS, SOURCES, OVERLAY, LOCAL = "methods.yaml", "claims.yaml", "sources.yaml", "mine.yaml", "local.yaml"
 CORRECTIONS, ROW = "corrections.yaml", "olympiad_bench.96"
 CORRECTION = {"found": "3", "corrected": "4", "reason": "a misprint"}
+SPREAD, PLANNED = "claims.real_validation_rises.spread", "claims.bounded_and_monotone.planned"
 HYPOTHESIS, CLAIM, MINE = "mechanism.hypotheses.mine", "claims.real_entropy_stable", "variants.mine"
 
 
@@ -33,7 +34,7 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ("evidence", "  ", "line"),
         ("evidence", "two\nlines", "line"),
         ("datasets.mirror", "", "line"),
-        ("protected", "no", "true ... false"),
+        ("protected untrained", "no", "true ... false"),
         ("evaluation.keep_responses", "false", "true ... false"),
         ("evaluation.strict_format", 1, "true ... false"),
         ("device", "gpu", "'cpu' ... 'cuda'"),
@@ -303,6 +304,15 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         (f"{CLAIM}.parameters", ["real"], "section"),
         (f"{CLAIM}.region", 0.25, "section"),
         (f"{CLAIM}.analogue", "yes", "section"),
+        (f"{CLAIM}.primary {CLAIM}.isolates {CLAIM}.analogue.primary", "yes", "true ... false"),
+        (f"{CLAIM}.spread {CLAIM}.planned", 0.01, "section"),
+        (f"{SPREAD}.deviation {PLANNED}.deviation", 0.0, "more than 0.0"),
+        (f"{SPREAD}.source {PLANNED}.source {PLANNED}.control claims.bounded_and_monotone.awaits", "", "line"),
+        (f"{PLANNED}.seeds", 1, "2"),
+        (f"{PLANNED}.effect", "much", "number"),
+        (f"{CLAIM}.control {CLAIM}.analogue.control", [0.1], "section"),
+        ({f"{CLAIM}.measure": REMOVED}, f"{CLAIM} ... neither measure nor awaits ... give one"),
+        ({f"{CLAIM}.analogue.control": {"methd": "real"}}, f"{CLAIM}: parameters.methd ... 'method'"),
         (f"{CLAIM}.region.above", math.nan, "finite"),
         (f"{CLAIM}.region.below", "2", "2.0"),
         ({f"{CLAIM}.measure": "curve_ration"}, f"{CLAIM}: measure ... 'curve_ration' ... 'curve_ratio'"),

@@ -29,15 +29,15 @@ class Mistake(NamedTuple):
 
 # what is done to the text of smoke.yaml
 TEXTS: list[tuple[Callable[[str], str], str]] = [
-    (put("  seed: 0", "  seed: 0\n  seed: 1"), "line 14 ... 'seed' ... line 13 ... remove"),
-    (put("s: 6", "s: 010"), "line 48 ... 010 ... plain digits"),
-    (put("s: 6", "s: 1:30"), "line 48 ... 1:30 ... plain digits"),
-    (put("s: 6", f"s: {2**63}"), f"line 48 ... {2**63} ... 2**63"),
+    (put("  seed: 0", "  seed: 0\n  seed: 1"), "line 15 ... 'seed' ... line 14 ... remove"),
+    (put("s: 6", "s: 010"), "line 49 ... 010 ... plain digits"),
+    (put("s: 6", "s: 1:30"), "line 49 ... 1:30 ... plain digits"),
+    (put("s: 6", f"s: {2**63}"), f"line 49 ... {2**63} ... 2**63"),
     (put("s: 6", f"s: {'9' * 5000}"), "valid YAML ... limit"),
     (put("[0, 1]", "&s [0, 1]\nx: *s"), "line 9 ... *s ... alias ... write the value out"),
-    (add("1: 2"), "line 81 ... 1 ... quotes"),
-    (add("off: 2"), "line 81 ... false ... quotes"),
-    (add("? [a]\n: 2"), "line 81 ... ['a'] ... quotes"),
+    (add("1: 2"), "line 82 ... 1 ... quotes"),
+    (add("off: 2"), "line 82 ... false ... quotes"),
+    (add("? [a]\n: 2"), "line 82 ... ['a'] ... quotes"),
     (add("x: !!python/object/apply:os.mkdir [results]"), "valid YAML ... python/object"),
     (put("  steps: 6", "\tsteps: 6"), "valid YAML ... cannot start any token"),
     (put("seed: 0", "seed: 2024-13-45"), "valid YAML ... month"),
@@ -86,7 +86,7 @@ SENTENCES: list[tuple[str, Change, str]] = [
         "training.mini_batch_prompts 3 must divide training.prompts 8; choose one of 1, 2, 4, 8",
     ),
     (SMOKE, {"engine": "torhc"}, "engine must be 'torch', 'verl' or 'reported', found 'torhc'; choose one"),
-    (SMOKE, add("seeds: [0]"), "line 81: the key 'seeds' stands in line 8 already; remove one of the two"),
+    (SMOKE, add("seeds: [0]"), "line 82: the key 'seeds' stands in line 8 already; remove one of the two"),
     (
         CLAIMS,
         {f"{CLAIM}.region": {"above": 2.0, "below": 1.0}},

@@ -201,7 +201,7 @@ def test_others_rows_stand_on_the_claims_page_unjudged_and_uncounted(tmp_path, r
     assert section.count("<tr><td>") == len(reports)
     assert "0.54 points<small>95 % range [0.28, 3.39]</small>" in section
     assert "0.95 points<small>95 % range [0.49, 5.97]</small>" in section
-    counted = sum(map(int, re.findall(r"(\d+) (?:reproduced|contradicted|unresolved|not run)[,.]", above)))
+    counted = sum(map(int, re.findall(r"(\d+) (?:reproduced|contradicted|unresolved|holds|not run)[,.]", above)))
     assert counted == len(rows)
     exhibit = next(exhibit for exhibit in exhibits() if exhibit.name == "claims")
     assert THIRD_PARTY in exhibit.printed(shipped("published")), "an edit of the file makes the page anew"

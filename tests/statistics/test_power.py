@@ -1,17 +1,15 @@
 """The beta-binomial model against simulation and against an independent evaluation of the paper's numbers."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 
-from real.statistics.power import (
-    decoding_variance,
-    needed_for_power,
-    problem_variance,
-    rate_quantile,
-    resolution,
-)
+from real.evidence.third_party import read_third_party
+from real.statistics import power
+from real.statistics.power import Cells, concentration, covariance, needed_for_power, rate_quantile, resolution
+from tests.support.paths import ROOT
 
 PROBLEMS = [30, 30, 500, 83, 272, 675]  # AIME24, AIME25, MATH500, AMC23, Minerva, OlympiadBench
 SCORES = {
@@ -39,66 +37,83 @@ SCORES = {
     ],
 )
 def test_standard_errors_of_single_scores(score, problems, resampled, fixed):
-    """A score's own variance is half that of the difference of two scores that vary by themselves."""
-    decoding = decoding_variance([score], [score], [problems], samples=16) / 2
-    drawing = problem_variance([score], [score], [problems], correlation=0.0) / 2
-    assert 100 * math.sqrt(decoding + drawing) == pytest.approx(resampled, abs=0.06)
-    assert 100 * math.sqrt(decoding) == pytest.approx(fixed, abs=0.06)
+    """A score's own variance is that of its rates between problems, and of its samples, at ν = 1."""
+    one = Cells([score], [score], [problems])
+    between = one.a_runs.interaction_B[0] + covariance(score, score, 1.0)
+    assert 100 * math.sqrt(between / problems + one.decoding(16) / 2) == pytest.approx(resampled, abs=0.06)
+    assert 100 * math.sqrt(one.decoding(16) / 2) == pytest.approx(fixed, abs=0.06)
 
 
 @pytest.mark.parametrize(
     ("a", "b", "fixed", "paired", "runs", "word"),
     [
-        ("real", "gspo", 1.3, 0.9, (0.7, 0.4), "not resolvable"),
-        ("real", "disco_log_l", -1.2, -0.8, (-0.6, -0.4), "not resolvable"),
-        ("real", "dapo", 12.0, 7.7, (6.0, 4.0), "resolved"),
-        ("real", "grpo", 17.2, 10.5, (8.3, 5.6), "resolved"),
-        ("real_7b", "gspo_7b", 3.1, 2.1, (1.6, 1.1), "suggestive"),
-        ("real_7b", "grpo_7b", 7.0, 4.8, (3.7, 2.5), "resolved"),
-        ("disco_grpo", "grpo", 4.8, 3.3, (2.5, 1.6), "suggestive"),
+        ("real", "gspo", 1.3, 0.9, (0.65, 0.47), "not resolvable"),
+        ("real", "disco_log_l", -1.2, -0.8, (-0.6, -0.42), "not resolvable"),
+        ("real", "dapo", 12.0, 7.7, (5.77, 4.17), "resolved"),
+        ("real", "grpo", 17.2, 10.5, (7.99, 5.85), "resolved"),
+        ("real_7b", "gspo_7b", 3.1, 2.1, (1.6, 1.15), "suggestive"),
+        ("real_7b", "grpo_7b", 7.0, 4.8, (3.55, 2.56), "resolved"),
+        ("disco_grpo", "grpo", 4.8, 3.3, (2.4, 1.7), "suggestive"),
     ],
 )
 def test_what_the_printed_differences_resolve(a, b, fixed, paired, runs, word):
-    found = resolution(SCORES[a], SCORES[b], PROBLEMS)
+    found = resolution(Cells(SCORES[a], SCORES[b], PROBLEMS))
     assert (found.z_fixed, found.z_paired) == (pytest.approx(fixed, abs=0.06), pytest.approx(paired, abs=0.07))
     assert found.z_runs[1:] == pytest.approx(runs, abs=0.07)
     assert found.word == word
 
 
 def test_standard_errors_of_a_difference_of_two_averages():
-    a, b = SCORES["real"], SCORES["gspo"]
-    fixed = decoding_variance(a, b, PROBLEMS, samples=16)
-    assert 100 * math.sqrt(fixed) == pytest.approx(0.57, abs=0.005)
-    assert 100 * math.sqrt(fixed + problem_variance(a, b, PROBLEMS)) == pytest.approx(0.82, abs=0.005)
-    assert 100 * math.sqrt(fixed + problem_variance(a, b, PROBLEMS, correlation=0.0)) == pytest.approx(2.4, abs=0.05)
+    found = Cells(SCORES["real"], SCORES["gspo"], PROBLEMS)
+    assert 100 * math.sqrt(found.decoding(16)) == pytest.approx(0.57, abs=0.005)
+    assert 100 * math.sqrt(found.decoding(16) + found.drawing()) == pytest.approx(0.82, abs=0.005)
+
+
+def test_measured_concentrations_follow_from_the_deviations_that_others_print(monkeypatch):
+    """sober-reasoning's deviations of one sample per problem, at the scores of the same samples."""
+    monkeypatch.chdir(ROOT)
+    reports = {report.id: report for report in read_third_party()}
+    names = {"aime": "aime24", "aime25": "aime25", "amc": "amc"}
+    for backbone, measured in power.MEASURED_CONCENTRATION.items():
+        size = backbone.rpartition("-")[2].lower().replace(".", "_")
+        for benchmark, name in names.items():
+            report = reports[f"sober_{name}_{size}"]
+            score, problems = re.search(r"a score of ([\d.]+) % on (\d+) problems", report.resolves).groups()
+            found = concentration(report.value, float(score) / 100, int(problems))
+            assert measured[benchmark] == pytest.approx(found, abs=0.006), (backbone, benchmark)
+    with pytest.raises(ValueError, match="larger than any"):
+        concentration(0.2, 0.5, 30)
 
 
 def test_samples_and_seeds_for_eighty_percent_power():
-    """Runs deviating by 0.5 and 1.0 points: about 18 and 70 seeds for the difference at 1.5B, 3 and 9 at 7B."""
-    small = resolution(SCORES["real"], SCORES["gspo"], PROBLEMS)
+    """Runs deviating by 0.54 and 0.95 points: 21 and 65 seeds for the difference at 1.5B, 3 and 8 at 7B."""
+    small = resolution(Cells(SCORES["real"], SCORES["gspo"], PROBLEMS))
     assert small.samples == 128
-    assert small.seeds == (pytest.approx(18, abs=1), pytest.approx(72, abs=2))
-    large = resolution(SCORES["real_7b"], SCORES["gspo_7b"], PROBLEMS)
-    assert (large.samples, large.seeds) == (32, (3, 9))
+    assert small.seeds == (pytest.approx(21, abs=1), pytest.approx(65, abs=2))
+    large = resolution(Cells(SCORES["real_7b"], SCORES["gspo_7b"], PROBLEMS))
+    assert (large.samples, large.seeds) == (32, (3, 8))
     assert needed_for_power(0.0, 0.001) == (0, ())
 
 
 def test_the_needed_seeds_have_the_promised_power():
     rng = np.random.default_rng(0)
-    a, b = SCORES["real_7b"], SCORES["gspo_7b"]
-    found = resolution(a, b, PROBLEMS)
-    variance = decoding_variance(a, b, PROBLEMS, found.samples) + 2 * 0.005**2 / found.seeds[0]
+    both = Cells(SCORES["real_7b"], SCORES["gspo_7b"], PROBLEMS)
+    found = resolution(both)
+    variance = both.decoding(found.samples) + 2 * power.RUN_DEVIATIONS[1] ** 2 / found.seeds[0]
     z = rng.normal(found.difference / math.sqrt(variance), 1, 20_000)
     assert 0.8 <= (z > 1.96).mean() < 0.95
 
 
-def test_the_model_is_that_of_drawn_problems_and_samples():
+@pytest.mark.parametrize("nu", [0.5, 1.0])
+def test_the_model_is_that_of_drawn_problems_and_samples(nu):
     """Problems, both methods' rates and 16 samples drawn 4,000 times give the computed standard errors."""
     rng, a, b, problems = np.random.default_rng(1), 0.4, 0.3, 30
     shared = rng.normal(size=(4000, problems))
-    other = 0.95 * shared + math.sqrt(1 - 0.95**2) * rng.normal(size=shared.shape)
-    rate_a, rate_b = rate_quantile(a, shared), rate_quantile(b, other)
-    drawn = (rng.binomial(16, rate_a) - rng.binomial(16, rate_b)) / 16
-    expected = decoding_variance([a], [b], [problems], 16) + problem_variance([a], [b], [problems])
+    rates = [
+        rate_quantile(score, math.sqrt(0.95) * shared + math.sqrt(0.05) * rng.normal(size=shared.shape), nu)
+        for score in (a, b)
+    ]
+    drawn = (rng.binomial(16, rates[0]) - rng.binomial(16, rates[1])) / 16
+    both = Cells([a], [b], [problems], [nu])
     assert drawn.mean() == pytest.approx(0.1, abs=0.002)
-    assert drawn.mean(axis=1).std() == pytest.approx(math.sqrt(expected), rel=0.04)
+    assert drawn.mean(axis=1).std() == pytest.approx(math.sqrt(both.decoding(16) + both.drawing()), rel=0.04)

@@ -9,10 +9,12 @@ from real.evidence.exhibit import (
     evaluations_shown,
     methods_shown,
     metrics,
-    printed_benchmarks,
+    untrained_metrics,
 )
 
 CLAIMS_FILE = "paper_configs/claims.yaml"
+# the scores that the papers print
+PRINTED = ("paper_configs/reported/benchmarks.csv", "paper_configs/reported/disco.csv")
 THIRD_PARTY = "paper_configs/reported/third_party.csv"
 
 
@@ -22,7 +24,7 @@ def make_claims(experiment: Experiment, results: Path) -> None:
     from real.evidence.claims.judge import write_claims
 
     for row in write_claims(experiment, results):
-        print(f"{row.verdict:13}{row.id}{f' ({row.reason})' if row.reason else ''}")
+        print(f"{row.verdict:20}{row.id}{f' ({row.reason})' if row.reason else ''}")
 
 
 EXHIBIT = Exhibit(
@@ -31,7 +33,7 @@ EXHIBIT = Exhibit(
     doing="judging the paper's claims by this scale's data",
     outputs=("claims.json", "claims.html"),
     make=make_claims,
-    reads=lambda experiment: [*evaluations(experiment), *metrics(experiment)],
+    reads=lambda experiment: [*evaluations(experiment), *metrics(experiment), *untrained_metrics(experiment)],
     settings=lambda experiment: [methods_shown(experiment), *evaluations_shown(experiment)],
-    printed=lambda experiment: [CLAIMS_FILE, THIRD_PARTY, *printed_benchmarks(experiment)],
+    printed=lambda _: [CLAIMS_FILE, THIRD_PARTY, *PRINTED],
 )

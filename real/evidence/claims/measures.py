@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, create_model
 
-from real.config import Experiment
+from real.config import UNTRAINED, Experiment
 from real.config.schema import Strict
 from real.evidence.printed import MEAN
 from real.evidence.results import curve, problem_rates
@@ -28,6 +28,8 @@ Metric = Literal["entropy", "val_pass_at_1", "reward_mean", "solve_all"]
 Label = Literal["positive", "negative"]
 # from and to, as fractions of a run's last step
 Window = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)]
+# measures of pass@1, whose runs are checkpoints
+BENCHMARKS = ("benchmark_difference", "smallest_difference")
 MONOTONE_RANGE = np.linspace(-2.5, 2.5, 401)  # the axis of the paper's figure
 
 
@@ -53,13 +55,17 @@ MEASURES: dict[str, Measure] = {}
 
 
 def register(mathematical: bool = False) -> Callable[[Callable[..., Interval]], Callable[..., Interval]]:
-    """Decorator: make a function of (experiment, **parameters) a measure of its name."""
+    """Decorator: make a function of (experiment, **parameters) a measure of its name.
+
+    A measure of results takes the confidence of its interval besides, which no claim gives.
+    """
 
     def add(function: Callable[..., Interval]) -> Callable[..., Interval]:
         _, *arguments = inspect.signature(function).parameters.values()
         fields: dict[str, Any] = {
             argument.name: (argument.annotation, ... if argument.default is argument.empty else argument.default)
             for argument in arguments
+            if argument.name != "confidence"
         }
         model = create_model(function.__name__, __base__=Strict, **fields)
         MEASURES[function.__name__] = Measure(function, model, mathematical)
@@ -75,18 +81,22 @@ def methods_of(parameters: Mapping[str, Any]) -> list[str]:
 
 
 @register()
-def benchmark_difference(experiment: Experiment, method: str, baseline: str, benchmark: str = MEAN) -> Interval:
+def benchmark_difference(
+    experiment: Experiment, method: str, baseline: str, benchmark: str = MEAN, confidence: float = CONFIDENCE
+) -> Interval:
     """pass@1 of a method minus a baseline's on one benchmark or on their mean, paired by problem and seed."""
     a, b = _rates(experiment, method, baseline)
     if benchmark == MEAN:
-        return paired_difference(list(a.values()), list(b.values()))
+        return paired_difference(list(a.values()), list(b.values()), confidence)
     if benchmark not in a:
         raise NotMeasuredError(f"{benchmark} is no benchmark of this scale")
-    return paired_difference([a[benchmark]], [b[benchmark]])
+    return paired_difference([a[benchmark]], [b[benchmark]], confidence)
 
 
 @register()
-def smallest_difference(experiment: Experiment, method: str, baselines: list[str]) -> Interval:
+def smallest_difference(
+    experiment: Experiment, method: str, baselines: list[str], confidence: float = CONFIDENCE
+) -> Interval:
     """The smallest of a method's differences to any baseline on any benchmark.
 
     Its lower end is the smallest of theirs at 95 %: above 0 only if each difference is, which needs no correction for
@@ -95,8 +105,8 @@ def smallest_difference(experiment: Experiment, method: str, baselines: list[str
     """
     a, *others = _rates(experiment, method, *baselines)
     pairs = [([a[benchmark]], [b[benchmark]]) for b in others for benchmark in a]
-    each = [paired_difference(*pair) for pair in pairs]
-    among_all = [paired_difference(*pair, 1 - (1 - CONFIDENCE) / len(pairs)) for pair in pairs]
+    each = [paired_difference(*pair, confidence) for pair in pairs]
+    among_all = [paired_difference(*pair, 1 - (1 - confidence) / len(pairs)) for pair in pairs]
     return Interval(
         value=min(interval.value for interval in each),
         low=min(interval.low for interval in each),
@@ -106,27 +116,33 @@ def smallest_difference(experiment: Experiment, method: str, baselines: list[str
 
 
 @register()
-def curve_ratio(experiment: Experiment, method: str, metric: Metric, start: Window, end: Window) -> Interval:
+def curve_ratio(
+    experiment: Experiment, method: str, metric: Metric, start: Window, end: Window, confidence: float = CONFIDENCE
+) -> Interval:
     """A curve's mean over the window ``end`` divided by that over ``start``, geometric mean over seeds."""
     curves = _curve(experiment, method, metric)
     ratio_S = window_mean(curves, end) / window_mean(curves, start)
     if not (ratio_S > 0).all():
         raise NotMeasuredError(f"{metric} of {method} is 0 somewhere, so it has no ratio")
-    return seed_mean(ratio_S, positive=True)
+    return seed_mean(ratio_S, positive=True, confidence=confidence)
 
 
 @register()
-def curve_change(experiment: Experiment, method: str, metric: Metric, start: Window, end: Window) -> Interval:
+def curve_change(
+    experiment: Experiment, method: str, metric: Metric, start: Window, end: Window, confidence: float = CONFIDENCE
+) -> Interval:
     """A curve's mean over the window ``end`` minus that over ``start``, mean over seeds."""
     curves = _curve(experiment, method, metric)
-    return seed_mean(window_mean(curves, end) - window_mean(curves, start))
+    return seed_mean(window_mean(curves, end) - window_mean(curves, start), confidence=confidence)
 
 
 @register()
-def curve_difference(experiment: Experiment, method: str, baseline: str, metric: Metric, window: Window) -> Interval:
+def curve_difference(
+    experiment: Experiment, method: str, baseline: str, metric: Metric, window: Window, confidence: float = CONFIDENCE
+) -> Interval:
     """A method's curve minus a baseline's, both averaged over a window, paired by seed."""
     a, b = (window_mean(_curve(experiment, name, metric), window) for name in (method, baseline))
-    return seed_mean(a - b)
+    return seed_mean(a - b, confidence=confidence)
 
 
 @register(mathematical=True)
@@ -197,7 +213,8 @@ def _curve(experiment: Experiment, method: str, metric: str) -> pd.DataFrame:
 
 
 def _trained(experiment: Experiment, method: str) -> str:
-    if method not in (BASE, *experiment.methods):
+    learns_nothing = [UNTRAINED] if UNTRAINED in experiment.training else []
+    if method not in (BASE, *experiment.methods, *learns_nothing):
         raise NotMeasuredError(f"{method} is no method of this scale")
     return method
 

@@ -35,6 +35,11 @@ def ends(interval: Mapping[str, Any], unit: str) -> str:
     return f"[{scale * interval['low']:{form}}, {scale * interval['high']:{form}}]"
 
 
+def spread_of(value: float, unit: str) -> str:
+    """A deviation of one run's value, in the row's unit; of a ratio a factor."""
+    return {"points": f"{100 * value:.1f} points", "ratio": f"a factor of {value:.2f}"}.get(unit, f"{value:.2g}")
+
+
 def reported(row: Mapping[str, Any]) -> str:
     """The value of a row of others' reports; a dash where there is none."""
     if row["value"] is None:
@@ -55,9 +60,9 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.filters |= {"amount": amount, "ends": ends, "reported": reported, "spread": spread}
+TEMPLATES.filters |= {"amount": amount, "ends": ends, "reported": reported, "spread": spread, "spread_of": spread_of}
 TEMPLATES.globals |= {
-    "deviations": " / ".join(f"{100 * deviation:.1f}" for deviation in power.RUN_DEVIATIONS if deviation > 0),
+    "deviations": " / ".join(f"{100 * deviation:.2f}" for deviation in power.RUN_DEVIATIONS if deviation > 0),
     "concentration": f"{power.CONCENTRATION:g}",
     "correlation": f"{power.CORRELATION:g}",
 }

@@ -10,6 +10,7 @@ from real.config.loading import METHODS_FILE
 from real.config.schema import Strict
 from real.evidence.claims import CLAIMS_FILE
 from real.evidence.claims.measures import MEASURES, methods_of
+from real.statistics.planned import FEWEST_SEEDS
 from real.system.names import EACH_ONCE, Line, Name
 from real.system.sentences import one_per_key, sentence, unknown
 from real.system.yaml_files import read_yaml
@@ -32,6 +33,30 @@ class Region(Strict):
         return self
 
 
+class Spread(Strict):
+    """How a row's value varies from run to run, for the power of its plan, as somebody measured it."""
+
+    deviation: float = Field(gt=0)
+    """standard deviation of one seed's value; of its logarithm where the unit is a ratio"""
+    source: Line
+    """who measured it"""
+
+
+class Planned(Strict):
+    """The experiment that a row awaits or needs, where no scale file tells its seeds and no paper its effect."""
+
+    seeds: int = Field(ge=FEWEST_SEEDS)
+    """runs of each method"""
+    effect: float
+    """value that the row is to be confirmed at"""
+    deviation: float | None = Field(default=None, gt=0)
+    """of one seed's value, of its logarithm where the unit is a ratio; none: nobody has measured it"""
+    source: Line
+    """where effect and deviation are from"""
+    control: Line
+    """what its positive control is to be: a run in which the effect is known to be there"""
+
+
 class Analogue(Strict):
     """A claim's statement at other trained scales."""
 
@@ -41,6 +66,10 @@ class Analogue(Strict):
     """parameters that differ from the claim's"""
     region: Region | None = None
     """default: the claim's"""
+    primary: bool = False
+    """one of the few rows of a scale that are judged as a family (Holm); the others describe"""
+    control: dict[str, Any] | None = None
+    """parameters of the positive control, in which the effect is known to be there; none: nobody has made one"""
 
 
 class Claim(Strict):
@@ -54,14 +83,26 @@ class Claim(Strict):
     """the value the paper prints; null where it prints none"""
     unit: Literal["points", "ratio", "prompts", "plain"]
     """how values are printed; points are hundredths"""
-    measure: str
-    """a function of real/evidence/claims/measures.py"""
-    parameters: dict[str, Any]
+    measure: str | None = None
+    """a function of real/evidence/claims/measures.py; none: it awaits an experiment"""
+    parameters: dict[str, Any] = Field(default={})
     """its arguments"""
+    awaits: Line | None = None
+    """what is measured by which experiment, where no measure exists yet"""
     region: Region = Region(above=0.0)
     """what confirms the claim"""
     scale: Line
     """whose data judge it: a key of `scales`"""
+    primary: bool = False
+    """one of the few rows of its scale that are judged as a family (Holm); the others describe"""
+    spread: Spread | None = None
+    """of a curve's measure, which no model tells"""
+    planned: Planned | None = None
+    """for the power of a row whose plan is no scale's"""
+    control: dict[str, Any] | None = None
+    """of an analogue: parameters of its positive control; none: nobody has made one"""
+    isolates: bool = False
+    """its two methods differ in one part alone, so that no other method can stand in the place of either"""
     kind: Literal["claim", "analogue"] = "claim"
     """analogue: the paper states it of its own models, and only its analogue at `scale` can be measured"""
     rule: Line
@@ -77,10 +118,15 @@ class Claim(Strict):
 
     @model_validator(mode="after")
     def _parameters_fit_the_measure(self) -> Self:
+        if (self.measure is None) == (self.awaits is None):
+            raise ValueError("has neither measure nor awaits, or both; give one of them")
+        if self.measure is None:
+            return self
         if self.measure not in MEASURES:
             raise ValueError(f"measure: {unknown('measure', self.measure, MEASURES)}")
         model = MEASURES[self.measure].parameters
-        for parameters in (self.parameters, {**self.parameters, **(self.analogue.parameters if self.analogue else {})}):
+        changes = [{}, self.control, *([self.analogue.parameters, self.analogue.control] if self.analogue else [])]
+        for parameters in ({**self.parameters, **change} for change in changes if change is not None):
             try:
                 model.model_validate(parameters)
             except ValidationError as error:

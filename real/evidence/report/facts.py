@@ -48,7 +48,7 @@ def stage_times(experiment: Experiment, jobs: Iterable[Job]) -> pd.DataFrame:
 
 def _stage(experiment: Experiment, job: Job) -> str:
     if job.kind == "train":
-        return f"training, {experiment.methods[str(job.method)].label}"
+        return f"training, {experiment.settings(str(job.method)).label}"
     return {"base": "base model", "evaluate": "evaluation", "drawn": "tables, claims and figures"}[job.kind]
 
 
