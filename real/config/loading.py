@@ -70,7 +70,7 @@ def load(files: Sequence[str | Path], methods_file: Path = METHODS_FILE, local_f
         read_besides=[str(path) for path in besides],
         scale=scale,
         methods={name: one.settings for name, one in named.items()},
-        training={name: one.training for name, one in named.items() if one.training} | _untrained(scale),
+        training={**{name: one.training for name, one in named.items() if one.training}, **_untrained(scale)},
         parents={name: one.parent for name, one in named.items()},
         rule_labels={name: declared[one.parent if grid else name].settings.label for name, one in named.items()},
     )

@@ -102,7 +102,7 @@ def chances(
     below: float = math.inf,
     confidence: float = CONFIDENCE,
 ) -> Chances:
-    """Of both verdicts on a claim that its value lies in the open region (above, below), where it truly is ``effect``."""
+    """Of both verdicts on a claim that its value lies in the region (above, below), where it truly is ``effect``."""
     half, deviation = precision.half_widths(confidence), precision.deviation
     inside = special.ndtr((below - half - effect) / deviation) - special.ndtr((above + half - effect) / deviation)
     outside = special.ndtr((above - half - effect) / deviation) + special.ndtr((effect - below - half) / deviation)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from real.config import Experiment
-from real.evidence.claims.judge import claim_power
+from real.evidence.claims.places import claim_power
 from real.evidence.claims.plans import CAN_CONFIRM, Power
 from real.evidence.claims.schema import load_claims
 from real.planning.plan import plan

@@ -85,12 +85,12 @@ def row_power(claim: Claim, facts: ScaleFacts, seeds: int, samples: int, family:
     confidence = 1 - (1 - CONFIDENCE) / (family if claim.primary else 1)
     plan = Power(seeds, samples, confidence)
     if claim.measure in BENCHMARKS:
-        return _of_benchmarks(claim, facts, plan)
-    spread = claim.spread
-    return _of_curve(claim, plan, claim.published, spread and spread.deviation, spread.source if spread else "")
+        return _of_benchmarks(claim, facts, plan, claim.published)
+    deviation, source = (claim.spread.deviation, claim.spread.source) if claim.spread else (None, "")
+    return _of_curve(claim, plan, claim.published, deviation, source)
 
 
-def _of_benchmarks(claim: Claim, facts: ScaleFacts, plan: Power) -> Power | None:
+def _of_benchmarks(claim: Claim, facts: ScaleFacts, plan: Power, published: float) -> Power | None:
     rows = printed_cells(claim, facts, read_printed())
     if not rows:
         return None
@@ -105,17 +105,16 @@ def _of_benchmarks(claim: Claim, facts: ScaleFacts, plan: Power) -> Power | None
             moved = rows if effect is None else [_moved(row, effect) for row in rows]
             return consistent_chances(moved, plan.samples, seeds, RUN_DEVIATION)
         precision = benchmark_precision(rows[0], plan.samples, seeds, RUN_DEVIATION, fixed)
-        value = claim.published if effect is None else effect
+        value = published if effect is None else effect
         return chances(value, precision, *ends_of(claim.region), plan.confidence)
 
     if claim.measure == "smallest_difference":
         names = {f"{100 * effect:+.0f} points everywhere": effect for effect in EVERYWHERE}
-        others = (
-            {} if plan.seeds < FEWEST_SEEDS else {name: at(plan.seeds, one).reproduced for name, one in names.items()}
-        )
+        several = plan.seeds >= FEWEST_SEEDS
+        others = {name: at(plan.seeds, one).reproduced for name, one in names.items() if several}
         opposite = -max(EVERYWHERE)
     else:
-        others, opposite = {}, -claim.published
+        others, opposite = {}, -published
     return _filled(plan, at, opposite, others, spread)
 
 
@@ -129,8 +128,7 @@ def _of_curve(claim: Claim, plan: Power, value: float, deviation: float | None, 
         tolerated = tolerated_deviation(effect, plan.seeds, above, below, plan.confidence)
         return replace(plan, tolerated=math.exp(tolerated) if of_ratio else tolerated, spread=source)
 
-    def at(seeds: int, other: float | None = None) -> Chances:
-        truth = effect if other is None else other
+    def at(seeds: int, truth: float = effect) -> Chances:
         return chances(truth, curve_precision(deviation, seeds), above, below, plan.confidence)
 
     return _filled(plan, at, -effect, {}, source)
