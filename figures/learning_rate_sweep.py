@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from figures.style import looks, print_evidence, save, use_style
-from real.config import Experiment
+from real.config import UNTRAINED, Experiment
 from real.evidence.exhibit import LAPTOP, VARIANTS, Exhibit, evaluations_shown, figure_files, metrics, table_files
 from real.evidence.learning_rate_sweep import write_learning_rate_sweep
 from real.evidence.printed import evidence_line
@@ -65,7 +65,7 @@ def command(experiment: Experiment) -> str:
 
 
 def _absent(experiment: Experiment) -> str:
-    rates = {training.learning_rate for training in experiment.training.values()}
+    rates = {training.learning_rate for name, training in experiment.training.items() if name != UNTRAINED}
     return "" if len(rates) > 1 else f"needs its overlay: {command(experiment)}"
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from real.config import PAPER_EVALUATION, ConfigError, TorchScale, digest, json_schema, load, resolve
-from real.records.jobs import base_jobs, base_of_run
+from real.config import PAPER_EVALUATION, UNTRAINED, ConfigError, TorchScale, digest, json_schema, load, resolve
+from real.records.jobs import base_jobs, base_of_run, trained_jobs
 from real.records.made_from import base_origin
 from tests.support.edits import REMOVED, changed_text
 from tests.support.paths import PAPER_CONFIGS, ROOT
@@ -132,6 +132,27 @@ def test_the_papers_evaluation_is_the_released_scripts():
 def test_a_scale_that_trains_nothing_has_no_runs():
     with pytest.raises(ConfigError, match="trains nothing"):
         resolve(shipped("published"), "real", 0)
+
+
+def test_an_untrained_run_has_learning_rate_0_once_and_belongs_to_no_method():
+    laptop = shipped("laptop")
+    run = resolve(laptop, UNTRAINED, 0)
+    assert run.training.learning_rate == 0
+    trained = resolve(laptop, "real", 0)
+    assert run.training.model_copy(update={"learning_rate": trained.training.learning_rate}) == trained.training
+    assert run.settings.objective == trained.settings.objective
+    assert laptop.runs[-1] == (UNTRAINED, 0)
+    assert [one for one, _ in laptop.runs].count(UNTRAINED) == 1
+    assert UNTRAINED not in laptop.methods
+    jobs = [job.name for job in trained_jobs(laptop) if job.method == UNTRAINED]
+    assert jobs == ["runs/untrained/seed0"], "its checkpoint is the base model's, which is evaluated already"
+
+
+def test_a_grid_and_a_scale_that_declines_have_no_untrained_run():
+    for experiment in (shipped("laptop", "variants/learning_rate_sweep"), shipped("1.5b"), shipped("published")):
+        assert UNTRAINED not in experiment.training
+        with pytest.raises(ConfigError, match=r"unknown method|trains nothing"):
+            resolve(experiment, UNTRAINED, 0)
 
 
 def test_a_grid_crosses_its_methods_with_every_learning_rate_and_staleness(tmp_path):

@@ -199,6 +199,18 @@ def test_training_evaluation_and_tables_have_the_bytes_that_every_processor_writ
     assert cpu_pins.different(pins, found) == [], f"other bytes on {cpu_pins.this_processor()}"
 
 
+def test_the_run_with_learning_rate_0_ends_with_the_base_models_weights_and_no_table_shows_it(finished):
+    run = finished / RESULTS / "runs" / "untrained" / "seed0"
+    weights = [folder / "model" / "model.safetensors" for folder in (run, finished / RESULTS / "base")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    measured = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert {line["learning_rate"] for line in measured[1:]} == {0.0}
+    assert len({line["reward_mean"] for line in measured[1:]}) > 1, "it samples as every run does"
+    tables = [path.read_text() for path in (finished / RESULTS / "tables").glob("*.csv")]
+    assert tables
+    assert not [table for table in tables if "untrained" in table]
+
+
 # as processors without these instructions would choose
 MASKS = {
     "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
