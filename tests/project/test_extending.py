@@ -36,8 +36,8 @@ def do(verb, *options):
 do("download", "long_sums")
 do("prepare", "long_sums")
 do("base", *CONFIG)
-for method in EXPERIMENT.methods:
-    do("train", *CONFIG, "--method", method, "--seed", "0")
+for method, seed in EXPERIMENT.runs:
+    do("train", *CONFIG, "--method", method, "--seed", str(seed))
 for checkpoint in ("base", *(f"{method}/seed0" for method in EXPERIMENT.methods)):
     model = RESULTS / ("base" if checkpoint == "base" else f"runs/{checkpoint}") / "model"
     output = RESULTS / "evaluations" / checkpoint

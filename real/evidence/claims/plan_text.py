@@ -19,7 +19,9 @@ def confirms_text(experiment: Experiment) -> str:
         empty where no claim is about the scale.
     """
     content, seeds = load_claims(), len(experiment.scale.run_seeds)
-    claims = {name: claim for name, claim in content.claims.items() if claim.scale == experiment.scale.scale}
+    scale = experiment.scale.scale
+    # `planned` rows belong to experiments of their own
+    claims = {name: claim for name, claim in content.claims.items() if claim.scale == scale and not claim.planned}
     powers = {name: found for name in claims if (found := claim_power(content, name, experiment.scale))}
     if not powers:
         return ""
