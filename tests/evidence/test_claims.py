@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from markupsafe import escape
 
 from real.commands.command_line import main
 from real.commands.exhibits import exhibits
@@ -362,7 +361,7 @@ def test_json_and_page_hold_every_row_and_no_infinity(trained, monkeypatch):
     page = Path("written/claims.html").read_text(encoding="utf-8")
     assert page.count("<tr class=") == len(rows) + len({row.backbone for row in rows})
     for row in rows:
-        assert escape(row.verdict) in page
+        assert row.verdict.replace("'", "&#39;") in page
     assert "src=" not in page
     assert "http" not in page
     assert experiment.scale.evidence in page

@@ -37,6 +37,8 @@ def finished(workplace):
 
     def make(*names: str | Path, steps: int = 2):
         experiment, rng = with_samples(with_steps(shipped(*names), steps), SAMPLES), np.random.default_rng(0)
+        scale = experiment.scale.model_copy(update={"seeds": [0]})
+        experiment = experiment.model_copy(update={"scale": scale})
         results, rates = Path(experiment.results), {}
         for method in ("base", *experiment.methods):
             folder = results / "evaluations" / method / ("" if method == "base" else "seed0")
@@ -118,7 +120,7 @@ def test_claims_are_judged_at_their_own_scale_and_have_analogues_on_one_gpu(fini
         f"snakemake benchmarks claims --cores all --resources gpu=1 --configfile {experiment.files[0]}"
     )
     assert analogue["cost"] == (
-        "estimate: 7 to 13 GPU-hours per seed, 2 runs; a verdict on the method needs 2 seeds or more"
+        "estimate: 7 to 13 GPU-hours, 2 methods of 1 seed each; a verdict on the method needs 2 seeds or more"
     )
     assert "None" not in Path("written/claims.html").read_text(encoding="utf-8")
 

@@ -125,7 +125,7 @@ def test_disk_is_compared_with_the_need(monkeypatch, tmp_path):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     needed = plan(shipped("1.5b")).bytes_needed
-    for free, problems in ((needed, []), (74.4e9, ["results/: 99 GB are needed at most, one job after the other"])):
+    for free, problems in ((needed, []), (74.4e9, ["results/: 160 GB are needed at most, one job after the other"])):
         monkeypatch.setattr("real.planning.preflight.read_free_bytes", lambda folder, free=free: free)
         found, advice = disk_findings(shipped("1.5b"))
         assert ([problem.split(", and 74 GB are free")[0] for problem in found], advice) == (problems, [])

@@ -126,7 +126,7 @@ def test_a_local_checkpoints_disk_is_counted_from_its_own_files(project, ready, 
     assert rows["train real, seed 0"].peak == Amount(2e9 + 12e9, 4e9 + 24e9)
     monkeypatch.setattr(preflight, "read_free_bytes", lambda folder: planned.bytes_needed - 1)
     found = check(experiment, inputs=False)
-    assert found.problems[0].startswith("results/: 43 GB are needed at most")
+    assert found.problems[0].startswith("results/: 79 GB are needed at most")
     assert found.advice[0].startswith("time and money (device-hours) can't be estimated, because")
     assert found.advice[0].endswith("under the key models.mine")
     (project / "mine" / "model-2.safetensors").write_bytes(b"damaged")
@@ -183,7 +183,7 @@ def test_training_starts_whatever_costs_say(project, ready, monkeypatch, spoil):
 @pytest.mark.slow
 def test_the_workflow_and_the_status_take_it(tmp_path):
     checkout = copy_checkout(tmp_path / "checkout")
-    assert planned(checkout, "--configfile", write_scale(tmp_path))["train"] == 4
+    assert planned(checkout, "--configfile", write_scale(tmp_path))["train"] == 12
     done = subprocess.run(
         [sys.executable, "-m", "real", "status", "--config", write_scale(tmp_path)],
         cwd=checkout,

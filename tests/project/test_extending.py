@@ -117,7 +117,7 @@ def test_the_benchmark_is_prepared_sampled_and_graded(found):
 @pytest.mark.slow
 def test_the_scales_plan_their_jobs(checkout):
     pocket = planned(checkout, "--configfile", "paper_configs/pocket.yaml", "paper_configs/variants/products.yaml")
-    jobs = {"base": 1, "train": 2, "evaluate": 2, "response_length": 1}
+    jobs = {"base": 1, "train": 3, "evaluate": 2, "response_length": 1}
     assert {rule: pocket[rule] for rule in jobs} == jobs
     plan = run(checkout, sys.executable, "-m", "real", "plan", "--scale", "14b", "--rate", "2.5")
     assert "train real, seed 0" in plan

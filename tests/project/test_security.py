@@ -16,8 +16,10 @@ from pydantic import BaseModel
 
 from real import config
 from real.commands.command_line import main
+from real.evidence.claims.controls import Controls
 from real.evidence.claims.judge import ClaimRow
 from real.evidence.claims.page import page
+from real.evidence.claims.plans import Power
 from real.evidence.layout import html_page, write_readable
 from real.evidence.third_party import Report
 from real.statistics.intervals import Interval
@@ -197,6 +199,7 @@ def test_text_in_the_claims_page_stays_text(text):
     row = ClaimRow(
         id="x",
         kind="claim",
+        primary=True,
         backbone=text,
         statement=text,
         source=text,
@@ -205,8 +208,13 @@ def test_text_in_the_claims_page_stays_text(text):
         region=(0.0, None),
         interval=Interval(1.0, 0.5, 1.5, text),
         verdict="unresolved",
+        counted=True,
         reason=text,
+        size=text,
+        plan=Power(2, 16, 0.95, chance=0.4, others={text: 0.5}, spread=text, control=text),
+        controls=Controls(untrained=None, others=[text], tried=1, control=None) if text.startswith("<") else None,
         resolution=None,
+        printed=(text, text),
         note=text,
         command=text,
         cost=text,

@@ -18,6 +18,7 @@ RESULTS = Path("results/smoke+tiny")
 METHODS = ("real", "gspo")
 CHANGES = {
     "seeds": [0],
+    "untrained": False,
     "task": {"test_problems": 2, "validation_problems": 1},
     "training": {"steps": 2, "prompts": 4, "mini_batch_prompts": 2, "rollouts": 4, "gradient_sample_steps": [1, 2]},
     "evaluation": {"samples": 2, "benchmarks": ["add3", "mix4"]},
