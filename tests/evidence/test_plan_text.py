@@ -23,7 +23,7 @@ def hours(text: str, seeds: str) -> float:
 
 def test_the_shipped_plan_states_the_power_of_each_row_and_both_costs():
     text = confirms_text(shipped("1.5b"))
-    primary = re.search(r"primary, power: (.*)", text).group(1)
+    primary = re.search(r"power, primary, at Holm's first step: (.*)", text).group(1)
     assert set(re.findall(r"real_over_\w+", primary)) == {"real_over_dapo_1_5b", "real_over_grpo_1_5b"}
     assert min(map(float, re.findall(r" (\d\.\d+)", primary))) >= 0.8
     weak = re.search(r"below 0.5, counted nowhere: (.*)", text).group(1)
@@ -36,7 +36,7 @@ def test_the_shipped_plan_states_the_power_of_each_row_and_both_costs():
 
 def test_a_plan_of_one_seed_names_the_seeds_that_would_decide():
     text = confirms_text(shipped("7b"))
-    assert "power:" not in text
+    assert "power, primary" not in text
     assert hours(text, "4 seeds") == pytest.approx(4 * hours(text, "1 seed"), rel=0.01)
     assert text in (ROOT / "docs" / "planning.md").read_text()
 

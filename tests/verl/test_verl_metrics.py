@@ -13,7 +13,7 @@ from real.engines.finite import NotFiniteError
 from real.engines.run_files import METRICS, metrics_line, samples_frame
 from real.engines.torch.measure import gradient_samples, step_metrics
 from real.engines.torch.update import Batch, Gradient
-from real.engines.verl.journal import Journal, step_line, timings_line, validation_score
+from real.engines.verl.journal import Journal, delete_older_checkpoints, step_line, timings_line, validation_score
 from real.engines.verl.losses import RecordedRow
 from real.engines.verl.trainer import check_finite, kl_divergence
 from real.engines.verl.worker import summary
@@ -168,6 +168,31 @@ def test_a_resumed_job_drops_what_it_does_again(tmp_path):
     assert samples["reward"].tolist() == [1, 0, 1, 0]
     resumed.write(metrics_line(step=10, entropy=0.5))
     assert resumed.lines()[-1]["entropy"] == 0.5
+
+
+def test_jobs_that_resume_again_and_again_keep_as_many_checkpoints_as_one(tmp_path):
+    """Five attempts of two saved steps each; the third is killed while it saves."""
+
+    def save(step: int) -> None:
+        (tmp_path / f"global_step_{step}" / "actor").mkdir(parents=True)
+
+    def there() -> list[int]:
+        return sorted(int(path.name.rpartition("_")[2]) for path in tmp_path.iterdir())
+
+    newest = 0
+    for attempt in range(5):
+        delete_older_checkpoints(tmp_path, newest, keep=2)
+        assert len(there()) <= 2
+        for step in (newest + 1, newest + 2):
+            save(step)
+            if attempt == 2:
+                break
+            newest = step
+            delete_older_checkpoints(tmp_path, newest, keep=2)
+            assert there() == [step for step in (newest - 1, newest) if step > 0]
+        assert newest in there(), "what the next attempt goes on from"
+    assert there() == [7, 8]
+    delete_older_checkpoints(tmp_path / "absent", 3, keep=2)
 
 
 def test_a_job_without_samples_has_an_empty_table_of_the_same_columns(tmp_path):

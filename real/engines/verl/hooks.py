@@ -12,8 +12,8 @@ Overridden, which verl 0.9.1 does not promise to keep (files below its ``verl/``
 - ``PPOTrainer._update_actor`` (trainer_base.py:1827): hands the objective to the workers
 - ``PPOTrainer._compute_metrics`` (trainer_base.py:1868): writes metrics.jsonl
 - ``PPOTrainer._validate`` (trainer_base.py:1031): validation of step 0, and of a resumed step
-- ``PPOTrainer._save_checkpoint`` (trainer_base.py:948): a step's line is written before it
-- ``PPOTrainer._load_checkpoint`` (trainer_base.py:850): metrics.jsonl goes on where it was
+- ``PPOTrainer._save_checkpoint`` (trainer_base.py:948): a step's line is written before it, older ones deleted after it
+- ``PPOTrainer._load_checkpoint`` (trainer_base.py:850): metrics.jsonl goes on where it was; older ones are deleted
 - ``PPOTrainer.trainer_mode`` (trainer_base.py:129): compared with "sync" in several places
 - ``TrainingWorker.train_mini_batch`` (workers/engine_workers.py:243): which update of the step it is
 - ``TrainingWorker.train_batch`` (engine_workers.py:343): the pass without gradients

@@ -1,5 +1,6 @@
 """One step of verl as one line of metrics.jsonl (docs/metrics.md), and the files a running job appends to."""
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import compress
@@ -22,6 +23,23 @@ TIMERS = {
 
 # below a job's work folder: verl writes a step's number there once its checkpoint is complete
 TRACKER = Path("checkpoints/latest_checkpointed_iteration.txt")
+STEP_FOLDER = "global_step_"
+
+
+def delete_older_checkpoints(folder: Path, newest: int, keep: int) -> None:
+    """Delete all checkpoints but the ``keep`` newest complete ones.
+
+    verl deletes those that its own process has saved (utils/checkpoint/checkpoint_manager.py; its issue 7395), so that
+    every resumed job would leave its predecessor's behind.
+
+    Args:
+        folder: of checkpoints; newest: step of the last complete one: a later folder is what a killed save left.
+    """
+    steps = {path: int(path.name.removeprefix(STEP_FOLDER)) for path in folder.glob(f"{STEP_FOLDER}[0-9]*")}
+    kept = sorted(step for step in steps.values() if step <= newest)[-keep:]
+    for path, step in steps.items():
+        if step not in kept:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def step_line(

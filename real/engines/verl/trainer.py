@@ -23,7 +23,7 @@ from real.engines.alarms import Alarms
 from real.engines.finite import not_finite
 from real.engines.run_files import log_line, metrics_line
 from real.engines.verl.balance import mini_batches, order_rows
-from real.engines.verl.journal import Journal, step_line, timings_line, validation_score
+from real.engines.verl.journal import Journal, delete_older_checkpoints, step_line, timings_line, validation_score
 from real.engines.verl.worker import RealActorRolloutRefWorker, check_groups
 
 TRAINER = "real_sync"
@@ -56,6 +56,7 @@ class RealTrainer(PPOTrainerSync):
 
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
+        self._delete_older_checkpoints()
         self.journal.rewind(self.global_steps)
         self.alarms = Alarms(self.journal.lines())
         if self.global_steps:
@@ -75,6 +76,11 @@ class RealTrainer(PPOTrainerSync):
     def _save_checkpoint(self) -> None:
         self.journal.write(self.line)
         super()._save_checkpoint()
+        self._delete_older_checkpoints()
+
+    def _delete_older_checkpoints(self) -> None:
+        settings = self.config.trainer
+        delete_older_checkpoints(Path(settings.default_local_dir), self.global_steps, settings.max_actor_ckpt_to_keep)
 
     def _balance_batch(self, batch: KVBatchMeta, metrics: dict, *_: Any, **__: Any) -> KVBatchMeta:
         """Order the rows so that groups stay whole in a mini-batch, and give each its ``group`` and ``label``."""

@@ -52,7 +52,7 @@ def places_of(experiment: Experiment, content: ClaimsFile, name: str) -> list[Pl
     own: dict[str, Any] = {
         "id": name,
         "backbone": facts.label,
-        "plan": claim_power(content, name),
+        "plan": claim_power(content, name, experiment.scale if claim.scale == experiment.scale.scale else None),
         "resolution": published_resolution(claim, paper) if published else None,
         "printed": printed_words(claim, paper) if published and not mathematical(claim) else None,
         "command": _command(claim.rule, [facts.config, *claim.overlays]),
@@ -77,7 +77,7 @@ def claim_power(content: ClaimsFile, name: str, scale: Scale | None = None) -> P
     """What the plan of a claim's own scale can confirm of it; None where nothing can be said.
 
     Args:
-        scale: whose seeds and samples are planned; None: as the scale's file is shipped.
+        scale: the claim's own, with the seeds and samples that are planned; None: as its file is shipped.
     """
     claim = content.claims[name]
     facts = content.scales[claim.scale]

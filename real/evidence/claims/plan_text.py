@@ -26,16 +26,16 @@ def confirms_text(experiment: Experiment) -> str:
     if not powers:
         return ""
     primary = {name: found for name, found in powers.items() if claims[name].primary}
-    return "\n".join(["", "What this plan can confirm, if the published values are true:", *_rows(powers, primary)]) + (
-        "\n" + "\n".join(_costs(experiment, seeds, primary))
-    )
+    heading = "What this plan can confirm, if the published values are true:"
+    return "\n".join(["", heading, *_rows(powers, primary), *_costs(experiment, seeds, primary)])
 
 
 def _rows(powers: dict[str, Power], primary: dict[str, Power]) -> Iterator[str]:
-    for title, found in (("primary", primary), ("descriptive", {k: v for k, v in powers.items() if k not in primary})):
+    others = {name: one for name, one in powers.items() if name not in primary}
+    for title, found in (("primary, at Holm's first step", primary), ("descriptive", others)):
         known = ", ".join(f"{name} {one.chance:.2f}" for name, one in found.items() if one.chance is not None)
         if known:
-            yield f"  {title}, power: {known}"
+            yield f"  power, {title}: {known}"
     if weak := [name for name, one in powers.items() if one.too_low]:
         yield f"  below {CAN_CONFIRM:g}, counted nowhere: {', '.join(weak)}"
     if open_ := [name for name, one in powers.items() if one.tolerated is not None]:
