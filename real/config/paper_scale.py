@@ -1,8 +1,8 @@
 """The sections that only scales of the verl engine have."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from real.config.sections import Strict, Training, check_benchmark, divisors
 from real.system.names import Count, CountOrNone, Few, Line
@@ -54,6 +54,28 @@ class VerlTraining(Training):
         return self
 
 
+# sections of verl's configuration in which no key changes the objective, its batches or its optimizer
+VERL_OPEN = (
+    "actor_rollout_ref.actor.checkpoint.",
+    "actor_rollout_ref.actor.entropy_checkpointing",
+    "actor_rollout_ref.actor.entropy_from_logits_with_chunking",
+    "actor_rollout_ref.actor.fsdp_config.",
+    "actor_rollout_ref.model.enable_activation_offload",
+    "actor_rollout_ref.model.fused_kernel_options.",
+    "actor_rollout_ref.model.use_fused_kernels",
+    "actor_rollout_ref.model.use_liger",
+    "actor_rollout_ref.ref.fsdp_config.",
+    "actor_rollout_ref.rollout.checkpoint_engine.",
+    "actor_rollout_ref.rollout.cudagraph_capture_sizes",
+    "actor_rollout_ref.rollout.enable_chunked_prefill",
+    "actor_rollout_ref.rollout.enable_prefix_caching",
+    "actor_rollout_ref.rollout.engine_kwargs.vllm.",
+    "ray_kwargs.",
+    "trainer.balance_batch",
+    "trainer.ray_wait_register_center_timeout",
+)
+
+
 class Cluster(Strict):
     """The machines of one run, and what of them verl, vLLM and Ray may use; no key changes the objective."""
 
@@ -95,6 +117,19 @@ class Cluster(Strict):
     """Weights & Biases; its key comes from the environment alone"""
     trust_remote_code: bool
     """true: run Python code that a checkpoint brings along"""
+    verl: dict[str, bool | int | float | str | list[str]]
+    """verl's own settings by dotted key, of the sections that change no objective (VERL_OPEN); {}: none"""
+
+    @field_validator("verl")
+    @classmethod
+    def _changes_no_objective(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for key in value:
+            if not key.startswith(VERL_OPEN):
+                raise ValueError(
+                    f"{key} may change what is trained; only keys below {', '.join(VERL_OPEN)} are passed on: set it "
+                    "by this package's own keys, or leave it out"
+                )
+        return value
 
     @property
     def gpus(self) -> int:

@@ -139,6 +139,11 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ("cluster", [], "section"),
         ("cluster.ray_address", "", "line"),
         ("training.dynamic_sampling", "yes", "true ... false"),
+        ("cluster.verl", 3, "section"),
+        (
+            {"cluster.verl": {"algorithm.gamma": 0.9}},
+            "cluster.verl ... algorithm.gamma ... may change ... leave it out",
+        ),
         ("cluster.gradient_checkpointing", "on", "true ... false"),
         ("cluster.offload", 0, "true ... false"),
         ("cluster.vllm_eager", None, "true ... false"),

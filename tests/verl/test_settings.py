@@ -14,9 +14,11 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
 
 from real.config import VerlRun
+from real.config.paper_scale import VERL_OPEN
 from real.engines.torch.train import learning_rate_at
 from real.engines.verl import settings
 from real.engines.verl.coverage import SURROGATE
+from real.engines.verl.hooks import VerlError
 from real.engines.verl.trainer import TRAINER
 from real.system.yaml_files import read_yaml
 
@@ -26,7 +28,7 @@ PAPER_SCALE = [*ANY_SCALE, "dapo17k", "full_dapo", "learning_rate_sweep_paper"]
 VARIANTS = {
     "verl_smoke": ANY_SCALE,
     "single_gpu": PAPER_SCALE,
-    "1.5b": PAPER_SCALE,
+    "1.5b": [*PAPER_SCALE, "first_200_steps"],
     "7b": [*PAPER_SCALE, "released_rate"],
 }
 LOSSES = {
@@ -243,3 +245,58 @@ def test_an_existing_ray_cluster_is_joined_as_it_is():
     # the cluster's workers were started elsewhere, and must find `real`
     assert asked == {"address": "10.0.0.1:6379", "runtime_env.env_vars.PYTHONPATH": str(ROOT)}
     assert (config.trainer.nnodes, config.trainer.n_gpus_per_node) == (2, 1)
+
+
+VLLM = "actor_rollout_ref.rollout.engine_kwargs.vllm"
+FUSED = {"actor_rollout_ref.model.use_fused_kernels": True, "actor_rollout_ref.rollout.enable_prefix_caching": False}
+
+
+def passing(given: dict[str, Any]) -> DictConfig:
+    return composed(changed(run_of("1.5b"), cluster={"verl": given}))
+
+
+def test_settings_of_verl_are_passed_on_and_change_nothing_else():
+    plain, given = (OmegaConf.to_container(one) for one in (passing({}), passing(FUSED)))
+    for key, value in FUSED.items():
+        *sections, name = key.split(".")
+        for found in (plain, given):
+            section = found
+            for part in sections:
+                section = section[part]
+            if found is given:
+                assert section.pop(name) == value
+            else:
+                assert section.pop(name) != value, "not verl's default, or the test proves nothing"
+    for found in (plain, given):
+        found["trainer"]["v1"].pop(TRAINER)  # the run itself, which holds them
+    assert plain == given
+
+
+def test_vllms_own_arguments_are_an_open_section():
+    assert OmegaConf.select(passing({f"{VLLM}.async_scheduling": False}), f"{VLLM}.async_scheduling") is False
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"actor_rollout_ref.model.use_fused_kernel": True},
+            r"use_fused_kernel: verl takes no such setting.*its section",
+        ),
+        ({"actor_rollout_ref.actor.fsdp_config.dtype": "float32"}, "this package sets it from its own keys"),
+        ({"actor_rollout_ref.rollout.enable_prefix_caching.x": 1}, "enable_prefix_caching.x: verl takes no such"),
+    ],
+)
+def test_a_setting_that_verl_lacks_or_that_is_ours_is_refused(given, said):
+    with pytest.raises(VerlError, match=said):
+        passing(given)
+
+
+def test_no_open_section_holds_a_key_of_the_objective():
+    """What this package sets of objective, batches and optimizer lies outside the sections that are passed on."""
+    ours = settings._actor(run_of("1.5b")) | settings._data(run_of("1.5b")) | settings._reward(run_of("1.5b"))
+    assert len(ours) > 25
+    assert not [key for key in ours if key.removeprefix("+").startswith(VERL_OPEN)]
+    schema = settings.verl_defaults()
+    unknown = [key for key in VERL_OPEN if OmegaConf.select(schema, key.rstrip("."), default="absent") == "absent"]
+    assert unknown == []

@@ -2,12 +2,14 @@
 
 import contextlib
 import io
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from verl.trainer.ppo.core_algos import POLICY_LOSS_REGISTRY
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
@@ -16,6 +18,7 @@ from real.config import VerlRun
 from real.engines.verl.coverage import OWN_LOSSES, loss_of
 from real.engines.verl.hooks import VerlError
 from real.engines.verl.trainer import TRAINER
+from real.models.checkpoints import first_line
 from real.system.code import ROOT
 
 ACTOR, ROLLOUT, REFERENCE, MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "rollout", "ref", "model"))
@@ -48,8 +51,30 @@ def compose_config(run: VerlRun, model: Path, prompts: tuple[Path, Path], work_f
     for key, value in values.items():
         # refuses a key that verl's schema lacks, unless it is added
         OmegaConf.update(config, key.removeprefix("+"), value, force_add=key.startswith("+"))
+    _take(config, run.cluster.verl, {key.removeprefix("+") for key in values})
     check(config, run)
     return config
+
+
+def _take(config: DictConfig, given: dict[str, Any], ours: Collection[str]) -> None:
+    """Put ``cluster.verl`` into verl's configuration.
+
+    Raises:
+        VerlError: a key that this package sets itself, or that verl's schema lacks.
+    """
+    for key, value in given.items():
+        if key in ours:
+            raise VerlError(f"cluster.verl.{key}: this package sets it from its own keys; leave it out")
+        section = OmegaConf.select(config, key.rpartition(".")[0])
+        # an empty section is one that verl leaves open, such as vLLM's own arguments
+        is_open = isinstance(section, DictConfig) and not section
+        try:
+            OmegaConf.update(config, key, value, force_add=is_open)
+        except (OmegaConfBaseException, ValueError) as error:
+            known = list(section) if isinstance(section, DictConfig) else []
+            hint = f"; its section has {', '.join(map(str, known))}" if known else ""
+            wrong = f"cluster.verl.{key}: verl takes no such setting ({first_line(error)}){hint}"
+            raise VerlError(f"{wrong}; correct it or leave it out") from None
 
 
 def verl_defaults() -> DictConfig:
