@@ -136,7 +136,7 @@ IN_SNAKEMAKE: list[tuple[Change, str]] = [
     ({"training.steps": "70"}, "training.steps ... '70' ... 70"),
     ({"training.learning_rate": "2e-6"}, "training.learning_rate ... '2e-6' ... 2.0e-06"),
     ({"training.learning_rate": float("nan")}, "training.learning_rate ... nan ... finite"),
-    (lambda text: f"{text}seeds: [0]\n", "line 81 ... 'seeds' ... line 8"),
+    (lambda text: f"{text}seeds: [0]\n", "line 82 ... 'seeds' ... line 8"),
 ]
 
 
