@@ -377,6 +377,14 @@ def test_at_published_scale_mathematics_is_checked_and_nothing_else_is_run(publi
     assert words["real_over_gspo_1_5b"] == "not resolvable"
     assert words["real_over_gspo_7b"] == "suggestive"
     assert words["real_over_dapo_1_5b"] == words["bce_over_dapo_1_5b"] == "resolved"
+    printed = {row.id: row.printed for row in rows if row.printed}
+    assert printed["real_consistent_1_5b"] == ("not as printed", "unresolved"), "Minerva"
+    assert printed["real_consistent_7b"] == ("not as printed", "unresolved"), "equal on Minerva"
+    assert printed["real_over_dapo_1_5b"] == ("as printed", "reproduced")
+    assert printed["real_over_gspo_1_5b"] == ("as printed", "unresolved")
+    assert printed["grpo_entropy_collapses"] == ("as printed", ""), "a curve prints no sampling error"
+    assert printed.keys() == {row.id for row in rows if row.kind == "claim"}
+    assert {row.size for row in rows} == {""}, "nothing of ours is compared"
 
 
 def test_published_values_are_those_of_the_printed_tables(published, content):

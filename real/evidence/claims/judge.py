@@ -120,9 +120,9 @@ def _row(experiment: Experiment, place: Place) -> ClaimRow:
             interval = _measured(experiment, claim)
         except NotMeasuredError as error:
             reason = str(error)
-    analogue = interval is not None and claim.kind == "analogue"
+    analogue, check = interval is not None and claim.kind == "analogue", mathematical(claim)
     return ClaimRow(
-        kind="mathematics" if mathematical(claim) else claim.kind,
+        kind="mathematics" if check else claim.kind,
         primary=claim.primary,
         statement=claim.statement,
         source=claim.source,
@@ -133,7 +133,7 @@ def _row(experiment: Experiment, place: Place) -> ClaimRow:
         verdict=word_of(interval, claim.region),
         counted=False,
         reason=reason,
-        size=size_word(interval, claim, seeds, printed_error(claim, place.paper)),
+        size="" if check else size_word(interval, claim, seeds, printed_error(claim, place.paper)),
         controls=controls_of(experiment, claim) if analogue else None,
         note=claim.note,
         **place.fields,

@@ -54,7 +54,7 @@ def places_of(experiment: Experiment, content: ClaimsFile, name: str) -> list[Pl
         "backbone": facts.label,
         "plan": claim_power(content, name, experiment.scale if claim.scale == experiment.scale.scale else None),
         "resolution": published_resolution(claim, paper) if published else None,
-        "printed": printed_words(claim, paper) if published and not mathematical(claim) else None,
+        "printed": _printed(claim, paper) if published else None,
         "command": _command(claim.rule, [facts.config, *claim.overlays]),
         "cost": claim.cost or _cost(facts, claim),
     }
@@ -71,6 +71,11 @@ def places_of(experiment: Experiment, content: ClaimsFile, name: str) -> list[Pl
         }
         places.append(Place(_analogue(experiment, claim, claim.analogue), "", [], own | there))
     return places
+
+
+def _printed(claim: Claim, paper: list[power.Cells]) -> tuple[str, str] | None:
+    """What the paper's own numbers say of its claim; None of an identity, and where it prints no value."""
+    return None if mathematical(claim) or claim.published is None else printed_words(claim, claim.published, paper)
 
 
 def claim_power(content: ClaimsFile, name: str, scale: Scale | None = None) -> Power | None:

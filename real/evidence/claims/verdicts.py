@@ -81,15 +81,13 @@ def size_word(interval: Interval | None, claim: Claim, seeds: int, printed_error
     return "larger" if abs(value) > abs(published) else "smaller"
 
 
-def printed_words(claim: Claim, rows: Sequence[power.Cells]) -> tuple[str, str]:
+def printed_words(claim: Claim, published: float, rows: Sequence[power.Cells]) -> tuple[str, str]:
     """Of the paper's own numbers: whether the claim is true as printed, and the word with the cells' sampling error.
 
     The error is that of drawing problems and samples; another training run is not in it.
     """
     above, below = ends_of(claim.region)
-    if claim.published is None:
-        return "", ""
-    as_printed = "as printed" if above < claim.published < below else "not as printed"
+    as_printed = "as printed" if above < published < below else "not as printed"
     if not rows:
         return as_printed, ""
     if claim.measure == "smallest_difference":
@@ -100,8 +98,8 @@ def printed_words(claim: Claim, rows: Sequence[power.Cells]) -> tuple[str, str]:
         high = min(value + among_all * error for value, error in each)
     else:
         error = _quantile(CONFIDENCE) * math.sqrt(rows[0].decoding(power.SAMPLES) + rows[0].drawing())
-        low, high = claim.published - error, claim.published + error
-    return as_printed, verdict(Interval(claim.published, low, high, PROBLEMS), above, below)
+        low, high = published - error, published + error
+    return as_printed, verdict(Interval(published, low, high, PROBLEMS), above, below)
 
 
 def _quantile(confidence: float) -> float:
