@@ -100,7 +100,7 @@ def outcomes(repetitions: int) -> Iterator[dict[str, object]]:
         claim = content.claims[name]
         cells_M = printed_cells(claim, facts, scores)
         if cells_M[0].difference == 0:
-            cells_M = [moved(cells_M[0], claim.published or 0.0)]
+            cells_M = [cells_M[0].moved(claim.published or 0.0)]
         confidence = 1 - (1 - CONFIDENCE) / (family if claim.primary else 1)
         fixed = claim.parameters.get("baseline") == "base"
         for truth, true_M in truths(cells_M).items():
@@ -126,18 +126,13 @@ def truths(cells_M: Sequence[Cells]) -> dict[str, list[Cells]]:
         )
         return {"published": [one], "border": [equal], "opposite": [swapped]}
     # the border: equal to one baseline on MATH500, far above everywhere else
-    far = [moved(cells, 0.2) for cells in cells_M]
+    far = [cells.moved(0.2) for cells in cells_M]
     equal_B = [a if number == 2 else b for number, (a, b) in enumerate(zip(far[0].a_B, far[0].b_B, strict=True))]
     border = [Cells(far[0].a_B, equal_B, far[0].problems_B, far[0].concentration_B), *far[1:]]
     found = {"published": list(cells_M), "border": border}
     for effect in (0.01, 0.03, 0.15, -0.03, -0.10):
-        found[f"{100 * effect:+.0f} points everywhere"] = [moved(cells, effect) for cells in cells_M]
+        found[f"{100 * effect:+.0f} points everywhere"] = [cells.moved(effect) for cells in cells_M]
     return found
-
-
-def moved(cells: Cells, effect: float) -> Cells:
-    """The same with a baseline that scores less by an effect on every benchmark."""
-    return Cells(cells.a_B, [score - effect for score in cells.a_B], cells.problems_B, cells.concentration_B)
 
 
 def _method(score_B: Sequence[float], cells: Cells, run_deviation: float) -> Method:

@@ -54,7 +54,8 @@ class VerlTraining(Training):
         return self
 
 
-# sections of verl's configuration in which no key changes the objective, its batches or its optimizer
+# of verl's configuration, sections (ending in a dot) and keys that change neither the objective nor its batches nor its
+# optimizer, nor what is sampled
 VERL_OPEN = (
     "actor_rollout_ref.actor.checkpoint.",
     "actor_rollout_ref.actor.entropy_checkpointing",
@@ -69,9 +70,10 @@ VERL_OPEN = (
     "actor_rollout_ref.rollout.cudagraph_capture_sizes",
     "actor_rollout_ref.rollout.enable_chunked_prefill",
     "actor_rollout_ref.rollout.enable_prefix_caching",
-    "actor_rollout_ref.rollout.engine_kwargs.vllm.",
+    "actor_rollout_ref.rollout.engine_kwargs.vllm.async_scheduling",
+    "actor_rollout_ref.rollout.engine_kwargs.vllm.block_size",
+    "actor_rollout_ref.rollout.engine_kwargs.vllm.disable_custom_all_reduce",
     "ray_kwargs.",
-    "trainer.balance_batch",
     "trainer.ray_wait_register_center_timeout",
 )
 
@@ -118,16 +120,17 @@ class Cluster(Strict):
     trust_remote_code: bool
     """true: run Python code that a checkpoint brings along"""
     verl: dict[str, bool | int | float | str | list[str]]
-    """verl's own settings by dotted key, of the sections that change no objective (VERL_OPEN); {}: none"""
+    """verl's own settings by dotted key, of those that change no objective (VERL_OPEN); {}: none"""
 
     @field_validator("verl")
     @classmethod
     def _changes_no_objective(cls, value: dict[str, Any]) -> dict[str, Any]:
+        sections = tuple(name for name in VERL_OPEN if name.endswith("."))
         for key in value:
-            if not key.startswith(VERL_OPEN):
+            if key not in VERL_OPEN and not key.startswith(sections):
                 raise ValueError(
-                    f"{key} may change what is trained; only keys below {', '.join(VERL_OPEN)} are passed on: set it "
-                    "by this package's own keys, or leave it out"
+                    f"{key} may change what is trained; passed on are only {', '.join(VERL_OPEN)}: set it by this "
+                    "package's own keys, or leave it out"
                 )
         return value
 

@@ -74,6 +74,10 @@ class Cells:
         rows = zip(self.a_B, self.b_B, self.problems_B, self.concentration_B, strict=True)
         return [Cells([a], [b], [problems], [v]) for a, b, problems, v in rows]
 
+    def moved(self, effect: float) -> "Cells":
+        """The same with a baseline b that scores less than a by an effect on every benchmark."""
+        return Cells(self.a_B, [score - effect for score in self.a_B], self.problems_B, self.concentration_B)
+
     def mean_of(self, per_problem_B: Sequence[float]) -> float:
         """Variance of a mean over problems and benchmarks, from each benchmark's variance of one problem."""
         return float(sum(v / n for v, n in zip(per_problem_B, self.problems_B, strict=True))) / len(self.a_B) ** 2

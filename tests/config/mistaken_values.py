@@ -140,6 +140,7 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ("cluster.ray_address", "", "line"),
         ("training.dynamic_sampling", "yes", "true ... false"),
         ("cluster.verl", 3, "section"),
+        ({"cluster.verl": {"trainer.balance_batch": False}}, "cluster.verl ... trainer.balance_batch ... may change"),
         (
             {"cluster.verl": {"algorithm.gamma": 0.9}},
             "cluster.verl ... algorithm.gamma ... may change ... leave it out",

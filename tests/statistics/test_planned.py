@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from benchmarks.power import curve_outcome, moved, score_outcome, truths
+from benchmarks.power import curve_outcome, score_outcome, truths
 from real.evidence.claims.plans import printed_cells, read_printed
 from real.evidence.claims.schema import load_claims
 from real.statistics.planned import (
@@ -91,7 +91,7 @@ def test_the_smallest_of_many_differences_comes_out_as_often_as_stated(printed):
     assert score_outcome(truth["published"], 100, 0.95, False).simulated.reproduced == 0
     assert consistent_chances(cells_M, 16, 3, 0.0077).reproduced == 0
     assert score_outcome(truth["border"], 200, 0.95, False).simulated.reproduced <= 0.05 + 0.03
-    opposite = score_outcome([moved(cells, -0.03) for cells in cells_M], 200, 0.95, False)
+    opposite = score_outcome([cells.moved(-0.03) for cells in cells_M], 200, 0.95, False)
     assert 0.25 < opposite.stated.contradicted < 0.45
     assert opposite.simulated.contradicted == pytest.approx(opposite.stated.contradicted, abs=0.11)
 

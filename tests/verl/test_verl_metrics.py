@@ -193,6 +193,9 @@ def test_jobs_that_resume_again_and_again_keep_as_many_checkpoints_as_one(tmp_pa
         assert newest in there(), "what the next attempt goes on from"
     assert there() == [7, 8]
     delete_older_checkpoints(tmp_path / "absent", 3, keep=2)
+    (tmp_path / "global_step_1_mine").mkdir()
+    delete_older_checkpoints(tmp_path, newest, keep=2)
+    assert (tmp_path / "global_step_1_mine").exists(), "somebody's copy is left alone"
 
 
 def test_a_job_without_samples_has_an_empty_table_of_the_same_columns(tmp_path):

@@ -35,7 +35,9 @@ def delete_older_checkpoints(folder: Path, newest: int, keep: int) -> None:
     Args:
         folder: of checkpoints; newest: step of the last complete one: a later folder is what a killed save left.
     """
-    steps = {path: int(path.name.removeprefix(STEP_FOLDER)) for path in folder.glob(f"{STEP_FOLDER}[0-9]*")}
+    numbers = {path: path.name.removeprefix(STEP_FOLDER) for path in folder.glob(f"{STEP_FOLDER}*")}
+    # a folder of another name, such as somebody's copy, is left alone
+    steps = {path: int(number) for path, number in numbers.items() if number.isdecimal()}
     kept = sorted(step for step in steps.values() if step <= newest)[-keep:]
     for path, step in steps.items():
         if step not in kept:

@@ -102,7 +102,7 @@ def _of_benchmarks(claim: Claim, facts: ScaleFacts, plan: Power, published: floa
 
     def at(seeds: int, effect: float | None = None) -> Chances:
         if claim.measure == "smallest_difference":
-            moved = rows if effect is None else [_moved(row, effect) for row in rows]
+            moved = rows if effect is None else [row.moved(effect) for row in rows]
             return consistent_chances(moved, plan.samples, seeds, RUN_DEVIATION)
         precision = benchmark_precision(rows[0], plan.samples, seeds, RUN_DEVIATION, fixed)
         value = published if effect is None else effect
@@ -186,10 +186,6 @@ def printed_cells(claim: Claim, facts: ScaleFacts, scores: pd.DataFrame) -> list
 def read_printed() -> pd.DataFrame:
     """The scores that the papers print."""
     return read_benchmarks(PRINTED)
-
-
-def _moved(row: power.Cells, effect: float) -> power.Cells:
-    return power.Cells(row.a_B, [score - effect for score in row.a_B], row.problems_B, row.concentration_B)
 
 
 def _scaled(value: float, of_ratio: bool) -> float:
