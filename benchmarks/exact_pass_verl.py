@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from verl.workers.utils.losses import ppo_loss
 from benchmarks.turns import clock_of, milliseconds, ratio, relative_error, take_turns
 from real.config import VerlRun, load, resolve
 from real.engines.torch.policy import build_policy, save_checkpoint
+from real.engines.verl.kernels import settled
 from real.engines.verl.losses import RecordedLoss
 from real.engines.verl.settings import compose_config
 from real.engines.verl.worker import RealTrainingWorker
@@ -100,10 +101,10 @@ def actor_and_model(run: VerlRun, checkpoint: Path, head: str) -> tuple[ActorCon
     Args:
         head: ``logits``, or the backend of verl's fused linear cross-entropy, ``torch`` or ``triton``.
     """
-    config = compose_config(run, checkpoint, (Path("train"), Path("validation")), Path("work"))
+    kernels = replace(settled(run, run.cluster.attention), head="logits" if head == "logits" else "fused")
+    config = compose_config(run, checkpoint, (Path("train"), Path("validation")), Path("work"), kernels)
     if head != "logits":
-        model = config.actor_rollout_ref.model
-        model.use_fused_kernels, model.fused_kernel_options.impl_backend = True, head
+        config.actor_rollout_ref.model.fused_kernel_options.impl_backend = head
     actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
     actor.model_config = model = omega_conf_to_dataclass(config.actor_rollout_ref.model)
     return actor, model
@@ -124,7 +125,7 @@ def build_worker(actor: ActorConfig, model: HFModelConfig) -> RememberingWorker:
     worker.reset()
     for group in worker.engine.optimizer.param_groups:
         group["lr"] = 0.0
-    worker.rollouts, worker.keep_rows = ROLLOUTS, False
+    worker.keep_rows = False
     return worker
 
 

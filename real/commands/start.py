@@ -91,7 +91,7 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
             own = run.cluster.ray_address is None
             with gpus(scale.device if own else "cpu", run.cluster.gpus):
                 require(experiment, granted_gpus, inputs=False)
-                facts["earlier_code"] = train_verl(run, *places, scale.protected, scale.accept_code)
+                facts |= train_verl(run, *places, scale.protected, scale.accept_code)
         write_text(output / "config.yaml", yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False))
 
 

@@ -36,13 +36,24 @@ class Data(Strict):
         return self
 
 
+class Lora(Strict):
+    """A low-rank adapter beside every linear layer but the head: W + alpha / rank · B A."""
+
+    rank: Few
+    """of A and B"""
+    alpha: Count
+    """the adapter's weight is alpha / rank"""
+
+
 class VerlTraining(Training):
-    """One RL run of the verl engine: what every engine takes, and full DAPO's two additions."""
+    """One RL run of the verl engine: what every engine takes, full DAPO's two additions, and LoRA."""
 
     dynamic_sampling: bool
     """true: one-sided groups are replaced by fresh prompts before the update (full DAPO)"""
     overlong_buffer_tokens: CountOrNone
     """last tokens before the limit over which the reward falls linearly by 1 (full DAPO's shaping); 0: no shaping"""
+    lora: Lora | None
+    """train an adapter, which is merged into the model for sampling and at the end; null: train all weights"""
 
     @model_validator(mode="after")
     def _buffer_fits(self) -> Self:
@@ -62,8 +73,6 @@ VERL_OPEN = (
     "actor_rollout_ref.actor.entropy_from_logits_with_chunking",
     "actor_rollout_ref.actor.fsdp_config.",
     "actor_rollout_ref.model.enable_activation_offload",
-    "actor_rollout_ref.model.fused_kernel_options.",
-    "actor_rollout_ref.model.use_fused_kernels",
     "actor_rollout_ref.model.use_liger",
     "actor_rollout_ref.ref.fsdp_config.",
     "actor_rollout_ref.rollout.checkpoint_engine.",
@@ -76,6 +85,10 @@ VERL_OPEN = (
     "ray_kwargs.",
     "trainer.ray_wait_register_center_timeout",
 )
+
+
+# of verl's configuration, what its asynchronous trainers are chosen and set by
+ASYNCHRONOUS = ("trainer.v1.", "trainer.use_v1", "async_training.")
 
 
 class Cluster(Strict):
@@ -93,8 +106,12 @@ class Cluster(Strict):
     """CPUs that a private Ray schedules; null: those of the machine"""
     precision: Literal["bfloat16", "float32"]
     """of forward and backward passes and of vLLM; master weights and reductions are float32"""
-    attention: Literal["flash_attention_2", "sdpa"]
-    """of the trainer; flash_attention_2 needs the package flash-attn, sdpa needs more memory"""
+    attention: Literal["auto", "flash_attention_2", "flex_attention", "sdpa"]
+    """of the trainer. auto: the first of these that runs when the job starts, by a trial (docs/paper_scale.md).
+    flash_attention_2 needs the package flash-attn or kernels; sdpa masks the whole pack, which takes time and memory"""
+    head: Literal["auto", "fused", "logits"]
+    """of the trainer. fused: log-probs without logits, by verl's linear cross entropy (Triton on a GPU); logits: verl's
+    log-probs of bfloat16 logits, token by token where flash-attn is missing; auto: fused"""
     micro_batch_tokens: Count | None
     """tokens per GPU back-propagated at once, in whole rows; null: training.micro_batch_rows rows"""
     gradient_checkpointing: bool
@@ -127,6 +144,14 @@ class Cluster(Strict):
     def _changes_no_objective(cls, value: dict[str, Any]) -> dict[str, Any]:
         sections = tuple(name for name in VERL_OPEN if name.endswith("."))
         for key in value:
+            if key.startswith(ASYNCHRONOUS):
+                raise ValueError(
+                    f"{key} would set one of verl's asynchronous modes (colocate_async, separate_async), which are not "
+                    "offered: an update may then hold rollouts of several older policies and parts of groups. First it "
+                    "would have to be proven that groups stay whole in a mini-batch, that every score is taken against "
+                    "the policy that sampled, and that the gradient is still the undivided objective's "
+                    "(docs/paper_scale.md); leave it out"
+                )
             if key not in VERL_OPEN and not key.startswith(sections):
                 raise ValueError(
                     f"{key} may change what is trained; passed on are only {', '.join(VERL_OPEN)}: set it by this "

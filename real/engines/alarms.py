@@ -22,7 +22,7 @@ TRUNCATED = 0.5
 whether it was right. A healthy 8k run has 0.04 to 0.07 (rllm issue 33)."""
 
 MISMATCH = 5e-4
-"""KL divergence between sampler and trainer: the bound of prime-rl's and NeMo-RL's nightly runs."""
+"""KL divergence between sampler and trainer: the bound of prime-rl's and NeMo-RL's nightly runs, at temperature 1."""
 
 CALM_STEPS = 5
 """Our choice: short against a run of 80 to 1,400 steps."""
@@ -34,8 +34,13 @@ Cause = tuple[str, bool, str, str]
 class Alarms:
     """The state of one run's alarms; a function of the lines seen so far, in order."""
 
-    def __init__(self, past: Iterable[Mapping[str, Any]] = ()) -> None:
-        """Take the state after past lines, silently; what they lack, and is still on, is raised once more."""
+    def __init__(self, past: Iterable[Mapping[str, Any]] = (), mismatch: float = MISMATCH) -> None:
+        """Take the state after past lines, silently; what they lack, and is still on, is raised once more.
+
+        Args:
+            mismatch: KL divergence between sampler and trainer above which there is an alarm.
+        """
+        self._mismatch = mismatch
         self._entropy: tuple[int, float] | None = None
         # alarm -> measured steps in a row without its cause
         self._calm: dict[str, int] = {}
@@ -71,7 +76,7 @@ class Alarms:
         if (divergence := line.get("mismatch")) is not None:
             value = f"the sampler's and the trainer's log-probs differ by a KL divergence of {divergence:.2g}"
             # not <=: a value that is no number is an alarm too
-            yield "mismatch", not divergence <= MISMATCH, f"{value}, above {MISMATCH:g}", value
+            yield "mismatch", not divergence <= self._mismatch, f"{value}, above {self._mismatch:.2g}", value
 
     def _entropy_causes(self, step: int, entropy: float) -> Iterator[Cause]:
         if self._entropy is None and math.isfinite(entropy):

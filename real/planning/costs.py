@@ -108,6 +108,8 @@ class TimeFact(Fact):
     """sampled; of a step, prompts times rollouts"""
     max_response_tokens: int = Field(ge=1)
     """their limit"""
+    kernels: Line | None = None
+    """of a step: attention and head of the trainer"""
 
     @property
     def each(self) -> Amount:
@@ -120,6 +122,10 @@ class ModelFacts(Strict):
 
     parameters: int = Field(ge=1)
     """weights"""
+    layers: int = Field(ge=1)
+    """of attention"""
+    attention_width: int = Field(ge=1)
+    """heads times the width of each"""
     steps: list[TimeFact] = Field(min_length=1)
     """of one outer step each; the range of estimates spans them"""
     evaluation: TimeFact
@@ -141,6 +147,25 @@ class StatedFacts(Strict):
     """one evaluation"""
 
 
+class KernelFacts(Strict):
+    """What slow kernels take more than fast ones: dense masks over a pack, a loop over the head's tokens."""
+
+    hardware: Line
+    """for the reader"""
+    pack_tokens: int = Field(ge=1)
+    """of the pack that the mask was measured over"""
+    pack_width: int = Field(ge=1)
+    """its heads times the width of each"""
+    mask_forward: Fact
+    """seconds of one layer, without gradients"""
+    mask_both: Fact
+    """seconds of one layer, forward and backward"""
+    loop_forward: Fact
+    """seconds of one token, without gradients"""
+    loop_both: Fact
+    """seconds of one token, forward and backward"""
+
+
 class Costs(Strict):
     """The content of costs.yaml."""
 
@@ -156,6 +181,8 @@ class Costs(Strict):
     """of a state to resume from, per parameter"""
     model_bytes: Fact
     """of a Hugging Face checkpoint, per parameter"""
+    kernels: KernelFacts
+    """beyond what facts about steps hold"""
     models: dict[str, ModelFacts]
     """by the last part of model.name"""
     stated: dict[str, StatedFacts]

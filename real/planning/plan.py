@@ -27,6 +27,7 @@ from real.planning.costs import (
     stored_parameters,
     total,
 )
+from real.planning.kernels import slow
 from real.planning.taken import PlannedJob, measured
 from real.records.jobs import BASE, Job, base_jobs, evaluation_job, run_job
 from real.tasks.sources import read_sources
@@ -164,7 +165,8 @@ def _run_row(scale: Trained, known: Known, whose: str, training: TorchTraining |
 def _run_seconds(scale: VerlScale, training: VerlTraining, facts: ModelFacts, costs: Costs) -> Amount:
     """Wall seconds of all steps and validations."""
     gpus = scale.cluster.gpus
-    steps = step_seconds(training, gpus, facts, costs) * training.steps
+    one = step_seconds(training, gpus, facts, costs) + slow(training, scale, facts, costs).of(scale.cluster)
+    steps = one * training.steps
     # step 0 and the last step are always validated
     validations = 1 + -(-training.steps // training.validation_every)
     responses = validations * problem_counts([scale.data.validation])[0] * training.validation_samples

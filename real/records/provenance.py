@@ -73,6 +73,14 @@ class _EarlierCode(_Checked):
     benchmarks: list[str] = _MAY_LACK
 
 
+class _Kernels(_Checked):
+    step: int
+    attention: str
+    head: str
+    micro_batch_tokens: int | None
+    passed_over: list[str]
+
+
 class _Written(_Checked):
     bytes: Bytes
     sha256: Sha256
@@ -97,6 +105,7 @@ class _Record(_Checked):
     machine: _Machine = _MAY_LACK
     earlier_code: list[_EarlierCode] = _MAY_LACK
     forward: _Forward = _MAY_LACK
+    kernels: list[_Kernels] = _MAY_LACK
     read: dict[str, Sha256] = _MAY_LACK
     wrote: dict[str, _Written] = _MAY_LACK
     data: dict[str, dict[str, str]] = _MAY_LACK

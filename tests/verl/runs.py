@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from real.config import Experiment, VerlRun, load, resolve
+from real.engines.verl.kernels import settled
 from real.engines.verl.settings import compose_config
 from tests.support.paths import ROOT
 
@@ -34,4 +35,4 @@ def changed(run: VerlRun, **sections: dict[str, Any]) -> VerlRun:
 
 def composed(run: VerlRun, model: Path = Path("model"), train: Path = Path("train.parquet")) -> DictConfig:
     """verl's configuration of a run."""
-    return compose_config(run, model, (train, Path("validation.parquet")), Path("work"))
+    return compose_config(run, model, (train, Path("validation.parquet")), Path("work"), settled(run, "sdpa"))

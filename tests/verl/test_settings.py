@@ -248,7 +248,7 @@ def test_an_existing_ray_cluster_is_joined_as_it_is():
 
 
 VLLM = "actor_rollout_ref.rollout.engine_kwargs.vllm"
-FUSED = {"actor_rollout_ref.model.use_fused_kernels": True, "actor_rollout_ref.rollout.enable_prefix_caching": False}
+PASSED = {"actor_rollout_ref.model.use_liger": True, "actor_rollout_ref.rollout.enable_prefix_caching": False}
 
 
 def passing(given: dict[str, Any]) -> DictConfig:
@@ -256,8 +256,8 @@ def passing(given: dict[str, Any]) -> DictConfig:
 
 
 def test_settings_of_verl_are_passed_on_and_change_nothing_else():
-    plain, given = (OmegaConf.to_container(one) for one in (passing({}), passing(FUSED)))
-    for key, value in FUSED.items():
+    plain, given = (OmegaConf.to_container(one) for one in (passing({}), passing(PASSED)))
+    for key, value in PASSED.items():
         *sections, name = key.split(".")
         for found in (plain, given):
             section = found
@@ -280,8 +280,8 @@ def test_vllms_own_arguments_are_an_open_section():
     ("given", "said"),
     [
         (
-            {"actor_rollout_ref.model.use_fused_kernel": True},
-            r"use_fused_kernel: verl takes no such setting.*its section",
+            {"actor_rollout_ref.model.use_liger_kernel": True},
+            r"use_liger_kernel: verl takes no such setting.*its section",
         ),
         ({"actor_rollout_ref.actor.fsdp_config.dtype": "float32"}, "this package sets it from its own keys"),
         ({"actor_rollout_ref.rollout.enable_prefix_caching.x": 1}, "enable_prefix_caching.x: verl takes no such"),

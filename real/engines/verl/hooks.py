@@ -18,6 +18,7 @@ Overridden, which verl 0.9.1 does not promise to keep (files below its ``verl/``
 - ``TrainingWorker.train_mini_batch`` (workers/engine_workers.py:243): which update of the step it is
 - ``TrainingWorker.train_batch`` (engine_workers.py:343): the pass without gradients
 - ``TrainingWorker.set_loss_fn`` (engine_workers.py:170): records what each row's gradient was
+- ``_select_fsdp2_wrap_targets`` (utils/fsdp_utils.py:549): a head that is fused with its loss is not sharded by itself
 - ``SingleTurnAgentLoop.__init__`` (experimental/agent_loop): the chat template alone writes prompts
 
 Any other version is refused: it may have renamed one of these, and would then train something else.

@@ -44,6 +44,11 @@ def delete_older_checkpoints(folder: Path, newest: int, keep: int) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def line_of(**values: Any) -> dict[str, Any]:
+    """A line of metrics.jsonl, with what this engine alone counts: the groups that lost a rollout (lost.py)."""
+    return {**metrics_line(**values), "lost_groups": values.get("lost_groups")}
+
+
 def step_line(
     step: int,
     group: Sequence[int],
@@ -51,6 +56,7 @@ def step_line(
     length: Sequence[int],
     entropy: float,
     verl: Mapping[str, Any],
+    lost_groups: int = 0,
 ) -> dict[str, Any]:
     """The metrics of one outer step.
 
@@ -60,8 +66,9 @@ def step_line(
         verl: the step's metrics by verl's names, with the ``update/`` sums of worker.py averaged over mini-batches.
     """
     size, solved = Counter(group), Counter(compress(group, label))
-    return metrics_line(
+    return line_of(
         step=step,
+        lost_groups=lost_groups,
         reward_mean=sum(label) / len(label),
         solve_all=sum(solved[name] == size[name] for name in size),
         solve_none=sum(solved[name] == 0 for name in size),
@@ -85,7 +92,10 @@ def validation_score(verl: Mapping[str, Any]) -> float | None:
 
 
 class Journal:
-    """``metrics.jsonl``, ``timings.jsonl`` and ``samples.jsonl``, the gradient samples, of a job in its work folder.
+    """What a job appends to in its work folder.
+
+    ``metrics.jsonl``, ``timings.jsonl``, ``samples.jsonl`` (the gradient samples), and ``kernels.jsonl``: which kernels
+    made the steps after ``step``.
 
     A step's line is on disk before its checkpoint is complete, so that a job that resumes there has it; validation,
     which comes after the checkpoint, is filled in. A resumed job drops the lines of steps that it does again.
@@ -111,7 +121,7 @@ class Journal:
 
     def rewind(self, step: int) -> None:
         """Drop what belongs to steps after ``step``, the last one whose checkpoint is complete."""
-        for name in ("metrics", "timings", "samples"):
+        for name in ("metrics", "timings", "samples", "kernels"):
             kept = [line for line in self.lines(name) if line["step"] <= step]
             write_json_lines(self.folder / f"{name}.jsonl", kept)
 

@@ -17,6 +17,7 @@ from verl.utils.config import validate_config
 from real.config import VerlRun
 from real.engines.verl.coverage import OWN_LOSSES, loss_of
 from real.engines.verl.hooks import VerlError
+from real.engines.verl.kernels import FUSED_BACKENDS, Kernels
 from real.engines.verl.trainer import TRAINER
 from real.models.checkpoints import first_line
 from real.system.code import ROOT
@@ -28,25 +29,32 @@ AGENT_LOOPS = Path(__file__).with_name("agent_loops.yaml")
 NO_DUAL_CLIP = 1.0e9
 
 
-def compose_config(run: VerlRun, model: Path, prompts: tuple[Path, Path], work_folder: Path) -> DictConfig:
+def compose_config(
+    run: VerlRun, model: Path, prompts: tuple[Path, Path], work_folder: Path, kernels: Kernels
+) -> DictConfig:
     """verl's configuration of a run, validated by verl and by us.
 
     Args:
         model: the checkpoint that RL starts from; prompts: files of prompts.write_prompts.
+        kernels: of the trainer, by kernels.choose.
 
     Raises:
         VerlError: something that verl can't do, or would silently do otherwise.
     """
     config = verl_defaults()
     values = {
-        **_overrides(run),
+        **_overrides(run, kernels),
         f"{MODEL}.path": str(model.resolve()),
         "data.train_files": str(prompts[0].resolve()),
         "data.val_files": str(prompts[1].resolve()),
         f"{ROLLOUT}.agent.agent_loop_config_path": str(AGENT_LOOPS),
         "trainer.default_local_dir": str((work_folder / "checkpoints").resolve()),
         # what RealTrainer needs besides verl's keys
-        f"+trainer.v1.{TRAINER}": {"work_folder": str(work_folder.resolve()), "run": run.model_dump(mode="json")},
+        f"+trainer.v1.{TRAINER}": {
+            "work_folder": str(work_folder.resolve()),
+            "run": run.model_dump(mode="json"),
+            "head": kernels.head,
+        },
     }
     for key, value in values.items():
         # refuses a key that verl's schema lacks, unless it is added
@@ -101,9 +109,10 @@ def check(config: DictConfig, run: VerlRun) -> None:
         raise VerlError(f"verl refuses the configuration of {run.method}: {error}") from None
 
 
-def _overrides(run: VerlRun) -> dict[str, Any]:
+def _overrides(run: VerlRun, kernels: Kernels) -> dict[str, Any]:
     """verl's keys by section; a leading + adds a key that its schema leaves open."""
-    return {**_data(run), **_actor(run), **_engine(run), **_rollout(run), **_reward(run), **_trainer(run), **_ray(run)}
+    engine = {**_engine(run, kernels.micro_batch_tokens), **_kernels(run, kernels)}
+    return {**_data(run), **_actor(run), **engine, **_rollout(run), **_reward(run), **_trainer(run), **_ray(run)}
 
 
 def _data(run: VerlRun) -> dict[str, Any]:
@@ -155,10 +164,14 @@ def _actor(run: VerlRun) -> dict[str, Any]:
     )
 
 
-def _engine(run: VerlRun) -> dict[str, Any]:
-    """How policy and reference model are held, split and run."""
+def _engine(run: VerlRun, at_once: int | None) -> dict[str, Any]:
+    """How policy and reference model are held, split and run.
+
+    Args:
+        at_once: tokens of a micro-batch; None: rows are counted instead.
+    """
     cluster, rows = run.cluster, run.training.micro_batch_rows
-    tokens, dynamic = cluster.micro_batch_tokens or _longest(run), cluster.micro_batch_tokens is not None
+    tokens, dynamic = at_once or _longest(run), at_once is not None
     held = {
         "fsdp_config.dtype": cluster.precision,
         # verl reads this key, not dtype, and takes bf16 where it is missing
@@ -186,9 +199,29 @@ def _engine(run: VerlRun) -> dict[str, Any]:
         "trust_remote_code": cluster.trust_remote_code,
         "enable_gradient_checkpointing": cluster.gradient_checkpointing,
         "use_remove_padding": True,
-        "+override_config.attn_implementation": cluster.attention,
+        **_adapter(run),
     }
     return {**_under(ACTOR, policy), **_under(REFERENCE, reference), **_under(MODEL, model)}
+
+
+def _adapter(run: VerlRun) -> dict[str, Any]:
+    """LoRA; vLLM gets weights with the adapter merged in, and needs no kernels of its own for it."""
+    if run.training.lora is None:
+        return {}
+    lora = run.training.lora
+    return {"lora_rank": lora.rank, "lora_alpha": lora.alpha, "target_modules": "all-linear", "lora.merge": True}
+
+
+def _kernels(run: VerlRun, kernels: Kernels) -> dict[str, Any]:
+    """Attention and head of policy and reference model."""
+    return _under(
+        MODEL,
+        {
+            "+override_config.attn_implementation": kernels.attention,
+            "use_fused_kernels": kernels.head == "fused",
+            "fused_kernel_options.impl_backend": FUSED_BACKENDS[run.cluster.device],
+        },
+    )
 
 
 def _rollout(run: VerlRun) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from real.system.work_folder import open_work_folder
 from real.tasks.arithmetic import END_THINK
 
 RAY_STARTS = 3
+# where verl's merger puts LoRA's adapter, in the merged model's folder
+ADAPTER = "lora_adapter"
 # of the exception that ray.init raises
 RAY_TOO_LATE = "timed out during startup"
 
@@ -35,10 +37,13 @@ Result = TypeVar("Result")
 
 def train(
     run: VerlRun, base: Path, output: Path, work_folder: Path, protected: bool = False, accepted: Collection[str] = ()
-) -> list[dict[str, Any]]:
+) -> dict[str, list[dict[str, Any]]]:
     """Train one (method, seed) from the checkpoint ``base`` into ``output``.
 
-    Files, arguments and result are those of :func:`real.engines.torch.train.train`.
+    Files and arguments are those of :func:`real.engines.torch.train.train`.
+
+    Returns:
+        for provenance.json: ``earlier_code``, as there, and ``kernels``, which ones made the steps after ``step``.
 
     Raises:
         FolderInUseError, OtherRunError, NotFiniteError: as there.
@@ -59,8 +64,9 @@ def train(
         last = work_folder / "checkpoints" / f"global_step_{run.training.steps}" / "actor"
         merge_checkpoint(last, work_folder / "model")
         write_results(work_folder, output)
+        found = {"earlier_code": earlier, "kernels": Journal(work_folder).lines("kernels")}
         work.remove()
-    return earlier
+    return found
 
 
 def write_results(work_folder: Path, output: Path) -> None:
@@ -111,11 +117,15 @@ def run_verl(run: VerlRun, base: Path, work_folder: Path) -> None:
     import ray
     from verl.trainer.main_ppo import run_ppo
 
+    from real.engines.verl.kernels import choose
     from real.engines.verl.prompts import write_prompts
     from real.engines.verl.settings import compose_config
     from real.engines.verl.trainer import TaskRunner
 
-    config = compose_config(run, base, write_prompts(run, work_folder / "prompts"), work_folder)
+    kernels = choose(run, base)
+    print(f"{run.method} seed {run.seed}: {kernels.sentence()}", flush=True)
+    Journal(work_folder).write({"step": last_checkpoint(work_folder), **kernels.record()}, "kernels")
+    config = compose_config(run, base, write_prompts(run, work_folder / "prompts"), work_folder, kernels)
     try:
         on_a_started_ray(lambda: run_ppo(config, ray.remote(TaskRunner)))
     except ray.exceptions.RayTaskError as error:
@@ -240,3 +250,21 @@ def merge_checkpoint(actor: Path, target: Path) -> None:
     if done.returncode != 0 or not (target / "config.json").exists():
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise VerlError(f"{actor}: could not be merged ({reason}); its shards are intact, run the same command again")
+    if (target / ADAPTER).exists():
+        merge_adapter(target)
+
+
+def merge_adapter(model: Path) -> None:
+    """Add the adapter that verl's merger leaves beside the model to its weights, in float32, and delete it.
+
+    The sum is stored in the precision of the weights, as vLLM had it while the run was trained.
+    """
+    # imported here: a run that trains all weights needs none of it
+    from peft import PeftModel
+    from transformers.models.auto import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(model, dtype="auto")
+    stored = base.dtype
+    whole = PeftModel.from_pretrained(base.float(), model / ADAPTER).merge_and_unload()
+    whole.to(stored).save_pretrained(model)
+    shutil.rmtree(model / ADAPTER)

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.main_ppo import TaskRunnerV1
+from verl.trainer.ppo.padding_utils import upsample_batch_to_divisible_size
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils import tensordict_utils as tu
@@ -21,10 +22,19 @@ from verl.utils.seqlen_balancing import log_seqlen_unbalance
 from real.config import VerlRun
 from real.engines.alarms import Alarms
 from real.engines.finite import not_finite
-from real.engines.run_files import log_line, metrics_line
+from real.engines.run_files import log_line
 from real.engines.verl.balance import mini_batches, order_rows
-from real.engines.verl.journal import Journal, delete_older_checkpoints, step_line, timings_line, validation_score
-from real.engines.verl.worker import RealActorRolloutRefWorker, check_groups
+from real.engines.verl.journal import (
+    Journal,
+    delete_older_checkpoints,
+    line_of,
+    step_line,
+    timings_line,
+    validation_score,
+)
+from real.engines.verl.lost import said, stop_if_many, whole_groups
+from real.engines.verl.mismatch import kl_divergence, threshold
+from real.engines.verl.worker import RealActorRolloutRefWorker
 
 TRAINER = "real_sync"
 
@@ -39,6 +49,7 @@ class RealTrainer(PPOTrainerSync):
         self.ours = VerlRun.model_validate(ours["run"])
         self.journal = Journal(Path(ours["work_folder"]))
         self.name = f"{self.ours.method} seed {self.ours.seed}"
+        self.alarm_above = threshold(self.ours.training.temperature, self.ours.cluster, ours["head"])
 
     @property
     def trainer_mode(self) -> str:
@@ -58,7 +69,7 @@ class RealTrainer(PPOTrainerSync):
         super()._load_checkpoint()
         self._delete_older_checkpoints()
         self.journal.rewind(self.global_steps)
-        self.alarms = Alarms(self.journal.lines())
+        self.alarms = Alarms(self.journal.lines(), self.alarm_above)
         if self.global_steps:
             print(f"{self.name}: resumes after step {self.global_steps} of {self.total_training_steps}", flush=True)
 
@@ -67,7 +78,7 @@ class RealTrainer(PPOTrainerSync):
         lines, step = self.journal.lines(), self.global_steps
         validates = step % self.config.trainer.test_freq == 0 or step == self.total_training_steps
         if step == 0:
-            self.journal.write(metrics_line(step=0, val_pass_at_1=validation_score(found)))
+            self.journal.write(line_of(step=0, val_pass_at_1=validation_score(found)))
         elif lines[-1]["step"] == step and validates:
             # killed between the checkpoint and its validation; these are the same weights
             self.journal.write({**lines[-1], "val_pass_at_1": validation_score(found)})
@@ -83,40 +94,69 @@ class RealTrainer(PPOTrainerSync):
         delete_older_checkpoints(Path(settings.default_local_dir), self.global_steps, settings.max_actor_ckpt_to_keep)
 
     def _balance_batch(self, batch: KVBatchMeta, metrics: dict, *_: Any, **__: Any) -> KVBatchMeta:
-        """Order the rows so that groups stay whole in a mini-batch, and give each its ``group`` and ``label``."""
-        fields = ["uid", "index", "extra_fields"]
-        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
-        uid, index, extra = (tu.get(data, field) for field in fields)
-        prompts = sorted(set(zip(index, uid, strict=True)))
-        group = [prompts.index(prompt) for prompt in zip(index, uid, strict=True)]
-        label = [int(extra_fields["reward_extra_info"]["acc"]) for extra_fields in extra]
-        check_groups(group, self.ours.training.rollouts)
-        columns = TensorDict({"group": torch.tensor(group), "label": torch.tensor(label)}, batch_size=len(group))
-        batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=columns) or batch
+        """Order the rows so that groups stay whole in a mini-batch, and give each its ``group`` and ``label``.
+
+        Rows that only fill a mini-batch, in the place of groups that lost a rollout, have a group below 0.
+        """
+        training, (batch, group, label) = self.ours.training, self._whole_groups(batch)
+        seed = f"mini-batches {self.ours.seed} {self.global_steps}"
+        batches = mini_batches(set(group), training.mini_batch_prompts, seed)
+        real = len(batch)
+        batch = upsample_batch_to_divisible_size(
+            batch, training.mini_batch_prompts * training.rollouts, self.tokenizer.eos_token_id
+        )
+        filling = [len(set(group)) + at // training.rollouts for at in range(len(batch) - real)]
+        batches[-1] += sorted(set(filling))
+        nobody = [-1] * len(filling)
+        columns = {"group": torch.tensor(group + nobody), "label": torch.tensor(label + [0] * len(filling))}
+        fields = TensorDict(columns, batch_size=len(batch))
+        batch = tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=fields) or batch
 
         lengths = [tag["seq_len"] for tag in batch.tags]
-        seed = f"mini-batches {self.ours.seed} {self.global_steps}"
-        batches = mini_batches(set(group), self.ours.training.mini_batch_prompts, seed)
         workers = self.actor_rollout_wg
         if "actor" not in workers._dispatch_info:
             workers._dispatch_info["actor"] = workers._query_dispatch_info("actor")
         ranks = max(workers._dispatch_info["actor"]) + 1  # data-parallel size of the policy's workers
-        order = order_rows(group, lengths, batches, ranks)
+        order = order_rows(group + filling, lengths, batches, ranks)
         batch.reorder(order)
         block = len(order) // ranks
         parts = [order[start : start + block] for start in range(0, len(order), block)]
         metrics.update(log_seqlen_unbalance(seqlen_list=lengths, partitions=parts, prefix="global_seqlen"))
         return batch
 
+    def _whole_groups(self, batch: KVBatchMeta) -> tuple[KVBatchMeta, list[int], list[int]]:
+        """The rows of the groups that lost no rollout, with the number of each one's prompt, from 0, and its label.
+
+        Raises:
+            VerlError: too many groups lost one.
+        """
+        names = ["uid", "index", "extra_fields"]
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=names)
+        uid, index, extra = (tu.get(data, name) for name in names)
+        prompts = sorted(set(zip(index, uid, strict=True)))
+        found = [prompts.index(prompt) for prompt in zip(index, uid, strict=True)]
+        whole = whole_groups(found, self.ours.training.rollouts)
+        self.lost = self.ours.training.prompts - len(whole)
+        if self.lost:
+            print(f"{self.name}: {said(self.global_steps, self.lost, self.ours.training.prompts)}", flush=True)
+        stop_if_many(self.global_steps, self.lost, self.ours.training.prompts, self.journal.lines())
+        rows = [row for row, name in enumerate(found) if name in whole]
+        if gone := set(batch.keys) - {batch.keys[row] for row in rows}:
+            tq.kv_clear(keys=sorted(gone), partition_id=batch.partition_id)
+            batch = batch.select_keys([batch.keys[row] for row in rows])
+        group = [whole.index(found[row]) for row in rows]
+        return batch, group, [int(extra[row]["reward_extra_info"]["acc"]) for row in rows]
+
     def _compute_old_log_prob(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         batch = super()._compute_old_log_prob(batch, metrics)
         fields = ["entropy", "response_mask", "group", "label", "old_log_probs", "rollout_log_probs"]
         data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
-        mask = data["response_mask"].values().double()
+        mask, real = data["response_mask"].values().double(), data["group"] >= 0
         self.step_rows = {
-            "group": data["group"].tolist(),
-            "label": data["label"].tolist(),
-            "length": data["response_mask"].offsets().diff().tolist(),
+            "group": data["group"][real].tolist(),
+            "label": data["label"][real].tolist(),
+            "length": data["response_mask"].offsets().diff()[real].tolist(),
+            "lost_groups": self.lost,
             "entropy": float((data["entropy"].values().double() * mask).sum() / mask.sum()),
         }
         self.mismatch = kl_divergence(data["old_log_probs"].values(), data["rollout_log_probs"].values(), mask)
@@ -136,7 +176,6 @@ class RealTrainer(PPOTrainerSync):
             "temperature": training.temperature,
             "objective": settings.objective,
             "hyperparameters": settings.hyperparameters,
-            "rollouts": training.rollouts,
             "keep_rows": keep,
         }
         output = tu.get(self.actor_rollout_wg.update_actor(batch), "metrics")
@@ -179,13 +218,3 @@ def check_finite(line: dict[str, Any], run: str, save_every: int) -> None:
         what = ", ".join(f"{key} is {line[key]}" for key in wrong)
         saved = (line["step"] - 1) // save_every * save_every
         raise not_finite(run, line["step"], what, saved or None, "lower training.learning_rate")
-
-
-def kl_divergence(trainer: torch.Tensor, sampler: torch.Tensor, mask: torch.Tensor) -> float:
-    """Estimate of the KL divergence of the trainer's policy from the sampler's: the mean over tokens of e^d - d - 1.
-
-    Args:
-        trainer, sampler, mask: (tokens,) log-probs that each gives to the sampled tokens, and 1 where one counts.
-    """
-    d = (trainer.double() - sampler.double()) * mask
-    return float((d.exp() - d - 1).sum() / mask.sum())

@@ -8,13 +8,14 @@ one that sampled, so that every score is 0; and where every rank's rows fit one 
 both purposes.
 """
 
-from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.distributed
 from tensordict import TensorDict
 from torch import Tensor
+from verl.utils import fsdp_utils
 from verl.utils import tensordict_utils as tu
 from verl.workers.engine_workers import ActorRolloutRefWorker, TrainingWorker
 from verl.workers.utils.padding import no_padding_2_padding
@@ -40,10 +41,10 @@ class RealTrainingWorker(TrainingWorker):
 
         Args:
             data: this rank's rows. Besides verl's columns it has ``group`` (n,) and ``label`` (n,), and the scalars
-                ``objective``, ``hyperparameters``, ``rollouts`` (G) and ``keep_rows``.
+                ``objective``, ``hyperparameters`` and ``keep_rows``.
         """
         self.objective = make_objective(tu.pop(data, "objective"), **tu.pop(data, "hyperparameters"))
-        self.rollouts, self.keep_rows = tu.pop(data, "rollouts"), tu.pop(data, "keep_rows")
+        self.keep_rows = tu.pop(data, "keep_rows")
         self.updates = 0
         return super().train_mini_batch(data)
 
@@ -51,6 +52,8 @@ class RealTrainingWorker(TrainingWorker):
         """One update. Its metrics gain sums over the whole mini-batch (:func:`summary`), and its rows if kept."""
         tu.assign_non_tensor(
             data,
+            # the divisor of verl's losses that average sequences: rows that fill a mini-batch are none
+            global_batch_size=sum(self._gather(int((data["group"] >= 0).sum()))),
             use_remove_padding=self.model_config.get("use_remove_padding", False),
             use_dynamic_bsz=self.engine_config.use_dynamic_bsz,
             max_token_len_per_gpu=self.engine_config.max_token_len_per_gpu,
@@ -90,16 +93,11 @@ class RealTrainingWorker(TrainingWorker):
         return (log_prob - padded["old_log_probs"]) * mask, mask
 
     def _weights(self, log_ratio: Tensor, mask: Tensor, data: TensorDict) -> Tensor:
-        """(n, T) dL/dlog_prob of this rank's rows, from the scores of all ranks' rows.
-
-        Raises:
-            ValueError: a group of the mini-batch has another number of rollouts than G.
-        """
+        """(n, T) dL/dlog_prob of this rank's rows, from the scores of all ranks' rows."""
         score, length = sequence_score(log_ratio.double(), mask.double()), mask.sum(dim=1)
         mine = list(zip(data["group"].tolist(), score.tolist(), data["label"].tolist(), length.tolist(), strict=True))
         everyone = self._gather(mine)
         rows = [row for part in everyone for row in part if row[0] >= 0]
-        check_groups([int(row[0]) for row in rows], self.rollouts)
         group, scores, label, lengths = (torch.tensor(column) for column in zip(*rows, strict=True))
         gradient = token_weights(
             self.objective, scores.double()[:, None], (lengths > 0).double()[:, None], group.long(), label.double()
@@ -127,21 +125,24 @@ class RealTrainingWorker(TrainingWorker):
         return found
 
 
+def wrap_targets(model: torch.nn.Module, layers: Sequence[str]) -> list[torch.nn.Module]:
+    """The modules that FSDP2 shards by themselves: verl's, but for the head where it is fused with its loss.
+
+    The fused forward reads the head's weight without calling the head, so that FSDP2 must gather it with the model.
+    """
+    is_fused = hasattr(model, "_verl_fused_kernels_backend")
+    head = model.get_output_embeddings() if is_fused else None  # type: ignore[operator]
+    return [module for module in VERL_WRAP_TARGETS(model, layers) if module is not head]
+
+
+VERL_WRAP_TARGETS = fsdp_utils._select_fsdp2_wrap_targets
+fsdp_utils._select_fsdp2_wrap_targets = wrap_targets
+
+
 class RealActorRolloutRefWorker(ActorRolloutRefWorker):
     """verl's worker of policy, sampler and reference, with our training worker for the policy."""
 
     actor_worker_cls = RealTrainingWorker
-
-
-def check_groups(group: list[int], rollouts: int) -> None:
-    """Raise ValueError unless every group has G rows: of a part of a group the objective would be another loss."""
-    wrong = {name: count for name, count in Counter(group).items() if count != rollouts}
-    if wrong:
-        name, count = min(wrong.items())
-        raise ValueError(
-            f"{len(wrong)} groups of a mini-batch are incomplete (group {name} has {count} of {rollouts} rollouts); "
-            "a rollout failed or was dropped, see the log above; the last checkpoint is intact, run the command again"
-        )
 
 
 def summary(rows: list[RecordedRow], objective: Objective) -> dict[str, float]:
