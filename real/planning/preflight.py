@@ -246,7 +246,7 @@ def attention_problems(attention: str, imports: Callable[[str], str | None]) -> 
     reasons = [imports(name) for name in FLASH_PACKAGES] if attention == "flash_attention_2" else [None]
     if all(reasons):
         yield (
-            "cluster.attention flash_attention_2 needs the package flash-attn or kernels, of which none can be imported "
+            "cluster.attention flash_attention_2 needs the package flash-attn or kernels, and none can be imported "
             f"({'; '.join(filter(None, reasons))}); install one, or set auto"
         )
 

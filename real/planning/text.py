@@ -84,9 +84,9 @@ def _kernels(plan: Plan) -> list[str]:
     costs = plan.known.costs
     found = slow(scale.training, scale, facts, costs)
     return [
-        f"Kernels: {chosen(scale.cluster)}. As measured on {costs.kernels.hardware}, a step takes {plain(found.mask)} s "
-        f"longer with sdpa ({found.pack:,} tokens at once), and {plain(found.loop)} s longer with the head logits where "
-        "flash-attn is missing; what `cluster` asks for is counted."
+        f"Kernels: {chosen(scale.cluster)}. As measured on {costs.kernels.hardware}, a step takes {plain(found.mask)} "
+        f"s longer with sdpa ({found.pack:,} tokens at once), and {plain(found.loop)} s longer with the head logits "
+        "where flash-attn is missing; what `cluster` asks for is counted."
     ]
 
 

@@ -140,6 +140,14 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ("cluster.ray_address", "", "line"),
         ("training.dynamic_sampling", "yes", "true ... false"),
         ("cluster.verl", 3, "section"),
+        (
+            {"cluster.verl": {"trainer.v1.trainer_mode": "separate_async"}},
+            "cluster.verl ... trainer.v1.trainer_mode ... colocate_async, separate_async ... not offered ... proven",
+        ),
+        (
+            {"cluster.verl": {"trainer.use_v1": False}},
+            "cluster.verl ... trainer.use_v1 ... asynchronous ... leave it out",
+        ),
         ({"cluster.verl": {"trainer.balance_batch": False}}, "cluster.verl ... trainer.balance_batch ... may change"),
         (
             {"cluster.verl": {"algorithm.gamma": 0.9}},
@@ -160,7 +168,12 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ("cluster.vllm_memory", 1.0, "less than 1.0"),
         ("cluster.device", "tpu", "'cuda' ... 'cpu'"),
         ("cluster.precision", "float16", "'bfloat16' ... 'float32'"),
-        ("cluster.attention", "flash", "'flash_attention_2' ... 'sdpa'"),
+        ("cluster.attention", "flash", "'auto' ... 'flash_attention_2' ... 'flex_attention' ... 'sdpa'"),
+        ("cluster.head", "liger", "'auto' ... 'fused' ... 'logits'"),
+        ("training.lora", 8, "section"),
+        ({"training.lora": {"rank": 1001, "alpha": 8}}, "training.lora.rank ... most 1000"),
+        ({"training.lora": {"rank": 8, "alpha": 0}}, "training.lora.alpha ... at least 1"),
+        ({"training.lora": {"rank": 8}}, "training.lora.alpha ... missing"),
         ("cluster.wandb", False, "'off' ... 'offline' ... 'online' ... quotes"),
         ("training.temperature", 2.5, "vLLM ... 2.0"),
         ({"evaluation.temperature": 3}, "evaluation.temperature ... 3.0 ... vLLM ... 2.0"),

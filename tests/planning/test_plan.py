@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ from real.planning.costs import (
     sampling_seconds,
     step_seconds,
 )
+from real.planning.kernels import slow
 from real.planning.plan import plan
 from real.planning.text import plan_text, three_digits
 from tests.support.made_up import with_training
@@ -278,3 +280,40 @@ def test_the_exact_passs_share_is_said_to_be_missing_from_the_estimates(tmp_path
 def test_the_docs_show_what_the_command_prints(name, tmp_path):
     table = plan_text(plan(scale(name), results=tmp_path)).split("\n\nEstimated from")[0]
     assert table in (ROOT / "docs" / "planning.md").read_text(), "stale: paste what `python -m real plan` prints"
+
+
+def with_cluster(experiment, **keys):
+    """Its scale with other keys of the cluster, unchecked."""
+    return experiment.scale.model_copy(update={"cluster": experiment.scale.cluster.model_copy(update=keys)})
+
+
+def test_slow_kernels_cost_what_they_were_measured_to_take_by_token_and_pack(facts, costs):
+    """A layer takes 34.7 ms longer forward and 105 ms in both passes, a token 32.6 and 133.2 µs."""
+    experiment = scale("1.5b")
+    training = experiment.scale.training
+    asked = with_cluster(experiment, attention="sdpa", head="logits")
+    found = slow(training, asked, facts, costs)
+    tokens = 1024 * 3500 / 8
+    assert found.pack == 36864
+    assert found.mask.low == pytest.approx(tokens / 36864 * 28 * (2 * 0.0347 + 0.105), rel=1e-3)
+    assert found.loop.low == pytest.approx(tokens * (32.6e-6 + 133.2e-6), rel=1e-3)
+    assert found.of(asked.cluster) == found.mask + found.loop
+    auto = slow(training, experiment.scale, facts, costs)
+    assert (auto.pack, auto.of(experiment.scale.cluster)) == (9216, Amount(0, 0))
+    assert auto.mask.low == pytest.approx(found.mask.low / 4)
+    once = slow(training, with_cluster(experiment, attention="sdpa", gradient_checkpointing=False), facts, costs)
+    assert once.mask.low == pytest.approx(tokens / 36864 * 28 * (0.0347 + 0.105), rel=1e-3)
+
+
+def test_a_plan_counts_the_kernels_that_the_configuration_asks_for_and_names_them():
+    experiment = scale("1.5b")
+    name = "train real, seed 0"
+    fast = {row.name: row for row in plan(experiment).rows}[name]
+    asked = replace(experiment, scale=with_cluster(experiment, head="logits"))
+    slower = plan(asked)
+    found = {row.name: row for row in slower.rows}[name]
+    added = slow(experiment.scale.training, asked.scale, slower.known.model, slower.known.costs).loop
+    assert found.seconds.low - fast.seconds.low == pytest.approx(1400 * added.low)
+    said = plan_text(slower)
+    assert "attention: the first that runs of flash_attention_2, flex_attention, sdpa; head: logits." in said
+    assert "(flash-attn, and its log-probs of logits)" in said, "which kernels the runs had that costs are taken from"

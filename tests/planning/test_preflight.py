@@ -8,6 +8,7 @@ from real.commands.command_line import main
 from real.config.paper_scale import Model
 from real.planning.plan import plan
 from real.planning.preflight import (
+    attention_advice,
     attention_problems,
     check,
     dataset_problems,
@@ -247,9 +248,25 @@ def test_flash_attention_is_imported_only_where_it_is_asked_for():
 
     assert of_attention("sdpa", absent) == []
     assert of_attention("flash_attention_2", lambda module: None) == []
-    assert "(No module named 'flash_attn')" in of_attention("flash_attention_2", absent)[0]
+    (lacking,) = of_attention("flash_attention_2", absent)
+    assert "(No module named 'flash_attn'; No module named 'kernels')" in lacking
+    assert of_attention("flash_attention_2", lambda module: None if module == "kernels" else "no") == []
     assert read_imports("json") is None
     assert read_imports("no_such_module") == "ModuleNotFoundError: No module named 'no_such_module'"
+
+
+def test_the_check_says_which_attention_is_tried_first():
+    def only(*found):
+        return lambda module: None if module in found else "missing"
+
+    assert attention_advice("sdpa", only()) == attention_advice("flex_attention", only()) == []
+    for found, first in [
+        (("flash_attn", "kernels"), "flash_attention_2, by the package flash_attn"),
+        (("kernels",), "flash_attention_2, by the package kernels"),
+        ((), "flex_attention, because flash-attn is missing"),
+    ]:
+        (said,) = attention_advice("auto", only(*found))
+        assert f"a job tries {first}" in said
 
 
 def test_a_cpu_is_refused_outside_the_platform_of_the_tests():

@@ -33,7 +33,7 @@ H100 = "NVIDIA H100 80GB HBM3, 81559, 81008, 9.0, 550.54"
 def write_scale(folder: Path, **changes: str) -> str:
     """1.5b.yaml with another model, and other values of some keys."""
     text = (ROOT / "paper_configs" / "1.5b.yaml").read_text()
-    for key, value in {"name": "acme/Unknown-3B", **changes}.items():
+    for key, value in {"name": "acme/Unknown-3B", "attention": "sdpa", **changes}.items():
         text, count = re.subn(rf"^  {key}: \S+", f"  {key}: {value}", text, flags=re.M)
         assert count == 1, key
     path = folder / "COPY.yaml"
