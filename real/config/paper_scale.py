@@ -1,5 +1,6 @@
 """The sections that only scales of the verl engine have."""
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +10,9 @@ from real.system.names import Count, CountOrNone, Few, Line
 
 # objectives that verl has itself (real/engines/verl/coverage.py says as which losses)
 VERL_OBJECTIVES = ("grpo", "dapo", "gspo")
+COMMIT = re.compile("[0-9a-f]{40}")
+# organisation/name; a folder begins with a slash or a dot, or is one word
+HUB_ID = re.compile(r"(?!\.{1,2}/)[\w.-]+/[\w.-]+")
 
 
 class Model(Strict):
@@ -17,13 +21,33 @@ class Model(Strict):
     name: Line
     """a Hugging Face hub id, or a folder (this machine's paths belong in paper_configs/local.yaml)"""
     revision: Line | None
-    """commit of the hub; null for a folder"""
+    """commit of the hub, 40 digits; null for a folder"""
+
+    @field_validator("revision")
+    @classmethod
+    def _is_a_commit(cls, value: str | None) -> str | None:
+        if value is not None and not COMMIT.fullmatch(value):
+            raise ValueError(
+                "a branch or a tag may name another commit tomorrow; give the commit, 40 digits and letters a to f, as "
+                "the hub shows it beside the model's files"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _hub_id_has_a_commit(self) -> Self:
+        # by the name alone: a job's workers read it in another folder
+        if self.revision is None and HUB_ID.fullmatch(self.name):
+            raise ValueError(
+                f"model.revision is null, but model.name {self.name} is a hub id; give the commit, 40 digits and "
+                f"letters a to f, or, where it is a folder, write ./{self.name}"
+            )
+        return self
 
 
 class Data(Strict):
     """Prompts of training and of validation, from datasets/sources.yaml."""
 
-    train: Literal["deepscaler", "dapo_math_17k"]
+    train: Literal["deepscaler", "dapo_math_17k", "gsm8k_train"]
     """training set"""
     validation: str
     """a test set of datasets/sources.yaml; validation while training chooses nothing, the last step is evaluated"""
@@ -46,7 +70,7 @@ class Lora(Strict):
 
 
 class VerlTraining(Training):
-    """One RL run of the verl engine: what every engine takes, full DAPO's two additions, and LoRA."""
+    """One RL run of the verl engine: what every engine takes, full DAPO's additions, LoRA, and what rewards go by."""
 
     dynamic_sampling: bool
     """true: one-sided groups are replaced by fresh prompts before the update (full DAPO)"""
@@ -54,6 +78,8 @@ class VerlTraining(Training):
     """last tokens before the limit over which the reward falls linearly by 1 (full DAPO's shaping); 0: no shaping"""
     lora: Lora | None
     """train an adapter, which is merged into the model for sampling and at the end; null: train all weights"""
+    strict_format: bool
+    """rewards by the released grader's rules, </think> required; false: a response without </think> is read whole"""
 
     @model_validator(mode="after")
     def _buffer_fits(self) -> Self:

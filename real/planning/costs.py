@@ -132,6 +132,8 @@ class ModelFacts(Strict):
     """of sampling without training"""
     one_response: Fact
     """tokens per second of one response in a full batch"""
+    response_tokens: LengthFact | None = None
+    """mean tokens of a response, where they are not those of all models"""
 
 
 class StatedFacts(Strict):
@@ -207,6 +209,11 @@ def facts_of(model: Model, costs: Costs) -> ModelFacts | None:
     return next(near, None)
 
 
+def lengths_of(facts: ModelFacts | None, costs: Costs) -> LengthFact:
+    """What is known of the length of a model's responses."""
+    return (facts and facts.response_tokens) or costs.response_tokens
+
+
 def stored_parameters(folder: Path) -> int | None:
     """Weights that the safetensors files of a folder hold, by their headers; None: no such file, or a damaged one."""
     from safetensors import SafetensorError, safe_open
@@ -237,7 +244,7 @@ def step_seconds(training: VerlTraining, gpus: int, facts: ModelFacts, costs: Co
     """Wall seconds of one outer step on ``gpus`` GPUs."""
     limit, rollouts = training.max_response_tokens, rollouts_per_step(training, costs)
     scaled = [
-        rollouts * _length_ratio(limit, fact.max_response_tokens, costs) * fact.each * (1 / gpus)
+        rollouts * _length_ratio(limit, fact.max_response_tokens, lengths_of(facts, costs)) * fact.each * (1 / gpus)
         for fact in facts.steps
     ]
     spanned = Amount(min(part.low for part in scaled), max(part.high for part in scaled))
@@ -265,7 +272,7 @@ def sampling_seconds(responses: float, limit: int, batches: int, gpus: int, fact
     fact = facts.evaluation
     slower = max(step.each.high for step in facts.steps) / min(step.each.low for step in facts.steps)
     each = Amount(1, slower) * fact.each * (1 / gpus)
-    throughput = each * _length_ratio(limit, fact.max_response_tokens, costs) * responses
+    throughput = each * _length_ratio(limit, fact.max_response_tokens, lengths_of(facts, costs)) * responses
     waiting = longest_response_seconds(limit, facts) * batches
     return Amount(max(throughput.low, waiting.low), throughput.high + waiting.high)
 
@@ -280,9 +287,9 @@ def longest_response_seconds(limit: int, facts: ModelFacts) -> Amount:
     return Amount(limit / facts.one_response.high, limit / facts.one_response.low)
 
 
-def _length_ratio(limit: int, known_limit: int, costs: Costs) -> Amount:
+def _length_ratio(limit: int, known_limit: int, lengths: LengthFact) -> Amount:
     """Expected tokens at one limit over those at another; its ends come from the same mean length."""
-    at, known = mean_tokens(limit, costs.response_tokens), mean_tokens(known_limit, costs.response_tokens)
+    at, known = mean_tokens(limit, lengths), mean_tokens(known_limit, lengths)
     ratios = at.low / known.low, at.high / known.high
     return Amount(min(ratios), max(ratios))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from real.config import Cluster, VerlScale, VerlTraining
 from real.engines.verl.kernels import ATTENTIONS, SDPA_PACK
-from real.planning.costs import Amount, Costs, ModelFacts, mean_tokens, rollouts_per_step
+from real.planning.costs import Amount, Costs, ModelFacts, lengths_of, mean_tokens, rollouts_per_step
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def slow(training: VerlTraining, scale: VerlScale, facts: ModelFacts, costs: Cos
     forward once more with gradient checkpointing. The mask's cost per token grows with the pack.
     """
     cluster, known = scale.cluster, costs.kernels
-    tokens = rollouts_per_step(training, costs) * mean_tokens(training.max_response_tokens, costs.response_tokens)
+    tokens = rollouts_per_step(training, costs) * mean_tokens(training.max_response_tokens, lengths_of(facts, costs))
     each = tokens * (1 / cluster.gpus)
     longest = scale.data.max_prompt_tokens + training.max_response_tokens
     pack = cluster.micro_batch_tokens or training.micro_batch_rows * longest

@@ -19,6 +19,7 @@ from real.planning.costs import (
     StatedFacts,
     evaluation_batches,
     facts_of,
+    lengths_of,
     load_costs,
     mean_tokens,
     rollouts_per_step,
@@ -151,7 +152,7 @@ def _run_row(scale: Trained, known: Known, whose: str, training: TorchTraining |
             return row
         rollouts = training.steps * training.prompts * training.rollouts
         return replace(row, seconds=known.stated.train.amount * (rollouts / known.stated.rollouts))
-    tokens = mean_tokens(training.max_response_tokens, costs.response_tokens)
+    tokens = mean_tokens(training.max_response_tokens, lengths_of(known.model, costs))
     row = replace(row, tokens=rollouts_per_step(training, costs) * training.steps * tokens)
     if known.model:
         row = replace(row, seconds=_run_seconds(scale, training, known.model, costs))
@@ -181,7 +182,7 @@ def _evaluation_row(scale: Trained, known: Known, whose: str) -> PlannedJob:
     problems = problem_counts(evaluation.benchmarks)
     responses, batches = sum(problems) * evaluation.samples, evaluation_batches(problems, evaluation)
     limit, gpus = evaluation.max_response_tokens, cluster.gpus
-    tokens = mean_tokens(limit, costs.response_tokens) * responses
+    tokens = mean_tokens(limit, lengths_of(known.model, costs)) * responses
     seconds = sampling_seconds(responses, limit, batches, gpus, known.model, costs) if known.model else None
     stored = tokens * costs.response_bytes.amount if evaluation.keep_responses else NOTHING
     # finished chunks are stored once more until all of a checkpoint's benchmarks are done

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from real.config import VerlScale, VerlTraining
-from real.planning.costs import COSTS_FILE, Amount, Fact, TimeFact, exact_pass_share
+from real.planning.costs import COSTS_FILE, Amount, Fact, TimeFact, exact_pass_share, lengths_of
 from real.planning.kernels import chosen, slow
 from real.planning.plan import Plan
 from real.planning.taken import PlannedJob
@@ -138,7 +138,7 @@ def estimate_sources(plan: Plan) -> list[str]:
         found += [(f"steps: {_geometry(fact)}", fact) for fact in facts.steps]
         found.append((f"evaluation and validation: {_geometry(facts.evaluation)}", facts.evaluation))
         found.append((f"one response: {plain(facts.one_response.amount)} tokens per second", facts.one_response))
-    found.append(("tokens", costs.response_tokens))
+    found.append(("tokens", lengths_of(facts, costs)))
     if any(isinstance(one, VerlTraining) and one.dynamic_sampling for one in plan.experiment.training.values()):
         found.append(("dynamic sampling", costs.dynamic_sampling))
     if plan.known.parameters:

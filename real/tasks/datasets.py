@@ -8,6 +8,7 @@ checked against them on every load.
 import hashlib
 import json
 import math
+import re
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from real.tasks.corrections import (
     read_corrections,
 )
 from real.tasks.problems import Problem
-from real.tasks.sources import RAW, SOURCES_FILE, DatasetError, Source, find_source, verify
+from real.tasks.sources import JSON_LINES, RAW, SOURCES_FILE, DatasetError, Source, find_source, verify
 
 PREPARED = Path("datasets/prepared")
 SCHEMA = pa.schema(
@@ -39,6 +40,10 @@ SCHEMA = pa.schema(
         "split": pa.string(),
     }
 )
+# with which every prompt of the released files ends, after a space
+INSTRUCTION = "Let's think step by step and output the final answer within \\boxed{}."
+# before the truth of a worked solution, and between the thousands of that
+TRUTH, THOUSANDS = "####", re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 ROW_REMEDY = f"correct the entry in {SOURCES_FILE}"
 CORRECTION_REMEDY = f"correct or remove it in {CORRECTIONS_FILE}"
 
@@ -61,7 +66,7 @@ def prepare(
             is to be corrected.
         WriteError: the disk is full or refuses.
     """
-    corrections, raw = read_corrections(sources_file), raw_folder / f"{source.name}.parquet"
+    corrections, raw = read_corrections(sources_file), raw_folder / source.raw
     if not raw.exists():
         raise DatasetError(f"{raw}: no such file; fetch it with `python -m real download {source.name}`")
     verify(raw, source)
@@ -148,16 +153,43 @@ def _prepared(source: Source, corrections: Corrections, path: Path) -> tuple[dic
 
 
 def _raw_rows(path: Path, source: Source) -> list[dict[str, Any]]:
+    rows = _solutions(path) if path.suffix == JSON_LINES else _released_rows(path)
+    if source.rows not in (None, len(rows)):
+        raise DatasetError(f"{path}: has {len(rows)} rows, not {source.rows}; {ROW_REMEDY}")
+    return rows
+
+
+def _released_rows(path: Path) -> list[dict[str, Any]]:
     try:
         columns = pq.read_schema(path).names
         missing = [name for name in ("prompt", "reward_model") if name not in columns]
         if missing:
             raise DatasetError(f"{path}: has no column {', '.join(missing)}, only {', '.join(columns)}; {ROW_REMEDY}")
-        rows = pq.read_table(path, columns=["prompt", "reward_model"]).to_pylist()
+        return pq.read_table(path, columns=["prompt", "reward_model"]).to_pylist()
     except pa.ArrowException as error:
         raise DatasetError(f"{path}: is no parquet file ({' '.join(str(error).split())}); {ROW_REMEDY}") from None
-    if source.rows not in (None, len(rows)):
-        raise DatasetError(f"{path}: has {len(rows)} rows, not {source.rows}; {ROW_REMEDY}")
+
+
+def _solutions(path: Path) -> list[dict[str, Any]]:
+    """JSON lines of a question and its worked solution, as GSM8K has them, in the shape of the released files.
+
+    The question is asked as the released files ask theirs: in one message of the user, followed by their instruction.
+    The grader reads boxes, and so sets of both kinds can be trained on, evaluated and compared alike.
+    """
+    rows = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line)
+                question, (_, found, truth) = row["question"].strip(), row["answer"].rpartition(TRUTH)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise DatasetError(
+                    f"{path}: line {number} is no JSON of a question and an answer in words; {ROW_REMEDY}"
+                ) from None
+            if not found:
+                raise DatasetError(f"{path}: line {number} has no {TRUTH} before its answer; {ROW_REMEDY}")
+            prompt = [{"role": "user", "content": f"{question} {INSTRUCTION}" if question else ""}]
+            rows.append({"prompt": prompt, "reward_model": {"ground_truth": THOUSANDS.sub("", truth).strip()}})
     return rows
 
 

@@ -40,12 +40,12 @@ def fetch(source: Source, raw_folder: Path = RAW, mirror: Path | None = None) ->
     A file that is there already is verified and left alone, so this works offline once fetched.
 
     Returns:
-        ``raw_folder/<name>.parquet``.
+        ``raw_folder/<name>.parquet``, or ``.jsonl``.
 
     Raises:
         DatasetError: no place has the right file (the sentence lists what was tried), or the file there is altered.
     """
-    target = raw_folder / f"{source.name}.parquet"
+    target = raw_folder / source.raw
     if not target.exists():
         with _unfinished(target) as folder:
             if not target.exists():  # or another process was faster

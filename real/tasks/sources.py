@@ -21,6 +21,7 @@ from real.tasks.arithmetic import FAMILIES
 SOURCES_FILE = Path("datasets/sources.yaml")
 RAW = Path("datasets/raw")
 MIRROR_VARIABLE = "REAL_DATASETS_MIRROR"
+JSON_LINES, PARQUET = ".jsonl", ".parquet"
 # user and password, and a query, which may hold a token
 SECRETS = re.compile(r"(?<=/)[^/\s]*:[^/\s]*(?=@)|(?<=\?)[^\s,()]+")
 
@@ -41,7 +42,7 @@ class Source(BaseModel):
     split: Literal["test", "train"]
     """what it is used for"""
     file: Name
-    """file name in a mirror folder"""
+    """file name in a mirror folder; one that ends in .jsonl holds JSON lines, any other is a parquet file"""
     urls: Annotated[list[Annotated[str, Field(pattern=r"^https?://\S+$")]], Field(min_length=1), EACH_ONCE]
     """tried in turn"""
     rows: int | None = Field(ge=1)
@@ -68,6 +69,11 @@ class Source(BaseModel):
         if self.name in FAMILIES:
             raise ValueError("has the name of a family of the laptop's task; choose another name")
         return self
+
+    @property
+    def raw(self) -> str:
+        """Name of the fetched file, which tells its format."""
+        return f"{self.name}{JSON_LINES if self.file.endswith(JSON_LINES) else PARQUET}"
 
     @property
     def identity(self) -> str:

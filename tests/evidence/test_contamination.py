@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from real.config import ConfigError
 from real.evidence.contamination import (
+    compared_sets,
     contamination,
     duplicates,
     equal_key,
@@ -22,7 +23,7 @@ from real.evidence.contamination import (
 )
 from real.tasks.datasets import load_problems, prepare
 from real.tasks.fetching import fetch
-from real.tasks.problems import Problem
+from real.tasks.problems import MATH_BENCHMARKS, Problem
 from real.tasks.sources import read_sources
 from tests.support.data_server import INSTRUCTION, entry, raw_file
 from tests.support.paths import ROOT
@@ -171,28 +172,46 @@ def test_the_report_holds_counts_and_ids_but_no_text(tmp_path):
         write_report("amc", tmp_path, tmp_path / "prepared", sources)
 
 
-@pytest.mark.skipif(not MIRROR, reason="REAL_DATASETS_MIRROR names no folder with the real files")
-def test_the_known_overlap_of_dapo_math_17k_is_found(tmp_path):
-    """Counted independently before this code was written: equal, 13-gram, half of the 8-grams, same answer."""
+def real_counts(train: str, folder: Path) -> pd.DataFrame:
+    """Contamination of the real benchmarks by a real training set."""
     sources_file = ROOT / "datasets" / "sources.yaml"
     problems = {}
-    for name, source in read_sources(sources_file).items():
-        if name != "deepscaler":
-            fetch(source, tmp_path, Path(MIRROR))
-            prepare(source, tmp_path, tmp_path / "prepared")
-            problems[name] = load_problems(name, tmp_path / "prepared", sources_file)
-    counts = contamination(problems, "dapo_math_17k")
-    against = counts[(counts["versus"] == "dapo_math_17k") & (counts["dataset"] != "dapo_math_17k")]
-    assert {name: rows["count"].tolist() for name, rows in against.groupby("dataset")} == {
+    for name in compared_sets(train, sources_file):
+        source = read_sources(sources_file)[name]
+        fetch(source, folder, Path(MIRROR))
+        prepare(source, folder, folder / "prepared")
+        problems[name] = load_problems(name, folder / "prepared", sources_file)
+    return contamination(problems, train)
+
+
+def overlapping(counts: pd.DataFrame, train: str) -> dict[str, list[int]]:
+    """By benchmark, those that the training set holds: equal, 13-gram, half of the 8-grams, same answer."""
+    against = counts[(counts["versus"] == train) & (counts["dataset"] != train)]
+    return {name: rows["count"].tolist() for name, rows in against.groupby("dataset")}
+
+
+@pytest.mark.skipif(not MIRROR, reason="REAL_DATASETS_MIRROR names no folder with the real files")
+def test_the_known_overlap_of_dapo_math_17k_is_found(tmp_path):
+    """Counted independently before this code was written, but for GSM8K's."""
+    counts = real_counts("dapo_math_17k", tmp_path)
+    assert overlapping(counts, "dapo_math_17k") == {
         "aime": [0, 10, 0, 0],
         "aime25": [0, 11, 0, 0],
         "amc": [14, 58, 50, 41],
         "math": [8, 46, 26, 12],
         "minerva": [0, 0, 0, 0],
         "olympiad_bench": [10, 94, 65, 19],
+        "gsm8k": [0, 0, 0, 0],
     }
-    rest = counts.drop(against.index)
+    rest = counts[(counts["versus"] != "dapo_math_17k") | (counts["dataset"] == "dapo_math_17k")]
     assert rest.loc[rest["count"] > 0, ["dataset", "measure"]].values.tolist() == [
         ["dapo_math_17k", measure] for measure in ("identical", "duplicates", "groups", "groups_differing")
     ]
     assert rest.loc[rest["measure"] == "identical", "count"].max() == 143
+
+
+@pytest.mark.skipif(not MIRROR, reason="REAL_DATASETS_MIRROR names no folder with the real files")
+def test_gsm8ks_training_set_holds_no_problem_of_a_benchmark(tmp_path):
+    found = overlapping(real_counts("gsm8k_train", tmp_path), "gsm8k_train")
+    assert found.pop("gsm8k") == [0, 3, 1, 0]
+    assert found == {name: [0, 0, 0, 0] for name in MATH_BENCHMARKS}

@@ -164,9 +164,11 @@ def test_a_model_folder_needs_config_and_weights(tmp_path):
 
 
 def test_a_hub_id_is_asked_for_at_the_hub():
-    model = Model(name="organisation/name", revision="abc")
+    model = Model(name="organisation/name", revision="abc0" * 10)
     assert of_model(model, lambda asked: None) == []
-    assert of_model(model, lambda asked: f"lacks {asked.revision}") == ["model.name: organisation/name lacks abc"]
+    assert of_model(model, lambda asked: f"lacks {asked.revision}") == [
+        f"model.name: organisation/name lacks {'abc0' * 10}"
+    ]
 
 
 def test_each_dataset_is_loaded_once_and_reported_by_itself():

@@ -23,13 +23,16 @@ def with_settings(**changes):
     return SETTINGS.model_copy(update=changes)
 
 
-def byte_tokenizer(special: Sequence[str] = SPECIAL) -> PreTrainedTokenizerFast:
-    """A token per byte and five more, ``special`` being special; no padding token; the template opens the thinking."""
+def byte_tokenizer(special: Sequence[str] = SPECIAL, words: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """A token per byte and five more, ``special`` being special, and one for each of some words.
+
+    There is no padding token; the template opens the thinking.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     core = Tokenizer(models.BPE({token: i for i, token in enumerate(alphabet)}, merges=[]))
     core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     core.add_special_tokens(list(special))
-    core.add_tokens(list(SPECIAL[len(special) :]))
+    core.add_tokens([*SPECIAL[len(special) :], *words])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>")
     tokenizer.chat_template = (
         "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}<|turn|>{% endfor %}"
@@ -38,10 +41,12 @@ def byte_tokenizer(special: Sequence[str] = SPECIAL) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def write_checkpoint(folder: Path, seed: int, width: int = 16, special: Sequence[str] = SPECIAL) -> Path:
-    """A random Qwen2 of two heads whose responses end early, and often close their thinking."""
+def write_checkpoint(
+    folder: Path, seed: int, width: int = 16, special: Sequence[str] = SPECIAL, words: Sequence[str] = ()
+) -> Path:
+    """A random Qwen2 of two heads whose responses end early, and often close their thinking or say one of the words."""
     torch.manual_seed(seed)
-    tokenizer = byte_tokenizer(special)
+    tokenizer = byte_tokenizer(special, words)
     shape = {"hidden_size": width, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = Qwen2Config(
         vocab_size=len(tokenizer), num_key_value_heads=1, max_position_embeddings=CONTEXT, eos_token_id=257, **shape

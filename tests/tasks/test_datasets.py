@@ -106,6 +106,64 @@ def test_another_row_count_other_columns_and_no_parquet_are_named(raw, tmp_path)
         prepare(Source(name="amc", **entry(b"no parquet", ["https://a.org/u"])), path.parent, tmp_path)
 
 
+def solutions(folder: Path, lines: list[str], **changes) -> Source:
+    """Write a file of JSON lines and sources.yaml for it; its source."""
+    folder.joinpath("raw").mkdir(exist_ok=True)
+    content = "".join(f"{line}\n" for line in lines).encode()
+    folder.joinpath("raw", "sums.jsonl").write_bytes(content)
+    stated = entry(content, ["http://unused"], file="of_a_mirror.jsonl", rows=len(lines), **changes)
+    folder.joinpath("sources.yaml").write_text(yaml.safe_dump({"sums": stated}))
+    return read_sources(folder / "sources.yaml")["sums"]
+
+
+def solved(question: object, answer: object) -> str:
+    return json.dumps({"question": question, "answer": answer}, ensure_ascii=False)
+
+
+def test_json_lines_of_worked_solutions_ask_and_are_answered_as_the_released_files(tmp_path):
+    lines = [
+        solved("How many? ", "2*3 = <<2*3=6>>6\n#### 6"),
+        solved("What is\u2028left?", "#### is a mark of its own\n#### -1,234,567 "),
+        solved("Which pair?", "#### 3,4 or 1,0000"),
+    ]
+    problems = prepared(solutions(tmp_path, lines), tmp_path)
+    assert [problem.prompt for problem in problems] == [
+        ({"role": "user", "content": f"{text} {INSTRUCTION}"},)
+        for text in ("How many?", "What is\u2028left?", "Which pair?")
+    ]
+    assert [problem.ground_truths for problem in problems] == [("6",), ("-1234567",), ("3,4 or 1,0000",)]
+    assert [problem.problem_id for problem in problems] == ["sums-0", "sums-1", "sums-2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (solved("How many?", "six"), r"raw/sums.jsonl: line 2 has no #### before its answer; correct the entry in"),
+        ('{"question": "How many?"}', "line 2 is no JSON of a question and an answer in words; correct the entry"),
+        (solved("How many?", 6), "line 2 is no JSON of a question and an answer in words"),
+        (solved(None, "#### 6"), "line 2 is no JSON of a question and an answer in words"),
+        ('{"question": "How', "line 2 is no JSON of a question and an answer in words"),
+        ("", "line 2 is no JSON of a question and an answer in words"),
+        (solved("How many?", "it is\n####"), "^sums: row 1 has no usable answer, found ''; correct the entry"),
+        (solved(" ", "#### 6"), "^sums: row 1 has an empty prompt; correct the entry"),
+    ],
+    ids=["no ####", "no answer", "number", "null", "cut", "empty", "empty answer", "empty question"],
+)
+def test_a_line_without_question_or_answer_is_named(tmp_path, line, sentence):
+    source = solutions(tmp_path, [solved("How many?", "#### 6"), line])
+    with pytest.raises(DatasetError, match=sentence):
+        prepared(source, tmp_path)
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_json_lines_of_another_number_are_named(tmp_path):
+    solutions(tmp_path, [solved("How many?", "#### 6")])
+    path = tmp_path / "sources.yaml"
+    path.write_text(path.read_text().replace("rows: 1", "rows: 2"))
+    with pytest.raises(DatasetError, match=r"raw/sums.jsonl: has 1 rows, not 2; correct the entry"):
+        prepared(read_sources(path)["sums"], tmp_path)
+
+
 def test_a_missing_or_altered_raw_file_is_not_prepared(raw, tmp_path):
     source = raw(["first"], ["1"])
     path = tmp_path / "raw" / "amc.parquet"
@@ -258,3 +316,4 @@ def test_the_real_files_hold_what_the_sources_state(tmp_path):
         if name == "olympiad_bench":
             assert problems[96].ground_truths == ("$(0,4]$",)
     assert (first["aime"], first["aime25"], first["amc"], first["minerva"]) == (("204",), ("70",), ("142",), ("9.6",))
+    assert (first["gsm8k"], first["gsm8k_train"]) == (("18",), ("72",))

@@ -275,6 +275,26 @@ def test_the_project_knows_the_papers_eight_files_at_pinned_commits():
             assert re.search(rf"/[0-9a-f]{{40}}/datasets/\w+/data/{re.escape(known.file)}$", url)
 
 
+def test_gsm8k_comes_from_its_own_repository_as_json_lines():
+    sources = read_sources(ROOT / "datasets" / "sources.yaml")
+    folder = "openai/grade-school-math/3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data"
+    for name, split, rows in (("gsm8k", "test", 1319), ("gsm8k_train", "train", 7473)):
+        known = sources[name]
+        assert known.urls == [f"https://raw.githubusercontent.com/{folder}/{split}.jsonl"]
+        assert (known.split, known.rows) == (split, rows)
+        assert (known.file, known.raw) == (f"gsm8k_{split}.jsonl", f"{name}.jsonl")
+        assert known.licence.startswith("MIT ")
+
+
+def test_a_file_of_json_lines_keeps_its_suffix_from_the_mirror_on(server, tmp_path):
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    mirror.joinpath("theirs.jsonl").write_bytes(CONTENT)
+    wanted = source(server.url("absent"), file="theirs.jsonl")
+    assert fetch(wanted, tmp_path / "raw", mirror) == tmp_path / "raw" / "aime.jsonl"
+    assert files(tmp_path / "raw") == ["aime.jsonl"]
+
+
 def test_the_datasets_readme_states_what_the_sources_do():
     table = (ROOT / "datasets" / "README.md").read_text()
     cells = [[cell.strip() for cell in line.split("|")] for line in table.splitlines()]

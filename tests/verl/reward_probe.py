@@ -29,7 +29,7 @@ class Grader:
         from real.engines.verl.reward import compute_score
 
         start = time.monotonic()
-        return compute_score("train", response, truths), time.monotonic() - start
+        return compute_score("train", response, truths, strict_format=True), time.monotonic() - start
 
     def status(self, response: str, truths: list[str]) -> str:
         from real.grading import grade

@@ -103,12 +103,13 @@ def test_a_folder_without_a_checkpoint_is_refused_before_anything_is_written(smo
 
 @pytest.mark.parametrize("trusted", [False, True])
 def test_a_tokenizer_that_hides_the_end_of_thinking_is_refused(base, trusted):
-    check_base(base, trusted)
+    check_base(base, trusted, strict_format=True)
     tokenizer = AutoTokenizer.from_pretrained(base)
     tokenizer.add_special_tokens({"additional_special_tokens": [END_THINK]})
     tokenizer.save_pretrained(base)
     with pytest.raises(VerlError, match=rf"^{base}: its tokenizer counts </think> among the special tokens, .* be 0;"):
-        check_base(base, trusted)
+        check_base(base, trusted, strict_format=True)
+    check_base(base, trusted, strict_format=False)
 
 
 @pytest.mark.parametrize("name", ["tokenizer_config.json", "config.json"])
@@ -125,17 +126,17 @@ def test_code_in_a_checkpoint_is_refused_unless_it_is_trusted(base, name, tmp_pa
         "class Tokenizer(PreTrainedTokenizerFast): pass\nclass Config(Qwen2Config): pass\n"
     )
     with pytest.raises(CheckpointError, match=rf"^{base / name}: names Python code \(auto_map\) that loading .* run;"):
-        check_base(base, trust_remote_code=False)
+        check_base(base, trust_remote_code=False, strict_format=True)
     assert not (tmp_path / "ran").exists()
     hf_tokenizer(str(base), trust_remote_code=True)
     assert (tmp_path / "ran").exists(), "so verl would have run it"
-    check_base(base, trust_remote_code=True)
+    check_base(base, trust_remote_code=True, strict_format=True)
 
 
 def test_pickled_weights_are_refused_before_verl_sees_them(base):
     (base / "model.safetensors").rename(base / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match=rf"^{base}: holds no weights as \*.safetensors; pickled ones"):
-        check_base(base, trust_remote_code=True)
+        check_base(base, trust_remote_code=True, strict_format=False)
 
 
 def journal(work: Path, step: int, validation: float | None, checkpointed: str) -> Path:

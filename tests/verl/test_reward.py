@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import LAUNCH_SECONDS, end, left_behind
-from runs import composed, run_of
+from runs import changed, composed, run_of
 from verl import DataProto
 from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
 
@@ -43,8 +43,27 @@ WRONG = {"score": 0.0, "acc": 0.0}
     ids=["right", "wrong", "no </think>", "no box after it", "empty", "one of two", "none of two", "array, symbolic"],
 )
 def test_a_response_is_judged_by_the_released_format_against_every_ground_truth(response, truths, expected):
-    found = compute_score("train", response, truths, extra_info={"index": 0}, reward_router_address=None)
-    assert found == expected
+    more = {"extra_info": {"index": 0}, "reward_router_address": None}
+    assert compute_score("train", response, truths, strict_format=True, **more) == expected
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (r"so it is \boxed{4}", RIGHT),
+        (r"so it is \boxed{5}", WRONG),
+        (r"<think>\boxed{5}</think>so it is \boxed{4}", RIGHT),
+        ("so it is 4", WRONG),
+    ],
+    ids=["right", "wrong", "after </think>", "no box"],
+)
+def test_outside_the_released_format_a_response_without_the_end_of_thinking_is_read_whole(response, expected):
+    assert compute_score("train", response, ["4"], strict_format=False) == expected
+
+
+def test_the_format_is_never_taken_for_granted():
+    with pytest.raises(TypeError, match="strict_format"):
+        compute_score("train", r"\boxed{4}", ["4"])
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +75,10 @@ def checkpoint(tmp_path_factory) -> Path:
     return folder
 
 
-def rewarded(checkpoint: Path, method: str, tokens: list[str], truths: list[str]) -> dict:
+def rewarded(checkpoint: Path, method: str, tokens: list[str], truths: list[str], strict: bool = True) -> dict:
     """What verl's reward worker returns for a response of the laptop's task, limit 40 tokens."""
-    config = composed(run_of("verl_smoke", "all_methods", method), checkpoint)
+    run = changed(run_of("verl_smoke", "all_methods", method), training={"strict_format": strict})
+    config = composed(run, checkpoint)
     response = torch.tensor([encode(tokens)])
     padding = torch.zeros(1, 40 - response.shape[1], dtype=torch.long)
     data = DataProto.from_single_dict(
@@ -90,6 +110,12 @@ def test_verls_reward_worker_finds_our_function_and_keeps_the_end_of_thinking(ch
         assert found == {"reward_score": expected["score"], "reward_extra_info": expected}
 
 
+@pytest.mark.parametrize(("strict", "expected"), [(True, WRONG), (False, RIGHT)])
+def test_verls_reward_worker_is_told_the_runs_format(checkpoint, strict, expected):
+    found = rewarded(checkpoint, "real", [CLOSERS[0], BOX, "4", END_BOX, EOS], ["4"], strict)
+    assert found == {"reward_score": expected["score"], "reward_extra_info": expected}
+
+
 @pytest.mark.parametrize(("length", "penalty"), [(32, 0.0), (36, -0.5), (40, -1.0)])
 def test_full_dapo_lowers_the_score_over_the_last_8_tokens_and_not_the_correctness(checkpoint, length, penalty):
     for answer, expected in (("4", RIGHT), ("5", WRONG)):
@@ -101,7 +127,8 @@ def test_full_dapo_lowers_the_score_over_the_last_8_tokens_and_not_the_correctne
 def test_an_answer_that_never_finishes_is_wrong_within_the_deadline_in_a_thread():
     start = time.monotonic()
     with ThreadPoolExecutor(1) as threads:
-        assert threads.submit(compute_score, "train", HOSTILE, [r"\sqrt{2}"]).result(SECONDS) == WRONG
+        graded = threads.submit(compute_score, "train", HOSTILE, [r"\sqrt{2}"], strict_format=True)
+        assert graded.result(SECONDS) == WRONG
     assert time.monotonic() - start < SECONDS
 
 

@@ -27,6 +27,7 @@ ANY_SCALE = ["ablations", "one_sided_train", "tau_sweep"]
 PAPER_SCALE = [*ANY_SCALE, "dapo17k", "full_dapo", "learning_rate_sweep_paper"]
 VARIANTS = {
     "verl_smoke": ANY_SCALE,
+    "gsm8k": [*ANY_SCALE, "learning_rate_sweep_paper"],
     "single_gpu": PAPER_SCALE,
     "1.5b": [*PAPER_SCALE, "first_200_steps"],
     "7b": [*PAPER_SCALE, "released_rate"],
@@ -47,6 +48,7 @@ ADDED = {
     "actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype",  # FSDPEngine._build_fsdp_module
     "actor_rollout_ref.ref.fsdp_config.mixed_precision.param_dtype",
     "ray_kwargs.ray_init.address",  # ray.init
+    "reward.custom_reward_function.reward_kwargs.strict_format",  # our compute_score, by get_custom_reward_fn
 }
 ADDED_LOCAL = {"ray_kwargs.ray_init.include_dashboard"}
 ADDED_CPU = {"ray_kwargs.ray_init.num_gpus", "actor_rollout_ref.rollout.enable_sleep_mode"}
@@ -117,6 +119,7 @@ def test_every_run_composes_to_its_objective(scale):
         assert need_reference_policy(config) == method.startswith("grpo")
         assert config.algorithm.filter_groups.enable == (method == "dapo_full"), where
         assert config.reward.reward_manager.name == ("dapo" if method == "dapo_full" else "naive"), where
+        assert config.reward.custom_reward_function.reward_kwargs == {"strict_format": scale != "gsm8k"}, where
         assert actor.optim.lr == run.training.learning_rate, where
         assert actor.optim.lr_warmup_steps >= 1, where
         assert (config.data.seed, config.actor_rollout_ref.rollout.seed) == (SEED, SEED), where

@@ -1,30 +1,18 @@
 """A checkpoint of which costs.yaml knows nothing, with prompts of its own, is checked and trained all the same."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 import yaml
 from conftest import LAUNCH_SECONDS, Project, copied
-from launches import lines
+from launches import lines, write_model
 
 from real.planning.costs import load_costs
 from tests.support.data_server import entry, raw_file
-from tests.support.random_checkpoint import SPECIAL, write_checkpoint
 
 CONFIG = "paper_configs/mine.yaml"
-# heads of 32 numbers, which vLLM's CPU attention has code for; thinking closed by ordinary text, which verl keeps
-SHAPE = {"width": 64, "special": SPECIAL[:3]}
 TRAINING = {"steps": 1, "prompts": 4, "rollouts": 2, "mini_batch_prompts": 2, "max_response_tokens": 16}
 TRAINING |= {"gradient_sample_steps": [1], "validation_samples": 1}
-
-
-def write_model(folder: Path) -> Path:
-    """A random checkpoint with a padding token: without one transformers takes Qwen's, for which it has no row."""
-    write_checkpoint(folder, seed=0, **SHAPE)
-    path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "pad_token": SPECIAL[0]}))
-    return folder
 
 
 def write_datasets(project: Project) -> Path:

@@ -1,5 +1,6 @@
 """The targets `datasets` and `contamination` through the real DAG, with small files on a local server."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ TEXTS = {
     "minerva": ["What mass has a star"],
     "deepscaler": ["Count the plums", "find the sum of 1 and 2."],
     "dapo_math_17k": ["Count the apples"],
+    "gsm8k_train": ["How many pears"],  # JSON lines; the others are parquet
 }
 REPORT = "results/datasets/contamination_deepscaler.csv"
 
@@ -25,11 +27,16 @@ def network(tmp_path_factory):
     with data_server() as server:
         sources = {}
         for name, texts in TEXTS.items():
-            content = raw_file(folder / f"{name}.parquet", texts, ["3"] * len(texts))
+            file = folder / f"{name}.{'jsonl' if name == 'gsm8k_train' else 'parquet'}"
+            if file.suffix == ".jsonl":
+                file.write_text("".join(json.dumps({"question": text, "answer": "#### 3"}) + "\n" for text in texts))
+                content = file.read_bytes()
+            else:
+                content = raw_file(file, texts, ["3"] * len(texts))
             url = server.url(name, Served(content))
             urls = [server.url("wrong", Served(b"wrong")), url] if name == "amc" else [url]
             split = "test" if name in ("amc", "minerva") else "train"
-            sources[name] = entry(content, urls, split=split, file=f"{name}.parquet")
+            sources[name] = entry(content, urls, split=split, file=file.name)
         del server.files["/dapo_math_17k"]
         yield server, folder, sources
 
@@ -59,8 +66,12 @@ def test_what_can_be_fetched_is_made_and_what_cannot_is_named(network, fetched):
     assert done.stdout.count(sentence) == 1
     assert "Traceback" not in done.stdout
     made = {path.name for path in (checkout / "datasets" / "prepared").iterdir()}
-    assert made == {"amc.parquet", "minerva.parquet", "deepscaler.parquet"}
+    assert made == {"amc.parquet", "minerva.parquet", "deepscaler.parquet", "gsm8k_train.parquet"}
+    raw = {path.name for path in (checkout / "datasets" / "raw").iterdir() if path.is_file()}
+    assert raw == {"amc.parquet", "minerva.parquet", "deepscaler.parquet", "gsm8k_train.jsonl"}
     assert "amc,deepscaler,equal,1,2,amc-0" in (checkout / REPORT).read_text()
+    of_lines = (checkout / "results/datasets/contamination_gsm8k_train.csv").read_text()
+    assert "amc,gsm8k_train,equal,1,2,amc-1" in of_lines
 
 
 @pytest.mark.slow

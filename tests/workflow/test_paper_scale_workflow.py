@@ -37,12 +37,17 @@ def config(scale: str, *overlays: str) -> list[str]:
 
 def whole_dags() -> dict[tuple[str, ...], dict[str, int]]:
     """A scale and its overlays -> the jobs of its target."""
-    overlays = {"ablations": 4, "dapo17k": 4, "full_dapo": 3, "one_sided_train": 4, "tau_sweep": 5}
+    overlays = {"ablations": 4, "full_dapo": 3, "one_sided_train": 4, "tau_sweep": 5}
     expected = {}
-    for scale, seeds in (("1.5b", 3), ("7b", 1), ("single_gpu", 1)):
-        expected[scale,] = with_runs(4 * seeds, datasets=7)
-        expected |= {(scale, overlay): with_runs(methods * seeds, datasets=7) for overlay, methods in overlays.items()}
+    for scale, own, seeds in (("1.5b", 4, 3), ("7b", 4, 1), ("single_gpu", 3, 1)):
+        expected[scale,] = with_runs(own * seeds, datasets=7)
+        counted = overlays | {"dapo17k": own}
+        expected |= {(scale, overlay): with_runs(methods * seeds, datasets=7) for overlay, methods in counted.items()}
         expected[scale, "learning_rate_sweep_paper"] = SWEEP
+    expected["gsm8k",] = with_runs(4, datasets=2)  # its test set is the validation set too
+    for overlay in ("ablations", "one_sided_train", "tau_sweep"):
+        expected["gsm8k", overlay] = with_runs(overlays[overlay], datasets=2)
+    expected["gsm8k", "learning_rate_sweep_paper"] = SWEEP
     expected["1.5b", "first_200_steps"] = with_runs(3 * 3, datasets=7)
     expected["7b", "released_rate"] = with_runs(4, datasets=7)
     expected["verl_smoke",] = with_runs(1, datasets=0)
@@ -212,15 +217,15 @@ def test_at_a_protected_scale_edits_redraw_but_neither_retrain_nor_evaluate(fini
     edited, train, evaluate = map(counts, dry_runs(finished, *([*forced, *PROTECTED] for forced in forcing)))
     assert not edited.keys() & PRODUCERS
     assert {"claims", "gradient_magnitude", "gradient_measured", "manifest"} <= edited.keys()
-    assert (train["train"], train["evaluate"], train.keys() & PRODUCERS) == (4, 4, {"train", "evaluate"})
-    assert (evaluate["evaluate"], evaluate.keys() & PRODUCERS) == (4, {"evaluate"})
+    assert (train["train"], train["evaluate"], train.keys() & PRODUCERS) == (3, 3, {"train", "evaluate"})
+    assert (evaluate["evaluate"], evaluate.keys() & PRODUCERS) == (3, {"evaluate"})
 
 
 @pytest.mark.slow
 def test_at_a_protected_scale_what_is_deleted_is_made_again_and_nothing_beside_it(finished):
     edit_everything(finished)
     results = finished / "results" / "single_gpu"
-    shutil.rmtree(results / "runs" / "gspo")
+    shutil.rmtree(results / "runs" / "dapo")
     # needed again for that run, but the finished ones must not follow: the base model, and the training set just named
     shutil.rmtree(results / "base")
     jobs = planned(finished, *PROTECTED)
@@ -233,7 +238,7 @@ def test_at_a_protected_scale_what_is_deleted_is_made_again_and_nothing_beside_i
 @pytest.mark.slow
 def test_at_a_protected_scale_no_run_is_repeated_for_the_loss_of_what_nothing_reads(finished):
     results = finished / "results" / "single_gpu"
-    for name in ("runs/gspo/seed0/timings.jsonl", "evaluations/gspo/seed0/evaluation.json"):
+    for name in ("runs/dapo/seed0/timings.jsonl", "evaluations/dapo/seed0/evaluation.json"):
         (results / name).unlink()
     (results / "claims.json").write_text("{}\n")  # Snakemake compares the content of small files
     assert planned(finished, *PROTECTED) == {"report": 1, "manifest": 1, "all": 1}

@@ -61,6 +61,7 @@ wildcard_constraints:
     base_seed="[0-9]+",
     dataset="|".join(sources),
     train="|".join(TRAINING_SETS),
+    form="parquet|jsonl",
 
 
 def prepared(*names):

@@ -4,11 +4,11 @@
 rule download_dataset:
     output:
         # kept when the job runs again: what is verified needs no network
-        update("datasets/raw/{dataset}.parquet"),
+        update("datasets/raw/{dataset}.{form}"),
     log:
-        "results/datasets/logs/download_dataset/{dataset}.log",
+        "results/datasets/logs/download_dataset/{dataset}.{form}.log",
     benchmark:
-        "results/datasets/benchmarks/download_dataset/{dataset}.jsonl"
+        "results/datasets/benchmarks/download_dataset/{dataset}.{form}.jsonl"
     conda:
         "../envs/real.yaml"
     threads: 1
@@ -23,7 +23,7 @@ rule download_dataset:
 
 rule prepare_dataset:
     input:
-        "datasets/raw/{dataset}.parquet",
+        lambda wildcards: f"datasets/raw/{sources[wildcards.dataset].raw}",
     output:
         "datasets/prepared/{dataset}.parquet",
     log:

@@ -1,7 +1,7 @@
 # When a job of training or evaluation runs again. At most scales as with any Snakemake: when an input is newer, or when
 # `made_from`, the digests of its settings and of the code that can change its numbers, is another than last time.
 #
-# At a protected scale (single_gpu, 1.5b, 7b) a finished job runs again in three cases alone: its rule is forced
+# At a protected scale (gsm8k, single_gpu, 1.5b, 7b) a finished job runs again in three cases alone: its rule is forced
 # (--forcerun), a rule that makes its model is forced, or a file of its own is deleted that something is made from.
 
 FINISHED = {  # by rule: what its job writes last

@@ -271,6 +271,7 @@ def _reward(run: VerlRun) -> dict[str, Any]:
         "reward.num_workers": run.cluster.reward_workers,
         "reward.custom_reward_function.path": "pkg://real.engines.verl.reward",
         "reward.custom_reward_function.name": "compute_score",
+        "+reward.custom_reward_function.reward_kwargs.strict_format": run.training.strict_format,
         "reward.reward_manager.name": "dapo" if buffer else "naive",
         **({f"+reward.reward_kwargs.{key}": value for key, value in shaping.items()} if buffer else {}),
     }

@@ -52,7 +52,7 @@ def train(
     """
     check_version()
     check_platform(run)
-    check_base(base, run.cluster.trust_remote_code)
+    check_base(base, run.cluster.trust_remote_code, run.training.strict_format)
     with open_work_folder(work_folder, made_by(run, base, "real.engines.verl"), protected, accepted) as work:
         earlier = work.goes_on_after(last_checkpoint(work_folder))
         if is_trained(work_folder, run.training.steps):
@@ -174,7 +174,7 @@ def check_platform(run: VerlRun) -> None:
         )
 
 
-def check_base(base: Path, trust_remote_code: bool) -> None:
+def check_base(base: Path, trust_remote_code: bool, strict_format: bool) -> None:
     """Raise VerlError for a checkpoint whose rewards would all be 0, CheckpointError for one that is more than data.
 
     verl 0.9.1 decodes responses without special tokens before they are graded, and its reward workers load the
@@ -185,6 +185,8 @@ def check_base(base: Path, trust_remote_code: bool) -> None:
             f"{base}: holds no Hugging Face checkpoint (config.json is missing); make it with `python -m real base`"
         )
     refuse_more_than_data(base, trust_remote_code)
+    if not strict_format:  # </think> is not asked for
+        return
     # imported here: it takes seconds, and the checks above need none of it
     from transformers.models.auto import AutoTokenizer
 
