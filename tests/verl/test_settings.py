@@ -24,10 +24,10 @@ from real.system.yaml_files import read_yaml
 
 SEED = 7
 ANY_SCALE = ["ablations", "one_sided_train", "tau_sweep"]
-PAPER_SCALE = [*ANY_SCALE, "dapo17k", "full_dapo", "learning_rate_sweep_paper"]
+PAPER_SCALE = [*ANY_SCALE, "dapo17k", "full_dapo", "learning_rate_sweep_paper", "lora"]
 VARIANTS = {
     "verl_smoke": ANY_SCALE,
-    "gsm8k": [*ANY_SCALE, "learning_rate_sweep_paper"],
+    "gsm8k": [*ANY_SCALE, "learning_rate_sweep_paper", "lora"],
     "single_gpu": PAPER_SCALE,
     "1.5b": [*PAPER_SCALE, "first_200_steps"],
     "7b": [*PAPER_SCALE, "released_rate"],
@@ -256,6 +256,12 @@ PASSED = {"actor_rollout_ref.model.use_liger": True, "actor_rollout_ref.rollout.
 
 def passing(given: dict[str, Any]) -> DictConfig:
     return composed(changed(run_of("1.5b"), cluster={"verl": given}))
+
+
+def test_an_adapter_reaches_verl_and_is_merged_for_vllm():
+    model = composed(run_of("1.5b", "lora")).actor_rollout_ref.model
+    assert (model.lora_rank, model.lora_alpha, model.target_modules, model.lora.merge) == (32, 32, "all-linear", True)
+    assert composed(run_of("1.5b")).actor_rollout_ref.model.lora_rank == 0
 
 
 def test_settings_of_verl_are_passed_on_and_change_nothing_else():

@@ -41,12 +41,13 @@ def whole_dags() -> dict[tuple[str, ...], dict[str, int]]:
     expected = {}
     for scale, own, seeds in (("1.5b", 4, 3), ("7b", 4, 1), ("single_gpu", 3, 1)):
         expected[scale,] = with_runs(own * seeds, datasets=7)
-        counted = overlays | {"dapo17k": own}
+        counted = overlays | {"dapo17k": own, "lora": own}
         expected |= {(scale, overlay): with_runs(methods * seeds, datasets=7) for overlay, methods in counted.items()}
         expected[scale, "learning_rate_sweep_paper"] = SWEEP
     expected["gsm8k",] = with_runs(4, datasets=2)  # its test set is the validation set too
     for overlay in ("ablations", "one_sided_train", "tau_sweep"):
         expected["gsm8k", overlay] = with_runs(overlays[overlay], datasets=2)
+    expected["gsm8k", "lora"] = with_runs(4, datasets=2)
     expected["gsm8k", "learning_rate_sweep_paper"] = SWEEP
     expected["1.5b", "first_200_steps"] = with_runs(3 * 3, datasets=7)
     expected["7b", "released_rate"] = with_runs(4, datasets=7)
