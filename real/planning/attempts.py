@@ -63,7 +63,7 @@ def attempts(work: Path) -> list[Attempt]:
 
 
 def refusal(made: list[Attempt], done: int) -> str | None:
-    """Why Snakemake's own next attempt isn't made; None where it is.
+    """Why Snakemake's own next attempt isn't made, and what to do; None where it is made.
 
     Args:
         made: the attempts before it.
@@ -71,10 +71,13 @@ def refusal(made: list[Attempt], done: int) -> str | None:
     """
     last = made[-1] if made else Attempt("", done)
     if last.ended == slurm.CANCELLED:
-        return f"the last attempt was ended by {last.ended}"
+        return f"the last attempt was ended by {last.ended}; give the same command again to go on"
     if done == last.done:
         ended = f" (it was ended by {last.ended})" if last.ended in (slurm.TIME_LIMIT, slurm.PREEMPTED) else ""
-        return f"the last attempt saved nothing new{ended}"
+        return (
+            f"the last attempt saved nothing new{ended}; see to what the log says or, after a time limit, let the job "
+            "have more time (`runtime`), and give the same command again"
+        )
     return None
 
 
@@ -95,10 +98,7 @@ def attempt(work: Path, done: int, snakemakes: int = 1) -> Iterator[int]:
         print(f"{error}; attempts are counted anew", flush=True)
         made = []
     if snakemakes > 1 and (why := refusal(made, done)):
-        raise NotTriedAgainError(
-            f"{work}: not tried again by itself, because {why}; see to what the log says or, after a time limit, let "
-            "the job have more time (`runtime`), and give the same command again"
-        )
+        raise NotTriedAgainError(f"{work}: not tried again by itself, because {why}")
     made = [*made, Attempt(time.strftime("%Y-%m-%d %H:%M:%S"), done, slurm.job_id())]
     _write(work, made)
     try:
