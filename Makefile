@@ -15,6 +15,7 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 VERL_BIN := .venv-verl/bin
+SLURM_PLUGIN := snakemake-executor-plugin-slurm
 # what the engines read where there is no GPU, in this one place: the tests' CPU platform, no network, a small cache, no
 # Ray worker before it is needed, the environment's own python
 VERL_ENVIRONMENT = env -u CUDA_VISIBLE_DEVICES PATH="$(CURDIR)/$(VERL_BIN):$$PATH" \
@@ -29,7 +30,7 @@ LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && \
 	$(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
 
 .DEFAULT_GOAL := help
-.PHONY: help env gpu-env verl-env test-verl test-verl-full exact-pass gpu-check gpu-wheels laptop smoke published report learning_rate_sweep datasets test fuzz faults lint format clean
+.PHONY: help env gpu-env verl-env slurm-plugin test-slurm test-verl test-verl-full exact-pass gpu-check gpu-wheels laptop smoke published report learning_rate_sweep datasets test fuzz faults lint format clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
@@ -39,6 +40,8 @@ env: .venv/complete  ## create .venv from the pinned lock
 gpu-env: .venv-gpu/complete  ## create .venv-gpu for GPU machines (verl, vLLM, Ray; Linux x86-64); PYTHON=python3.12 preferred
 
 verl-env: .venv-verl/complete  ## create .venv-verl: the same engines without a GPU, for test-verl
+
+slurm-plugin: .venv-slurm/complete
 
 laptop: env  ## the whole paper at laptop scale, about nine minutes on two cores; ends with the report
 	$(SNAKEMAKE)
@@ -77,6 +80,9 @@ test-verl: verl-env  ## the real verl, vLLM and Ray on the CPU (Linux x86-64)
 test-verl-full: verl-env  ## the same, and what is long and seldom breaks: every launch, two Ray nodes, two vLLM engines
 	$(VERL_TESTS)
 
+test-slurm: env slurm-plugin  ## a real SLURM of one node in a sandbox (Debian's slurm-wlm and munge), five minutes and more
+	PYTHONPATH="$(CURDIR)/.venv-slurm" $(BIN)/python -m pytest tests/slurm -rs --capture=no
+
 exact-pass: verl-env  ## what REAL's extra pass costs in verl, measured on the CPU (benchmarks/README.md)
 	$(VERL_ENVIRONMENT) $(VERL_BIN)/torchrun --standalone --nproc-per-node=1 -m benchmarks.exact_pass verl
 
@@ -95,7 +101,7 @@ format: env  ## rewrite the code in the project's format
 	$(BIN)/snakefmt Snakefile workflow
 
 clean:  ## remove the environments and every result but those in git
-	rm -rf .venv .venv-gpu .venv-verl .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-gpu .venv-verl .venv-slurm .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name recorded -exec rm -rf {} +
 
 # $(call new_venv,FOLDER,VERSION TEST,ITS WORDS,A VERSION THAT PASSES)
@@ -119,6 +125,14 @@ endef
 	$(call new_venv,.venv-gpu,(3, 11) <= sys.version_info[:2] <= (3, 12),Python 3.12 or 3.11 (verl allows no later one),python3.12)
 	.venv-gpu/bin/python $(INSTALL) --no-deps --require-hashes -r requirements/gpu.lock || \
 		{ echo "make: could not install requirements/gpu.lock (Linux on x86-64 only); check the network and the disk and run the same command again"; exit 1; }
+	@touch $@
+
+# beside .venv, for test-slurm: the plug-in that GPU machines get, whose wish for a newer numpy than theirs is overridden
+.venv-slurm/complete: requirements/gpu.lock .venv/complete Makefile
+	@awk '/^[a-z]/ {ours = /^$(SLURM_PLUGIN)/} ours' requirements/gpu.lock > .venv-slurm.lock
+	$(BIN)/python $(INSTALL) --no-deps --require-hashes --upgrade --target .venv-slurm -r .venv-slurm.lock || \
+		{ echo "make: could not install $(SLURM_PLUGIN); check the network and run the same command again"; exit 1; }
+	@rm .venv-slurm.lock
 	@touch $@
 
 # vLLM's CPU build is linked against torch's CPU build, so no other will do here

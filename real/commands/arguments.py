@@ -20,7 +20,7 @@ NAME_WIDTH = 15
 LOG_COLUMNS = ("problem_id", "sample", "correct", "seed", "benchmark")
 # what `evaluate` takes together with --from-log, and what its other flags are where they are not given
 OF_A_LOG = {"verb", "log", "from_log", "columns", "output"}
-NOT_GIVEN = {"gpus": 1, "processes": 2}
+NOT_GIVEN = {"gpus": 1, "processes": 2, "attempt": 1}
 REDRAWN = Path("results/published/recorded")
 
 
@@ -118,6 +118,16 @@ def add_log(parser: argparse.ArgumentParser) -> None:
     """--log."""
     parser.add_argument(
         "--log", type=Path, metavar="FILE", help="write there what is printed, instead of to the terminal"
+    )
+
+
+def add_attempt(parser: argparse.ArgumentParser) -> None:
+    """--attempt."""
+    parser.add_argument(
+        "--attempt",
+        type=whole(1),
+        default=1,
+        help="by Snakemake's count; a second one by itself is made where the last saved anything (default: 1)",
     )
 
 

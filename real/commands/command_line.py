@@ -10,6 +10,7 @@ from real.commands import start
 from real.commands.arguments import (
     EPILOG,
     Parser,
+    add_attempt,
     add_config,
     add_evaluation_arguments,
     add_export_arguments,
@@ -55,7 +56,7 @@ def base(arguments: argparse.Namespace) -> None:
     if arguments.seed is not None and arguments.seed not in seeds:
         known = ", ".join(map(str, seeds)) or "none, because it is a published checkpoint"
         raise ConfigError(f"--seed is {arguments.seed}, but seeds of the base model are {known}; leave it out")
-    start.make_base(experiment, arguments.seed)
+    start.make_base(experiment, arguments.seed, arguments.attempt)
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -68,7 +69,7 @@ def train(arguments: argparse.Namespace) -> None:
             "this run; add it to `seeds` for that",
             file=sys.stderr,
         )
-    start.train_run(experiment, arguments.method, arguments.seed, arguments.gpus)
+    start.train_run(experiment, arguments.method, arguments.seed, arguments.gpus, arguments.attempt)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -93,6 +94,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         arguments.device,
         arguments.gpus,
         experiment.scale.accept_code if experiment else arguments.accept_code,
+        arguments.attempt,
     )
 
 
@@ -316,6 +318,8 @@ def _parser() -> argparse.ArgumentParser:
                 short = verb in (plan, status, verify, record, export)
                 add_config(one, short=short, required=verb is not evaluate)
     added[base].add_argument("--seed", type=whole(0), help="of base.further_seeds (default: base.seed)")
+    for verb in (base, train, evaluate):
+        add_attempt(added[verb])
     add_run_arguments(added[train])
     add_evaluation_arguments(added[evaluate])
     add_plan_arguments(added[plan])

@@ -4,8 +4,8 @@ What a user can mend ends each by an ExpectedError.
 """
 
 import time
-from collections.abc import Collection
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 from real.config import ArithmeticScale, ConfigError, Evaluation, Experiment, TorchRun, resolve
+from real.planning.attempts import attempt
 from real.planning.preflight import PreflightError, grant_problems, require
-from real.planning.status import outlook
+from real.planning.status import job_into, outlook, saved
 from real.records.custody import forward_beside, in_custody
 from real.records.jobs import base_folder, base_of_run, run_job
 from real.records.made_from import LIBRARIES, base_origin, evaluation_origin, run_origin
@@ -29,14 +30,20 @@ if TYPE_CHECKING:
     from real.models.forwards import Verdict
 
 
-def make_base(experiment: Experiment, seed: int | None = None) -> None:
-    """Train the base model of one of base.seeds (None: of the first), or link the checkpoint that the scale names."""
+def make_base(experiment: Experiment, seed: int | None = None, snakemakes: int = 1) -> None:
+    """Train the base model of one of base.seeds (None: of the first), or link the checkpoint that the scale names.
+
+    Args:
+        snakemakes: the number that Snakemake gives this attempt, as in all jobs; see :func:`attempt`.
+    """
     scale, results, name = experiment.trained, Path(experiment.results), base_folder(experiment.trained, seed)
     output = results / name
     require_own_results(experiment)
-    announce("the base model", output, results / "work" / name, experiment)
     writes = (output / "model", output / "metrics.jsonl")
-    with in_custody(output / RECORD, results, base_origin(experiment, seed), experiment.read_from, (), writes) as facts:
+    with (
+        attempting("the base model", output, results / "work" / name, experiment, snakemakes),
+        in_custody(output / RECORD, results, base_origin(experiment, seed), experiment.read_from, (), writes) as facts,
+    ):
         # isinstance: the two kinds of scale share no section that a base model is made from
         if isinstance(scale, ArithmeticScale):
             from real.engines.torch.supervised import train_base
@@ -54,7 +61,7 @@ def make_base(experiment: Experiment, seed: int | None = None) -> None:
             link_checkpoint(model.name, model.revision, output / "model", trusted)
 
 
-def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int | None) -> None:
+def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int | None, snakemakes: int = 1) -> None:
     """Train one method with one seed by the scale's engine.
 
     Args:
@@ -68,13 +75,23 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
     output = results / job.name
     base = results / base_of_run(scale, seed) / "model"
     places = (base, output, results / job.work)
-    announce(f"training of {method}, seed {seed}", *places[1:], experiment)
     origin, data = run_origin(experiment, method, seed), scale.published_data
     writes = [results / name for name in job.outputs if name != job.record]
     prepared = (data.train, data.validation) if data else ()
-    with in_custody(
-        results / job.record, results, origin, experiment.read_from, [base], writes, prepared, method=method, seed=seed
-    ) as facts:
+    with (
+        attempting(f"training of {method}, seed {seed}", *places[1:], experiment, snakemakes),
+        in_custody(
+            results / job.record,
+            results,
+            origin,
+            experiment.read_from,
+            [base],
+            writes,
+            prepared,
+            method=method,
+            seed=seed,
+        ) as facts,
+    ):
         if isinstance(run, TorchRun):
             from real.engines.torch.train import train as train_torch
             from real.models.forwards import settled
@@ -106,6 +123,7 @@ def evaluate_checkpoint(
     device: str | None = None,
     count: int = 1,
     accepted: Collection[str] = (),
+    snakemakes: int = 1,
 ) -> None:
     """Sample and grade any checkpoint.
 
@@ -138,8 +156,10 @@ def evaluate_checkpoint(
     given = {"evaluation": settings.model_dump(mode="json"), "library": library, "device": device}
     origin = evaluation_origin(experiment, **given)
     versions = origin.identity["code_digest"], scale is not None and scale.protected, accepted
+    what = f"evaluation of {model} on {', '.join(settings.benchmarks)}"
     writes = [*(output / f"{benchmark}.parquet" for benchmark in problems), output / ABOUT]
     with (
+        attempting(what, output, work, experiment, snakemakes),
         in_custody(
             output / RECORD,
             Path(experiment.results) if experiment else output,
@@ -152,7 +172,6 @@ def evaluate_checkpoint(
         gpus(device, count),
         open_sampler(library, model, settings, device, count, trusted) as sampler,
     ):
-        announce(f"evaluation of {model} on {', '.join(settings.benchmarks)}", output, work, experiment)
         facts["earlier_code"] = evaluate_with(sampler, problems, settings, output, work, processes, *versions)
 
 
@@ -181,6 +200,19 @@ def verdict_beside(model: Path) -> "Verdict | None":
 def gpus(device: str, count: int = 1) -> AbstractContextManager[object]:
     """GPUs of this job's own, where it needs any."""
     return lease(count) if device == "cuda" else nullcontext()
+
+
+@contextmanager
+def attempting(
+    what: str, output: Path, work: Path, experiment: Experiment | None, snakemakes: int = 1
+) -> Iterator[None]:
+    """One attempt at a job, announced and, where it is a job of the scale, recorded; see :func:`attempt`."""
+    counted: AbstractContextManager[int] = nullcontext(1)
+    if experiment and (job := job_into(experiment, output)) and (done := saved(experiment, job)) is not None:
+        counted = attempt(Path(experiment.results) / job.work, done, snakemakes)
+    with counted as number:
+        announce(what if number == 1 else f"attempt {number} at {what}", output, work, experiment)
+        yield
 
 
 def announce(what: str, output: Path, work: Path, experiment: Experiment | None) -> None:

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 from real.config import Experiment
+from real.planning.attempts import attempts
 from real.planning.costs import Amount, evaluation_batches
 from real.planning.plan import problem_counts
 from real.planning.progress import SAVED, Trace, of_chunks, of_steps
@@ -21,7 +22,7 @@ from real.planning.taken import seconds_and_steps
 from real.planning.text import UNKNOWN, duration
 from real.records.jobs import BASE, Job, trained_jobs
 from real.system.files import DamagedError
-from real.system.locks import holder
+from real.system.locks import holder, is_held
 
 State = Literal["done", "incomplete", "running", "interrupted", "waiting"]
 # a job renames files while they are read; they are looked for again
@@ -40,6 +41,7 @@ class Progress:
         pid: of the process that holds it, with the name of its machine where that is another one.
         taken: wall seconds of a finished job; None where unknown.
         left: wall seconds that an unfinished job still needs; None where unknown.
+        attempt: how many attempts at an unfinished job there were, with the one that is under way; 0: none is recorded.
     """
 
     job: Job
@@ -49,6 +51,7 @@ class Progress:
     pid: str | None = None
     taken: float | None = None
     left: float | None = None
+    attempt: int = 0
 
 
 def status(experiment: Experiment, kind: str | None = None) -> list[Progress]:
@@ -71,14 +74,28 @@ def status(experiment: Experiment, kind: str | None = None) -> list[Progress]:
     return [replace(one, left=_left(one, rates[one.job.kind])) for one in found]
 
 
+def job_into(experiment: Experiment, output: Path) -> Job | None:
+    """The scale's job that writes into a folder; None: the folder is none of the scale's."""
+    results = Path(experiment.results)
+    return next((job for job in trained_jobs(experiment) if results / job.name == output), None)
+
+
+def saved(experiment: Experiment, job: Job) -> int | None:
+    """Steps, or chunks, that a job has saved and not yet made results of; None while a process holds it."""
+    work = Path(experiment.results) / job.work
+    try:
+        return None if is_held(work) else _trace(experiment, job, work, running=False).done
+    except (DamagedError, OSError):  # nothing that can't be read may keep a job from beginning
+        return None
+
+
 def outlook(experiment: Experiment, output: Path) -> str:
     """What lies before a job that begins now, after a semicolon: ``; 70 steps, about 34.8 s at the pace of its like``.
 
     Args:
         output: its folder; of a folder that is none of the scale's, nothing is known.
     """
-    results = Path(experiment.results)
-    job = next((job for job in trained_jobs(experiment) if results / job.name == output), None)
+    job = job_into(experiment, output)
     if job is None:
         return ""
     try:
@@ -124,12 +141,24 @@ def _look(experiment: Experiment, job: Job) -> Progress:
         pid, notes = None, [str(error)]
     if pid is None and (results / job.record).exists():
         return _finished(results, job, total, notes)
-    trace = of_chunks(work, running=pid is not None) if job.kind == "evaluate" else of_steps(work)
-    if pid is None and job.kind != "evaluate":
-        trace = SAVED[experiment.trained.engine if job.kind == "train" else "torch"](work, trace)
+    trace = _trace(experiment, job, work, running=pid is not None)
     begun = work.is_dir() and any(work.iterdir())
     state: State = "running" if pid else "interrupted" if begun else "waiting"
-    return Progress(job, state, total, replace(trace, notes=(*notes, *trace.notes)), pid)
+    attempt = 0
+    try:
+        attempt = len(made := attempts(work))
+        if made and made[-1].ended and not pid:
+            notes.append(f"{work}: attempt {attempt} was ended by {made[-1].ended}")
+    except DamagedError as error:
+        notes.append(str(error))
+    return Progress(job, state, total, replace(trace, notes=(*notes, *trace.notes)), pid, attempt=attempt)
+
+
+def _trace(experiment: Experiment, job: Job, work: Path, running: bool) -> Trace:
+    if job.kind == "evaluate":
+        return of_chunks(work, running)
+    trace = of_steps(work)
+    return trace if running else SAVED[experiment.trained.engine if job.kind == "train" else "torch"](work, trace)
 
 
 def _finished(results: Path, job: Job, total: int | None, notes: Sequence[str]) -> Progress:
@@ -190,7 +219,8 @@ def _left_of(found: Sequence[Progress]) -> tuple[float, int]:
 
 
 def _state(one: Progress) -> str:
-    return f"running (pid {one.pid})" if one.state == "running" else one.state
+    about = [*([f"pid {one.pid}"] if one.pid else []), *([f"attempt {one.attempt}"] if one.attempt > 1 else [])]
+    return f"{one.state} ({', '.join(about)})" if about else one.state
 
 
 def _counted(one: Progress) -> str:

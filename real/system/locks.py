@@ -65,6 +65,21 @@ def exclusive(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock ``<path>.lock``, for who is about to take it: the lock itself is asked.
+
+    The name beside it may be that of a process which was killed on another machine.
+    """
+    lock = path.with_name(path.name + ".lock")
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def holder(path: Path) -> str | None:
     """Who holds the lock ``<path>.lock``, by the file beside it, as :class:`HeldError` says it; None: nobody.
 

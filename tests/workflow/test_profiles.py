@@ -34,6 +34,19 @@ def test_slurm_jobs_are_one_process_on_one_node_with_a_time_limit():
     assert default["runtime"] > 0
 
 
+def test_slurm_alone_submits_again_and_only_what_saves_as_it_goes():
+    assert {name: profile(name).get("retries") for name in ("default", "gpu", "slurm")} == {
+        "default": None,
+        "gpu": None,
+        "slurm": 4,
+    }
+    for file in (ROOT / "workflow" / "rules").glob("*.smk"):
+        for rule in re.split(r"(?m)^ *(?=rule\b.*:$)", file.read_text())[1:]:
+            # a rule that passes --attempt is one whose job refuses a second attempt in vain
+            known = "attempt=this_attempt" in rule, "retries: 0" in rule, "localrule: True" in rule
+            assert known.count(True) == 1, f"{file}: {rule.splitlines()[0]}"
+
+
 @pytest.mark.slow
 def test_the_gpu_profile_plans_the_same_dag(tmp_path):
     checkout = copy_checkout(tmp_path / "project")

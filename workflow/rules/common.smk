@@ -69,12 +69,26 @@ def prepared(*names):
     return expand("datasets/prepared/{name}.parquet", name=names)
 
 
-def granted(wildcards, resources):
-    """GPUs that a job was given, where its scale asks for any: Snakemake may give it fewer, so the job compares.
+def this_attempt(wildcards, attempt):
+    """Resource: which attempt at the job Snakemake makes, above 1 by `retries` of a profile."""
+    return attempt
+
+
+def again(wildcards, resources):
+    """Tells a job that Snakemake starts it again by itself.
 
     A function of resources, so Snakemake doesn't compare it with the last run's.
     """
-    return f"--gpus {resources.gpu}" if NEEDS.gpus else ""
+    return f"--attempt {resources.attempt}" if resources.attempt > 1 else ""
+
+
+def granted(wildcards, resources):
+    """GPUs that a job was given, where its scale asks for any: Snakemake may give it fewer, so the job compares.
+
+    With the attempt, and as that of resources.
+    """
+    gpus = f"--gpus {resources.gpu}" if NEEDS.gpus else ""
+    return f"{gpus} {again(wildcards, resources)}".strip()
 
 
 def sampler(wildcards, resources):

@@ -9,6 +9,7 @@ rule download_dataset:
         "results/datasets/logs/download_dataset/{dataset}.{form}.log",
     benchmark:
         "results/datasets/benchmarks/download_dataset/{dataset}.{form}.jsonl"
+    retries: 0
     conda:
         "../envs/real.yaml"
     threads: 1
@@ -30,6 +31,7 @@ rule prepare_dataset:
         "results/datasets/logs/prepare_dataset/{dataset}.log",
     benchmark:
         "results/datasets/benchmarks/prepare_dataset/{dataset}.jsonl"
+    retries: 0
     conda:
         "../envs/real.yaml"
     threads: 1
@@ -54,6 +56,7 @@ rule contamination_report:
         "results/datasets/logs/contamination_report/{train}.log",
     benchmark:
         "results/datasets/benchmarks/contamination_report/{train}.jsonl"
+    retries: 0
     conda:
         "../envs/real.yaml"
     threads: 1

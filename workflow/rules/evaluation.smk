@@ -24,6 +24,7 @@ if trains:
             gpu=EVALUATION_NEEDS.gpus,
             mem_mb=EVALUATION_NEEDS.memory_mb,
             runtime=EVALUATION_NEEDS.minutes,
+            attempt=this_attempt,
         params:
             config=CONFIG_FILES,
             folder=subpath(output.about, parent=True),
@@ -34,7 +35,7 @@ if trains:
         message:
             "evaluating the base model on {BENCHMARKS} (log: {log})"
         shell:
-            "python -m real evaluate --config {params.config:q} --model {input.model} --output {params.folder} "
+            "exec python -m real evaluate --config {params.config:q} --model {input.model} --output {params.folder} "
             "--work {params.work} {params.sampler} --log {log}"
 
     use rule evaluate_base as evaluate with:

@@ -16,6 +16,7 @@ for exhibit in exhibits():
             f"<results>/logs/{exhibit.name}.log",
         benchmark:
             f"<results>/benchmarks/{exhibit.name}.jsonl"
+        retries: 0
         conda:
             "../envs/real.yaml"
         threads: 1

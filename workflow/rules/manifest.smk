@@ -10,6 +10,7 @@ rule manifest:
         "<results>/logs/manifest.log",
     benchmark:
         "<results>/benchmarks/manifest.jsonl"
+    retries: 0
     conda:
         "../envs/real.yaml"
     threads: 1

@@ -12,6 +12,7 @@ if not scale.trains:
             "<results>/logs/recorded/{name}.log",
         benchmark:
             "<results>/benchmarks/recorded/{name}.jsonl"
+        retries: 0
         conda:
             "../envs/real.yaml"
         threads: 1

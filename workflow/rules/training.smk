@@ -1,4 +1,6 @@
 # The base model, and one RL run per method and seed.
+# `exec`: a scheduler's SIGTERM comes to every process of a job, and a shell that waits for the program ends at once and
+# takes the job with it, before the program has saved its step (bash before 5.1 waits).
 # `--log` keeps what earlier attempts at a job wrote: Snakemake deletes a log before it starts the job again.
 
 from real.records.jobs import base_of_run
@@ -27,14 +29,16 @@ if trains:
         threads: 1
         resources:
             mem_mb=1500,
+            attempt=this_attempt,
         params:
             config=CONFIG_FILES,
             made_from=made_from(base_origin(experiment)),
             seed="",
+            again=again,
         message:
             "making the base model (log: {log})"
         shell:
-            "python -m real base --config {params.config:q} {params.seed} --log {log}"
+            "exec python -m real base --config {params.config:q} {params.seed} {params.again} --log {log}"
 
     rule train:
         input:
@@ -61,6 +65,7 @@ if trains:
             gpu=NEEDS.gpus,
             mem_mb=NEEDS.memory_mb,
             runtime=NEEDS.minutes,
+            attempt=this_attempt,
         params:
             config=CONFIG_FILES,
             # of this one run, so that an edit of the configuration retrains only the runs it changes
@@ -71,7 +76,7 @@ if trains:
         message:
             "training {wildcards.method}, seed {wildcards.seed} (log: {log})"
         shell:
-            "python -m real train --config {params.config:q} --method {wildcards.method} --seed {wildcards.seed} "
+            "exec python -m real train --config {params.config:q} --method {wildcards.method} --seed {wildcards.seed} "
             "{params.gpus} --log {log}"
 
 
