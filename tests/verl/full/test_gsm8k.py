@@ -11,8 +11,8 @@ from conftest import LAUNCH_SECONDS, Project, copied
 from launches import lines, write_model
 
 pytestmark = pytest.mark.slow
-# the model says these as single tokens, so that some of its responses are right and others wrong
-WORDS = (r"\boxed{7}", r"\boxed{8}")
+# the model says these as single tokens, so that a third of its responses is right, by what it says last
+WORDS = (r"\boxed{7}", r"\boxed{7.0}", r"\boxed{14/2}", r"\boxed{8}")
 # an odd number of validation problems: two graders share them, as eight share GSM8K's 1,319
 COUNTS = {"gsm8k_train": 16, "gsm8k": 5}
 CUT = {
@@ -74,4 +74,5 @@ def test_the_gsm8k_scale_trains_two_steps_on_two_ranks_and_is_evaluated(tmp_path
     assert {round(line["val_pass_at_1"] * 5, 6) for line in (first, *steps)} <= set(range(6))
     rows = pd.read_parquet(project.folder / evaluation)
     assert len(rows) == 5 * 4
-    assert rows["correct"].nunique() == 2
+    assert rows["correct"].any()
+    assert not rows["response"].str.contains("</think>").all(), "by the released rules these would be wrong"
