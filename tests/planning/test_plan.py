@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -324,7 +323,7 @@ def test_a_plan_counts_the_kernels_that_the_configuration_asks_for_and_names_the
     experiment = scale("1.5b")
     name = "train real, seed 0"
     fast = {row.name: row for row in plan(experiment).rows}[name]
-    asked = replace(experiment, scale=with_cluster(experiment, head="logits"))
+    asked = experiment.model_copy(update={"scale": with_cluster(experiment, head="logits")})
     slower = plan(asked)
     found = {row.name: row for row in slower.rows}[name]
     added = slow(experiment.scale.training, asked.scale, slower.known.model, slower.known.costs).loop
