@@ -125,7 +125,7 @@ def build_worker(actor: ActorConfig, model: HFModelConfig) -> RememberingWorker:
     worker.reset()
     for group in worker.engine.optimizer.param_groups:
         group["lr"] = 0.0
-    worker.keep_rows = False
+    worker.rollouts, worker.keep_rows = ROLLOUTS, False
     return worker
 
 

@@ -114,7 +114,7 @@ VERL_OPEN = (
 
 
 # of verl's configuration, what its asynchronous trainers are chosen and set by
-ASYNCHRONOUS = ("trainer.v1.", "trainer.use_v1", "async_training.")
+ASYNCHRONOUS = ("trainer.v1.", "async_training.")
 
 
 class Cluster(Strict):

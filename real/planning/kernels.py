@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from real.config import Cluster, VerlScale, VerlTraining
-from real.engines.verl.kernels import ATTENTIONS, SDPA_PACK
+from real.engines.verl.kernels import ATTENTIONS, masked_pack
 from real.planning.costs import Amount, Costs, ModelFacts, lengths_of, mean_tokens, rollouts_per_step
 
 
@@ -41,7 +41,7 @@ def slow(training: VerlTraining, scale: VerlScale, facts: ModelFacts, costs: Cos
     longest = scale.data.max_prompt_tokens + training.max_response_tokens
     pack = cluster.micro_batch_tokens or training.micro_batch_rows * longest
     if cluster.attention == "auto":
-        pack = min(pack, max(SDPA_PACK, longest))
+        pack = masked_pack(pack, longest)
     forwards = 2 if cluster.gradient_checkpointing else 1
     layer = known.mask_forward.amount * forwards + known.mask_both.amount
     shape = facts.layers * facts.attention_width / known.pack_width

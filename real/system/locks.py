@@ -66,9 +66,9 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the lock ``<path>.lock``, for who is about to take it: the lock itself is asked.
+    """Whether a process holds the lock ``<path>.lock``.
 
-    The name beside it may be that of a process which was killed on another machine.
+    It tries the lock itself: the name beside it may be that of a process which was killed on another machine.
     """
     lock = path.with_name(path.name + ".lock")
     if not lock.exists():

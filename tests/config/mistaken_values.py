@@ -147,7 +147,7 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         ),
         (
             {"cluster.verl": {"trainer.use_v1": False}},
-            "cluster.verl ... trainer.use_v1 ... asynchronous ... leave it out",
+            "cluster.verl ... trainer.use_v1 ... may change ... leave it out",
         ),
         ({"cluster.verl": {"trainer.balance_batch": False}}, "cluster.verl ... trainer.balance_batch ... may change"),
         (

@@ -90,7 +90,7 @@ def test_no_rule_turns_data_into_code(path):
     words = (
         r"\b(eval|exec(?! python -m real )|pickle|os\.system|os\.popen|yaml\.(?:unsafe_|full_)?load)\b|shell\s*=\s*True"
     )
-    assert re.findall(words, re.sub("(?m)^#.*", "", path.read_text())) == []
+    assert re.findall(words, path.read_text()) == []
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ def split_error(
     rank = torch.distributed.get_rank()
     data = to_verl(batch, list(range(rank * share, (rank + 1) * share)))
     tu.assign_non_tensor(data, temperature=TEMPERATURE, global_batch_size=GROUPS * ROLLOUTS, calculate_entropy=False)
-    built.objective, built.keep_rows = make_objective(method), False
+    built.objective, built.rollouts, built.keep_rows = make_objective(method), ROLLOUTS, False
     built.updates = 0 if first else 1
     found: dict[str, torch.Tensor] = {}
     step = built.engine.optimizer_step
@@ -304,6 +304,7 @@ def step_error(checkpoint: str, batch: Batch, method: str) -> float:
         dataloader_kwargs={"shuffle": False},
         objective=method,
         hyperparameters=dict(run.settings.hyperparameters),
+        rollouts=ROLLOUTS,
         keep_rows=False,
     )
     start = parameters(built.engine.module, lambda parameter: parameter.detach().clone())

@@ -1,11 +1,13 @@
 """Groups whole in a mini-batch, rows and tokens balanced over ranks; nothing lost and nothing left to chance."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from verl.utils.seqlen_balancing import calculate_workload, get_seqlen_balanced_partitions
 
 from real.engines.verl.balance import mini_batches, order_rows
+from real.engines.verl.worker import check_groups
 
 
 @st.composite
@@ -87,3 +89,11 @@ def test_another_step_has_other_mini_batches():
     first, second = (mini_batches(range(128), 32, f"mini-batches 0 {step}") for step in (1, 2))
     assert first != second
     assert first != [list(range(start, start + 32)) for start in range(0, 128, 32)]
+
+
+def test_an_incomplete_group_is_named():
+    check_groups([3, 1, 3, 1], 2)
+    with pytest.raises(ValueError, match=r"^1 groups of a mini-batch are incomplete \(group 3 has 1 of 2 rollouts\)"):
+        check_groups([1, 3, 1], 2)
+    with pytest.raises(ValueError, match=r"^2 groups of a mini-batch are incomplete \(group 0 has 3 of 2 rollouts\)"):
+        check_groups([5, 0, 0, 0], 2)

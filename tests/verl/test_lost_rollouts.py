@@ -22,7 +22,7 @@ def test_a_step_may_lose_one_group_or_one_in_twenty(lost, prompts):
     stop_if_many(4, lost, prompts, past(None, 0, 0, 0))
 
 
-@pytest.mark.parametrize(("lost", "prompts"), [(7, 128), (2, 16), (4, 64), (128, 128)])
+@pytest.mark.parametrize(("lost", "prompts"), [(7, 128), (2, 16), (4, 64), (128, 128), (1, 1)])
 def test_more_than_that_stop_the_run(lost, prompts):
     with pytest.raises(VerlError, match=f"step 4: {lost} of {prompts} groups lost a rollout"):
         stop_if_many(4, lost, prompts, past(None, 0, 0, 0))

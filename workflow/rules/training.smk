@@ -1,6 +1,6 @@
 # The base model, and one RL run per method and seed.
-# `exec`: a scheduler's SIGTERM comes to every process of a job, and a shell that waits for the program ends at once and
-# takes the job with it, before the program has saved its step (bash before 5.1 waits).
+# A program takes its shell's place: a scheduler's SIGTERM comes to every process of a job, and a shell that waits for the
+# program ends at once and takes the job with it, before the program has saved its step (bash before 5.1 waits).
 # `--log` keeps what earlier attempts at a job wrote: Snakemake deletes a log before it starts the job again.
 
 from real.records.jobs import base_of_run

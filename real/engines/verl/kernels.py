@@ -80,9 +80,14 @@ def settled(run: VerlRun, attention: str, failed: dict[str, str] | None = None) 
     tokens = cluster.micro_batch_tokens
     # a mask over the whole pack, which nobody asked for
     if tokens and attention == "sdpa" and cluster.attention == "auto":
-        tokens = min(tokens, max(SDPA_PACK, longest))
+        tokens = masked_pack(tokens, longest)
     head = "fused" if cluster.head == "auto" else cluster.head
     return Kernels(attention, head, tokens, tuple(f"{name}: {reason}" for name, reason in (failed or {}).items()))
+
+
+def masked_pack(tokens: int, longest: int) -> int:
+    """Tokens that run at once under a mask over all of them, of ``tokens`` that are allowed; a row is never cut."""
+    return min(tokens, max(SDPA_PACK, longest))
 
 
 def tried(base: Path, device: str, precision: str) -> dict[str, str]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from real.engines.verl.hooks import VerlError
 
-# a run stops where a step lost more than this share of its groups and more than one, or where steps in a row lost any
+# a run stops where a step lost more than this share of its groups and more than one, or all, or where steps in a row
+# lost any
 LOST_SHARE = 0.05
 STEPS_IN_A_ROW = 3
 
@@ -29,7 +30,7 @@ def stop_if_many(step: int, lost: int, prompts: int, past: Sequence[Mapping[str,
     """
     before = [line["lost_groups"] or 0 for line in past if line["step"] < step][-STEPS_IN_A_ROW + 1 :]
     what = ""
-    if lost > max(1, LOST_SHARE * prompts):
+    if lost == prompts or lost > max(1, LOST_SHARE * prompts):
         what = f"{lost} of {prompts} groups lost a rollout"
     elif lost and len(before) == STEPS_IN_A_ROW - 1 and all(before):
         what = f"{STEPS_IN_A_ROW} steps in a row have groups that lost a rollout"

@@ -176,6 +176,7 @@ class RealTrainer(PPOTrainerSync):
             "temperature": training.temperature,
             "objective": settings.objective,
             "hyperparameters": settings.hyperparameters,
+            "rollouts": training.rollouts,
             "keep_rows": keep,
         }
         output = tu.get(self.actor_rollout_wg.update_actor(batch), "metrics")

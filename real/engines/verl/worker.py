@@ -8,6 +8,7 @@ one that sampled, so that every score is 0; and where every rank's rows fit one 
 both purposes.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,10 +42,10 @@ class RealTrainingWorker(TrainingWorker):
 
         Args:
             data: this rank's rows. Besides verl's columns it has ``group`` (n,) and ``label`` (n,), and the scalars
-                ``objective``, ``hyperparameters`` and ``keep_rows``.
+                ``objective``, ``hyperparameters``, ``rollouts`` (G) and ``keep_rows``.
         """
         self.objective = make_objective(tu.pop(data, "objective"), **tu.pop(data, "hyperparameters"))
-        self.keep_rows = tu.pop(data, "keep_rows")
+        self.rollouts, self.keep_rows = tu.pop(data, "rollouts"), tu.pop(data, "keep_rows")
         self.updates = 0
         return super().train_mini_batch(data)
 
@@ -93,11 +94,16 @@ class RealTrainingWorker(TrainingWorker):
         return (log_prob - padded["old_log_probs"]) * mask, mask
 
     def _weights(self, log_ratio: Tensor, mask: Tensor, data: TensorDict) -> Tensor:
-        """(n, T) dL/dlog_prob of this rank's rows, from the scores of all ranks' rows."""
+        """(n, T) dL/dlog_prob of this rank's rows, from the scores of all ranks' rows.
+
+        Raises:
+            ValueError: a group of the mini-batch has another number of rollouts than G.
+        """
         score, length = sequence_score(log_ratio.double(), mask.double()), mask.sum(dim=1)
         mine = list(zip(data["group"].tolist(), score.tolist(), data["label"].tolist(), length.tolist(), strict=True))
         everyone = self._gather(mine)
         rows = [row for part in everyone for row in part if row[0] >= 0]
+        check_groups([int(row[0]) for row in rows], self.rollouts)
         group, scores, label, lengths = (torch.tensor(column) for column in zip(*rows, strict=True))
         gradient = token_weights(
             self.objective, scores.double()[:, None], (lengths > 0).double()[:, None], group.long(), label.double()
@@ -143,6 +149,20 @@ class RealActorRolloutRefWorker(ActorRolloutRefWorker):
     """verl's worker of policy, sampler and reference, with our training worker for the policy."""
 
     actor_worker_cls = RealTrainingWorker
+
+
+def check_groups(group: list[int], rollouts: int) -> None:
+    """Raise ValueError unless every group has G rows: of a part of a group the objective would be another loss.
+
+    Groups that lost a rollout never come here (lost.py), so this guards the way from the trainer to the workers.
+    """
+    wrong = {name: count for name, count in Counter(group).items() if count != rollouts}
+    if wrong:
+        name, count = min(wrong.items())
+        raise ValueError(
+            f"{len(wrong)} groups of a mini-batch are incomplete (group {name} has {count} of {rollouts} rollouts); "
+            "groups were cut apart on their way to the workers, see the log above; the last checkpoint is intact"
+        )
 
 
 def summary(rows: list[RecordedRow], objective: Objective) -> dict[str, float]:
