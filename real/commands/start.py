@@ -4,8 +4,8 @@ What a user can mend ends each by an ExpectedError.
 """
 
 import time
-from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Collection
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,9 +41,10 @@ def make_base(experiment: Experiment, seed: int | None = None, snakemakes: int =
     require_own_results(experiment)
     writes = (output / "model", output / "metrics.jsonl")
     with (
-        attempting("the base model", output, results / "work" / name, experiment, snakemakes),
+        attempting(experiment, output, snakemakes) as number,
         in_custody(output / RECORD, results, base_origin(experiment, seed), experiment.read_from, (), writes) as facts,
     ):
+        announce("the base model", number, output, results / "work" / name, experiment)
         # isinstance: the two kinds of scale share no section that a base model is made from
         if isinstance(scale, ArithmeticScale):
             from real.engines.torch.supervised import train_base
@@ -79,7 +80,7 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
     writes = [results / name for name in job.outputs if name != job.record]
     prepared = (data.train, data.validation) if data else ()
     with (
-        attempting(f"training of {method}, seed {seed}", *places[1:], experiment, snakemakes),
+        attempting(experiment, output, snakemakes) as number,
         in_custody(
             results / job.record,
             results,
@@ -92,6 +93,7 @@ def train_run(experiment: Experiment, method: str, seed: int, granted_gpus: int 
             seed=seed,
         ) as facts,
     ):
+        announce(f"training of {method}, seed {seed}", number, *places[1:], experiment)
         if isinstance(run, TorchRun):
             from real.engines.torch.train import train as train_torch
             from real.models.forwards import settled
@@ -156,10 +158,9 @@ def evaluate_checkpoint(
     given = {"evaluation": settings.model_dump(mode="json"), "library": library, "device": device}
     origin = evaluation_origin(experiment, **given)
     versions = origin.identity["code_digest"], scale is not None and scale.protected, accepted
-    what = f"evaluation of {model} on {', '.join(settings.benchmarks)}"
     writes = [*(output / f"{benchmark}.parquet" for benchmark in problems), output / ABOUT]
     with (
-        attempting(what, output, work, experiment, snakemakes),
+        attempting(experiment, output, snakemakes) as number,
         in_custody(
             output / RECORD,
             Path(experiment.results) if experiment else output,
@@ -172,6 +173,7 @@ def evaluate_checkpoint(
         gpus(device, count),
         open_sampler(library, model, settings, device, count, trusted) as sampler,
     ):
+        announce(f"evaluation of {model} on {', '.join(settings.benchmarks)}", number, output, work, experiment)
         facts["earlier_code"] = evaluate_with(sampler, problems, settings, output, work, processes, *versions)
 
 
@@ -202,21 +204,16 @@ def gpus(device: str, count: int = 1) -> AbstractContextManager[object]:
     return lease(count) if device == "cuda" else nullcontext()
 
 
-@contextmanager
-def attempting(
-    what: str, output: Path, work: Path, experiment: Experiment | None, snakemakes: int = 1
-) -> Iterator[None]:
-    """One attempt at a job, announced and, where it is a job of the scale, recorded; see :func:`attempt`."""
-    counted: AbstractContextManager[int] = nullcontext(1)
+def attempting(experiment: Experiment | None, output: Path, snakemakes: int) -> AbstractContextManager[int]:
+    """One attempt at a job, with its number, which is recorded if the job is the scale's; see :func:`attempt`."""
     if experiment and (job := job_into(experiment, output)) and (done := saved(experiment, job)) is not None:
-        counted = attempt(Path(experiment.results) / job.work, done, snakemakes)
-    with counted as number:
-        announce(what if number == 1 else f"attempt {number} at {what}", output, work, experiment)
-        yield
+        return attempt(Path(experiment.results) / job.work, done, snakemakes)
+    return nullcontext(1)
 
 
-def announce(what: str, output: Path, work: Path, experiment: Experiment | None) -> None:
-    """One line that begins this attempt's part of a log, which holds those of earlier attempts too."""
+def announce(what: str, number: int, output: Path, work: Path, experiment: Experiment | None) -> None:
+    """One line that begins the part of attempt ``number`` in a log, which holds those of earlier attempts too."""
     before_it = outlook(experiment, output) if experiment else ""
     now = time.strftime("%Y-%m-%d %H:%M:%S")
-    print(f"--- {now} {what} begins: into {output}, its state in {work}{before_it}", flush=True)
+    again = f"attempt {number} at " if number > 1 else ""
+    print(f"--- {now} {again}{what} begins: into {output}, its state in {work}{before_it}", flush=True)

@@ -31,5 +31,6 @@ def model_facts(**changes: Any) -> dict[str, Any]:
     """Facts about a model, with some of their keys changed; two underscores stand for a dot."""
     fact = {"low": 1, "high": 2, "source": "somebody"}
     time = {**fact, "hardware": "8 H100", "gpus": 8, "responses": 1024, "max_response_tokens": 8192}
-    mine = {"parameters": 1, "steps": [time], "evaluation": dict(time), "one_response": fact}
+    shape = {"parameters": 1, "layers": 1, "attention_width": 1}
+    mine = {**shape, "steps": [time], "evaluation": dict(time), "one_response": fact}
     return {"models": {"mine": mine}, **{f"models.mine.{key.replace('__', '.')}": to for key, to in changes.items()}}
