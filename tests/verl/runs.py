@@ -33,6 +33,8 @@ def changed(run: VerlRun, **sections: dict[str, Any]) -> VerlRun:
     return run.model_copy(update={name: getattr(run, name).model_copy(update=keys) for name, keys in sections.items()})
 
 
-def composed(run: VerlRun, model: Path = Path("model"), train: Path = Path("train.parquet")) -> DictConfig:
+def composed(
+    run: VerlRun, model: Path = Path("model"), train: Path = Path("train.parquet"), attention: str = "sdpa"
+) -> DictConfig:
     """verl's configuration of a run."""
-    return compose_config(run, model, (train, Path("validation.parquet")), Path("work"), settled(run, "sdpa"))
+    return compose_config(run, model, (train, Path("validation.parquet")), Path("work"), settled(run, attention))

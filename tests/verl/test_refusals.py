@@ -17,6 +17,7 @@ from real.config import VerlRun
 from real.engines.run_files import metrics_line
 from real.engines.verl import coverage, settings
 from real.engines.verl.hooks import VERL_VERSION, VerlError, check_version
+from real.engines.verl.kernels import settled
 from real.engines.verl.train import (
     RAY_STARTS,
     RAY_TOO_LATE,
@@ -44,8 +45,9 @@ def test_an_unknown_loss_is_refused(smoke, monkeypatch):
 
 
 def test_an_unknown_key_is_refused(smoke, monkeypatch):
-    overrides = settings._overrides(smoke)
-    monkeypatch.setattr(settings, "_overrides", lambda run: {**overrides, "actor_rollout_ref.actor.clip_ratio_lo": 0.2})
+    overrides = settings._overrides(smoke, settled(smoke, "sdpa"))
+    overrides["actor_rollout_ref.actor.clip_ratio_lo"] = 0.2
+    monkeypatch.setattr(settings, "_overrides", lambda *_: overrides)
     with pytest.raises(ConfigAttributeError, match="clip_ratio_lo"):
         composed(smoke)
 
