@@ -12,6 +12,8 @@ SEED := $(or $(SEED),$(shell date +%s))
 FAULTS ?=
 # pytest's workers take a file each, in the order in which tests/conftest.py puts them
 BY_FILE := --dist loadfile --no-loadscope-reorder
+# set, every process compiles what it imports anew: half a minute for each of verl's workers
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 VERL_BIN := .venv-verl/bin
