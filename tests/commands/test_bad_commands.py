@@ -94,7 +94,7 @@ def test_a_seed_outside_the_scale_is_run_with_a_word_about_it(workplace, monkeyp
     asked = []
     monkeypatch.setattr("real.commands.start.train_run", lambda experiment, *run: asked.append(run))
     assert main([*TRAIN, "--seed", "7"]) == 0
-    assert [run[:2] for run in asked] == [("real", 7)]
+    assert asked == [("real", 7, None, 1)]
     assert "seed 7 is none of the scale's (0, 1), so no table will show this run" in capsys.readouterr().err
     assert main(TRAIN) == 0
     assert capsys.readouterr().err == ""
