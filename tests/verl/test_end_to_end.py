@@ -1,13 +1,12 @@
 """The real stack on a CPU: Ray, vLLM rollouts, FSDP2, weight sync, checkpoints, merge, evaluation, on loopback."""
 
 import json
-import os
 import time
 
 import pandas as pd
 import pytest
 from conftest import LAUNCH_SECONDS, end, left_behind
-from launches import SCALE, lines, overlay, train
+from launches import SCALE, lines
 from watching import elsewhere, watch
 
 from real.engines.run_files import METRICS
@@ -69,32 +68,3 @@ def test_the_dag_goes_on_from_a_killed_training_to_the_table(project):
     table = pd.read_csv(results / "tables" / "benchmarks.csv").set_index("method").loc["real"]
     assert table["mean"] == pytest.approx(sum(rates.values()) / 2)
     assert (results / "figures" / "training_dynamics.png").stat().st_size > 10_000
-
-
-def test_an_adapter_is_trained_on_two_ranks_although_a_rollout_is_lost(project, monkeypatch):
-    """The step trains on the seven other groups, and the model at the end is a whole one."""
-    monkeypatch.setenv("VERL_USE_EXTERNAL_MODULES", f"{os.environ['VERL_USE_EXTERNAL_MODULES']},lost_rollout")
-    steps = {"steps": 2, "validation_every": 2, "gradient_sample_steps": [1], "lora": {"rank": 4, "alpha": 8}}
-    config, results = overlay(project, "adapter", {"training": steps, "cluster": {"gpus_per_node": 2}})
-    said = project.run(*train(config, "real"))
-    output = results / "runs" / "real" / "seed0"
-    first, second = lines(output)[1:]
-    assert (first["prompts"], first["lost_groups"]) == (7, 1)
-    assert "step 1: 1 of 8 groups lost a rollout and are left out" in said
-    assert (second["prompts"], second["lost_groups"]) == (8, 0)
-    assert len(pd.read_parquet(output / "gradient_samples.parquet")) == 7 * 8
-    assert first["grad_norm"] > 0
-
-    (kernels,) = json.loads((output / "provenance.json").read_text())["kernels"]
-    assert (kernels["step"], kernels["attention"], kernels["head"]) == (0, "sdpa", "fused")
-    assert "attention: sdpa; head: fused with its loss" in said
-
-    trained, start = (load_checkpoint(folder / "model", "cpu") for folder in (output, results / "base"))
-    moved = {
-        name: float((weight - before).abs().max())
-        for (name, weight), before in zip(trained.named_parameters(), start.parameters(), strict=True)
-    }
-    linear = {name for name in moved if name.endswith("_proj.weight")}
-    assert min(moved[name] for name in linear) > 0, "the adapter is in the weights"
-    assert max(moved[name] for name in moved if name not in linear) < 1e-2, "of what has none, only rounding"
-    assert not (output / "model" / "lora_adapter").exists()

@@ -116,9 +116,12 @@ def _overrides(run: VerlRun, kernels: Kernels) -> dict[str, Any]:
 
 
 def _data(run: VerlRun) -> dict[str, Any]:
-    """Prompts, and which groups are replaced by fresh ones."""
+    """Prompts, which groups are replaced by fresh ones, and the queue between rollouts and updates."""
     training = run.training
+    # each of its eight storage processes takes half a GB and ten CPU-seconds to start: a small run on CPUs needs one
+    storage = {"transfer_queue.backend.SimpleStorage.num_data_storage_units": 1} if run.cluster.device == "cpu" else {}
     return {
+        **storage,
         "data.max_prompt_length": run.max_prompt_tokens,
         "data.max_response_length": training.max_response_tokens,
         "data.train_batch_size": training.prompts,

@@ -1,9 +1,14 @@
-"""The real stack on what no other launch has: a step of GSPO, and full DAPO to its table."""
+"""The real stack on what no other launch has: a step of GSPO, an adapter, and full DAPO to its table."""
+
+import json
+import os
 
 import pandas as pd
 import pytest
 import yaml
 from launches import SCALE, lines, overlay, train
+
+from real.engines.torch.policy import load_checkpoint
 
 pytestmark = pytest.mark.slow
 ONE_STEP = {"steps": 1, "validation_every": 1, "gradient_sample_steps": [1]}
@@ -22,6 +27,35 @@ def test_gspo_makes_a_step(project):
     config, results = overlay(project, "step_of_gspo", {"training": ONE_STEP})
     project.run(*train(config, "gspo"))
     require_step(results / "runs/gspo/seed0")
+
+
+def test_an_adapter_is_trained_on_two_ranks_although_a_rollout_is_lost(project, monkeypatch):
+    """The step trains on the seven other groups, and the model at the end is a whole one."""
+    monkeypatch.setenv("VERL_USE_EXTERNAL_MODULES", f"{os.environ['VERL_USE_EXTERNAL_MODULES']},lost_rollout")
+    steps = {"steps": 2, "validation_every": 2, "gradient_sample_steps": [1], "lora": {"rank": 4, "alpha": 8}}
+    config, results = overlay(project, "adapter", {"training": steps, "cluster": {"gpus_per_node": 2}})
+    said = project.run(*train(config, "real"))
+    output = results / "runs" / "real" / "seed0"
+    first, second = lines(output)[1:]
+    assert (first["prompts"], first["lost_groups"]) == (7, 1)
+    assert "step 1: 1 of 8 groups lost a rollout and are left out" in said
+    assert (second["prompts"], second["lost_groups"]) == (8, 0)
+    assert len(pd.read_parquet(output / "gradient_samples.parquet")) == 7 * 8
+    assert first["grad_norm"] > 0
+
+    (kernels,) = json.loads((output / "provenance.json").read_text())["kernels"]
+    assert (kernels["step"], kernels["attention"], kernels["head"]) == (0, "sdpa", "fused")
+    assert "attention: sdpa; head: fused with its loss" in said
+
+    trained, start = (load_checkpoint(folder / "model", "cpu") for folder in (output, results / "base"))
+    moved = {
+        name: float((weight - before).abs().max())
+        for (name, weight), before in zip(trained.named_parameters(), start.parameters(), strict=True)
+    }
+    linear = {name for name in moved if name.endswith("_proj.weight")}
+    assert min(moved[name] for name in linear) > 0, "the adapter is in the weights"
+    assert max(moved[name] for name in moved if name not in linear) < 1e-2, "of what has none, only rounding"
+    assert not (output / "model" / "lora_adapter").exists()
 
 
 def test_the_overlay_of_full_dapo_runs_to_its_table_and_its_report(project):
