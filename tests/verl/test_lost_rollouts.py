@@ -1,10 +1,13 @@
 """What a step does that lost rollouts: whole groups go, a run stops where it can't be chance."""
 
+import os
+
 import pytest
+import ray
 
 from real.engines.verl.hooks import VerlError
 from real.engines.verl.journal import Journal, line_of
-from real.engines.verl.lost import stop_if_many, whole_groups
+from real.engines.verl.lost import stop_if_any_ended, stop_if_many, whole_groups
 
 
 def past(*lost: int | None) -> list[dict]:
@@ -49,3 +52,32 @@ def test_a_resumed_job_counts_the_steps_before_it_and_none_that_it_does_again(tm
     stop_if_many(3, 1, 128, journal.lines())
     journal.write(line_of(step=3, lost_groups=1))
     stop_if_many(3, 1, 128, journal.lines())
+
+
+@pytest.fixture
+def private_ray():
+    """A Ray of this test's own."""
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def test_a_wait_for_rollouts_ends_when_a_process_that_they_pass_through_has_ended(private_ray):
+    @ray.remote(num_cpus=0)
+    class Worker:
+        def pid(self) -> int:
+            return os.getpid()
+
+        def wait(self) -> None:
+            while True:
+                pass
+
+    idle, busy, killed = (Worker.remote() for _ in range(3))
+    pid = ray.get([worker.pid.remote() for worker in (idle, busy, killed)])[2]
+    busy.wait.remote()
+    actors = {"worker 0": idle, "worker 1": busy, "worker 2": killed}
+    stop_if_any_ended(3, actors, patience=2)
+
+    os.kill(pid, 9)
+    with pytest.raises(VerlError, match="step 3: worker 2 has ended, so its rollouts"):
+        stop_if_any_ended(3, actors, patience=10)

@@ -7,6 +7,7 @@ worker that holds the model (worker.py).
 Overridden, which verl 0.9.1 does not promise to keep (files below its ``verl/``):
 
 - ``PPOTrainer._init_resource_pool_mgr`` (trainer/ppo/v1/trainer_base.py:788): names our worker class
+- ``PPOTrainer._build_replay_buffer`` (trainer_base.py:139): its buffer ends a wait for rollouts that can't come
 - ``PPOTrainer._balance_batch`` (trainer_base.py:1608): groups stay whole in a mini-batch
 - ``PPOTrainer._compute_old_log_prob`` (trainer_base.py:1634): entropy as a token mean; mismatch with the sampler
 - ``PPOTrainer._update_actor`` (trainer_base.py:1827): hands the objective to the workers

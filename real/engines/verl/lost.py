@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import ray
+
 from real.engines.verl.hooks import VerlError
 
 # a run stops where a step lost more than this share of its groups and more than one, or all, or where steps in a row
 # lost any
 LOST_SHARE = 0.05
 STEPS_IN_A_ROW = 3
+LOOK_SECONDS = 60
 
 
 def whole_groups(group: Sequence[int], rollouts: int) -> list[int]:
@@ -44,3 +47,22 @@ def stop_if_many(step: int, lost: int, prompts: int, past: Sequence[Mapping[str,
 def said(step: int, lost: int, prompts: int) -> str:
     """What the log says of a step that lost groups."""
     return f"step {step}: {lost} of {prompts} groups lost a rollout and are left out; the step trains on the others"
+
+
+def stop_if_any_ended(step: int, actors: Mapping[str, Any], patience: float = 5) -> None:
+    """Raise VerlError where a Ray actor on which rollouts depend has ended: verl would wait for them for ever.
+
+    Args:
+        actors: handles by what the message calls them.
+        patience: seconds in which a living one may answer; a busy one doesn't, and counts as alive.
+    """
+    asked = {actor.__ray_ready__.remote(): name for name, actor in actors.items()}
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=patience)
+    for answer in answered:
+        try:
+            ray.get(answer)
+        except ray.exceptions.ActorDiedError:
+            raise VerlError(
+                f"step {step}: {asked[answer]} has ended, so its rollouts can't come; Ray's line above has the reason, "
+                "often a lack of memory"
+            ) from None

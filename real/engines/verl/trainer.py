@@ -1,6 +1,7 @@
 """verl's synchronous trainer with whole groups, our metrics and resumable files; registered as ``real_sync``."""
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.main_ppo import TaskRunnerV1
 from verl.trainer.ppo.padding_utils import upsample_batch_to_divisible_size
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils import tensordict_utils as tu
@@ -32,7 +34,7 @@ from real.engines.verl.journal import (
     timings_line,
     validation_score,
 )
-from real.engines.verl.lost import said, stop_if_many, whole_groups
+from real.engines.verl.lost import LOOK_SECONDS, said, stop_if_any_ended, stop_if_many, whole_groups
 from real.engines.verl.mismatch import kl_divergence, threshold
 from real.engines.verl.worker import RealActorRolloutRefWorker
 
@@ -64,6 +66,30 @@ class RealTrainer(PPOTrainerSync):
         super()._init_resource_pool_mgr()
         for role in self.role_worker_mapping:
             self.role_worker_mapping[role] = ray.remote(RealActorRolloutRefWorker)
+
+    def _build_replay_buffer(self) -> ReplayBuffer:
+        """verl's, which looks whether its rollouts can still come while it waits for them."""
+        buffer = super()._build_replay_buffer()
+        wait, looked = buffer._wait_for_next_poll, time.monotonic()
+
+        def wait_and_look(partition_id: str, last_debug_time: float) -> float:
+            nonlocal looked
+            if time.monotonic() - looked > LOOK_SECONDS:
+                stop_if_any_ended(self.global_steps, self._rollout_actors())
+                looked = time.monotonic()
+            return wait(partition_id, last_debug_time)
+
+        buffer._wait_for_next_poll = wait_and_look
+        return buffer
+
+    def _rollout_actors(self) -> dict[str, Any]:
+        """Handles of all that a rollout passes through."""
+        servers = self.llm_server_manager
+        return {
+            "the balancer of vLLM's servers": servers.global_load_balancer,
+            **{f"vLLM's server {at}": server for at, server in enumerate(servers.server_handles)},
+            **{f"worker {at} of rollouts": one for at, one in enumerate(self.agent_loop_manager.agent_loop_workers)},
+        }
 
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
