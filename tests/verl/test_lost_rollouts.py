@@ -57,7 +57,7 @@ def test_a_resumed_job_counts_the_steps_before_it_and_none_that_it_does_again(tm
 @pytest.fixture
 def private_ray():
     """A Ray of this test's own."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
     yield
     ray.shutdown()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 from conftest import LAUNCH_SECONDS, end, left_behind, of_session
 
-POLL_SECONDS = 1  # looking four times a second took a tenth of a core from what is watched
+POLL_SECONDS = 0.25
 # (address, port) -> the job and the name of the process
 Sockets = dict[tuple[str, str], str]
 

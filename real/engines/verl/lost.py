@@ -1,4 +1,4 @@
-"""Groups that lost a rollout, to a timeout or a process that died: they are left out whole, and counted.
+"""Groups that lost a rollout are left out whole, and counted; a run whose rollouts can't come any more ends.
 
 Of a part of a group REAL's objective, and GRPO's advantage, would be another one. verl itself asks for a group again
 only if all of its rollouts are lost, and otherwise trains on what there is.
@@ -16,6 +16,7 @@ from real.engines.verl.hooks import VerlError
 # lost any
 LOST_SHARE = 0.05
 STEPS_IN_A_ROW = 3
+# between two looks at the processes, while a step waits for rollouts
 LOOK_SECONDS = 60
 
 

@@ -118,7 +118,7 @@ def _overrides(run: VerlRun, kernels: Kernels) -> dict[str, Any]:
 def _data(run: VerlRun) -> dict[str, Any]:
     """Prompts, which groups are replaced by fresh ones, and the queue between rollouts and updates."""
     training = run.training
-    # each of its eight storage processes takes half a GB and ten CPU-seconds to start: a small run on CPUs needs one
+    # verl starts eight storage processes of half a GB each; a run on CPUs has little to store
     storage = {"transfer_queue.backend.SimpleStorage.num_data_storage_units": 1} if run.cluster.device == "cpu" else {}
     return {
         **storage,
