@@ -1,11 +1,13 @@
-"""The real stack on what no other launch has: a step of GSPO, an adapter, and full DAPO to its table."""
+"""The real stack on what no other launch has: a step of GSPO, an adapter, a dead worker, and full DAPO to its table."""
 
 import json
 import os
+import re
 
 import pandas as pd
 import pytest
 import yaml
+from conftest import LAUNCH_SECONDS, end, left_behind
 from launches import SCALE, lines, overlay, train
 
 from real.engines.torch.policy import load_checkpoint
@@ -56,6 +58,20 @@ def test_an_adapter_is_trained_on_two_ranks_although_a_rollout_is_lost(project, 
     assert min(moved[name] for name in linear) > 0, "the adapter is in the weights"
     assert max(moved[name] for name in moved if name not in linear) < 1e-2, "of what has none, only rounding"
     assert not (output / "model" / "lora_adapter").exists()
+
+
+def test_a_training_whose_rollout_worker_was_killed_ends_and_names_it(project, monkeypatch):
+    """verl alone would wait for its rollouts for ever."""
+    monkeypatch.setenv("VERL_USE_EXTERNAL_MODULES", f"{os.environ['VERL_USE_EXTERNAL_MODULES']},dead_worker")
+    config, _ = overlay(project, "dead_worker", {"training": ONE_STEP})
+    log = project.folder / "dead_worker.log"
+    started = project.start(*train(config, "real"), log=log)
+    try:
+        assert started.wait(LAUNCH_SECONDS) == 1
+        assert left_behind(started) == []
+    finally:
+        end(started)
+    assert re.search(r"step 1: worker \d of rollouts has ended", log.read_text())
 
 
 def test_the_overlay_of_full_dapo_runs_to_its_table_and_its_report(project):
